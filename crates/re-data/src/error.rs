@@ -1,0 +1,161 @@
+//! What can go wrong while data is read, split or encoded.
+
+use std::path::PathBuf;
+
+use crate::span::ByteSpan;
+
+/// Result with this crate's [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong in this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be opened, read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// One record of a data file is malformed.
+    #[error(transparent)]
+    Record(#[from] Box<RecordError>),
+    /// An entity span does not denote a stretch of the example's text.
+    #[error(
+        "example {id}: entity {} at bytes {span} is no stretch of a text of {text_len} bytes \
+         (expected a non-empty span on character boundaries)",
+        entity + 1
+    )]
+    EntitySpan {
+        /// Id of the example.
+        id: String,
+        /// 0 for the first entity, 1 for the second.
+        entity: usize,
+        /// The span that was given.
+        span: ByteSpan,
+        /// Length of the text in bytes.
+        text_len: usize,
+    },
+    /// A label does not belong to the label set in use.
+    #[error("example {id}: label {found:?} is not one of the {expected} labels of the label set")]
+    UnknownLabel {
+        /// Id of the example.
+        id: String,
+        /// The label that was found.
+        found: String,
+        /// Size of the label set.
+        expected: usize,
+    },
+    /// An example that must have a label has none.
+    #[error("example {id} has no label")]
+    MissingLabel {
+        /// Id of the example.
+        id: String,
+    },
+    /// A label set is inconsistent.
+    #[error("label set{}: {reason}", path.as_ref().map(|p| format!(" {}", p.display())).unwrap_or_default())]
+    LabelSet {
+        /// The file it was read from, if any.
+        path: Option<PathBuf>,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A matrix of probabilities has the wrong shape or content.
+    #[error("probabilities: {reason}")]
+    Probabilities {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A value that the caller chose is outside its range.
+    #[error("{name} = {found} (expected {expected})")]
+    Argument {
+        /// Name of the argument.
+        name: &'static str,
+        /// The value that was given.
+        found: String,
+        /// What would be accepted.
+        expected: &'static str,
+    },
+    /// A tokenizer could not be read or used.
+    #[error("tokenizer{}: {reason}", path.as_ref().map(|p| format!(" {}", p.display())).unwrap_or_default())]
+    Tokenizer {
+        /// The file it was read from, if any.
+        path: Option<PathBuf>,
+        /// What is wrong with it.
+        reason: String,
+        /// The `tokenizers` crate's error, if it came from there.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// Truncation would remove an entity from the input.
+    #[error(
+        "example {id}: entity {} does not fit into {max_length} tokens together with the other one \
+         (the row needs {needed}); raise max_length or count lost entities instead",
+        entity + 1
+    )]
+    LostEntity {
+        /// Id of the example.
+        id: String,
+        /// 0 for the first entity, 1 for the second.
+        entity: usize,
+        /// The limit in tokens.
+        max_length: usize,
+        /// Tokens that the untruncated row has.
+        needed: usize,
+    },
+    /// No token covers an entity, so that no head could find it.
+    #[error("example {id}: no token covers entity {} ({surface:?})", entity + 1)]
+    EntityWithoutTokens {
+        /// Id of the example.
+        id: String,
+        /// 0 for the first entity, 1 for the second.
+        entity: usize,
+        /// The entity's surface form.
+        surface: String,
+    },
+    /// A markup needs the types of the entities and an example has none.
+    #[error("example {id}: entity {} has no type, and the markup {markup} writes it", entity + 1)]
+    MissingEntityType {
+        /// Id of the example.
+        id: String,
+        /// 0 for the first entity, 1 for the second.
+        entity: usize,
+        /// Name of the markup.
+        markup: &'static str,
+    },
+}
+
+impl Error {
+    /// An input/output error that names its file.
+    pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        Self::Io { path: path.into(), source }
+    }
+}
+
+/// Where a record of a data file is malformed, what was found there and what was expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{}:{line}{}{}: found {found}, expected {expected}",
+    path.display(),
+    column.map(|c| format!(": column {c}")).unwrap_or_default()
+        + &field.map(|f| format!(" ({f})")).unwrap_or_default(),
+    id.as_ref().map(|i| format!(": id {i}")).unwrap_or_default()
+)]
+pub struct RecordError {
+    /// The file, `-` for standard input.
+    pub path: PathBuf,
+    /// Line on which the record begins, from 1.
+    pub line: u64,
+    /// Column (field number) from 1, where the fault lies in one.
+    pub column: Option<usize>,
+    /// Name of the field, where the fault lies in one.
+    pub field: Option<&'static str>,
+    /// Id of the record, where it could be read.
+    pub id: Option<String>,
+    /// What stands there.
+    pub found: String,
+    /// What should stand there.
+    pub expected: String,
+}

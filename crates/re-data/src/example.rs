@@ -1,0 +1,137 @@
+//! A sentence with two entities and, where known, the relation between them.
+
+use crate::error::{Error, Result};
+use crate::span::ByteSpan;
+
+/// One of the two entities of an example: where it stands in the text and, where known, of which type it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Entity {
+    span: ByteSpan,
+    kind: Option<String>,
+}
+
+impl Entity {
+    /// An entity without a type.
+    pub fn new(span: ByteSpan) -> Self {
+        Self { span, kind: None }
+    }
+
+    /// The same entity with a type, such as `PERSON`.
+    #[must_use]
+    pub fn with_kind(mut self, kind: impl Into<String>) -> Self {
+        self.kind = Some(kind.into());
+        self
+    }
+
+    /// Where it stands in the example's text, in bytes.
+    pub fn span(&self) -> ByteSpan {
+        self.span
+    }
+
+    /// Its type, such as `PERSON`.
+    pub fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
+    }
+}
+
+/// A text, the two entities whose relation is in question and, for training and evaluation, its label.
+///
+/// The order of the entities is the direction of the relation: `entities()[0]` is the subject (the
+/// competition's `entity1`, SemEval's `e1`), `entities()[1]` the object.
+///
+/// ```
+/// use re_data::{ByteSpan, Entity, RelationExample};
+/// let entity = |start, len| Entity::new(ByteSpan::with_len(start, len));
+/// let example = RelationExample::new("1", "Marie loves Pierre.", [entity(0, 5), entity(12, 6)])?
+///     .with_label("spouse");
+/// assert_eq!(example.surface(1), "Pierre");
+/// # Ok::<(), re_data::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RelationExample {
+    id: String,
+    text: String,
+    entities: [Entity; 2],
+    label: Option<String>,
+}
+
+impl RelationExample {
+    /// An example without a label.
+    ///
+    /// # Errors
+    /// [`Error::EntitySpan`] where an entity is empty, reaches behind the text or cuts a character.
+    pub fn new(id: impl Into<String>, text: impl Into<String>, entities: [Entity; 2]) -> Result<Self> {
+        let (id, text) = (id.into(), text.into());
+        for (entity, Entity { span, .. }) in entities.iter().enumerate() {
+            if span.is_empty() || text.get(span.range()).is_none() {
+                return Err(Error::EntitySpan { id, entity, span: *span, text_len: text.len() });
+            }
+        }
+        Ok(Self { id, text, entities, label: None })
+    }
+
+    /// The same example with a label.
+    #[must_use]
+    pub fn with_label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// The same example without its label.
+    #[must_use]
+    pub fn without_label(mut self) -> Self {
+        self.label = None;
+        self
+    }
+
+    /// The same example with entity types.
+    #[must_use]
+    pub fn with_entity_types(mut self, kinds: [Option<String>; 2]) -> Self {
+        for (entity, kind) in self.entities.iter_mut().zip(kinds) {
+            entity.kind = kind;
+        }
+        self
+    }
+
+    /// Identifier of the row in its source; what predictions are aligned by.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The sentence or passage.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Subject and object.
+    pub fn entities(&self) -> &[Entity; 2] {
+        &self.entities
+    }
+
+    /// The relation, where known.
+    pub fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+
+    /// Surface form of entity 0 or 1; empty for any other number.
+    pub fn surface(&self, entity: usize) -> &str {
+        self.entities.get(entity).and_then(|e| self.text.get(e.span.range())).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entities_must_lie_in_the_text() {
+        let entity = |start, end| Entity::new(ByteSpan::new(start, end).unwrap());
+        let new = |a, b| RelationExample::new("7", "가나 다", [a, b]);
+        assert_eq!(new(entity(0, 6), entity(7, 10)).unwrap().surface(1), "다");
+        for bad in [entity(0, 0), entity(7, 11), entity(1, 3), entity(20, 21)] {
+            let error = new(entity(0, 3), bad).unwrap_err();
+            assert!(matches!(error, Error::EntitySpan { entity: 1, .. }), "{error}");
+            assert!(error.to_string().starts_with("example 7: entity 2 at bytes"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The closed set of relations a classifier chooses from.
+
+use std::collections::HashMap;
+
+use crate::error::{Error, Result};
+use crate::example::RelationExample;
+
+/// Names that corpora use for "no relation between the two".
+const NO_RELATION_NAMES: [&str; 4] = ["관계_없음", "no_relation", "Other", "NA"];
+
+/// Relations in a fixed order: position = class id = column of every matrix of logits or probabilities.
+///
+/// ```
+/// use re_data::LabelSet;
+/// let labels = LabelSet::new(["no_relation", "per:spouse"])?;
+/// assert_eq!(labels.id("per:spouse"), Some(1));
+/// assert_eq!(labels.no_relation(), Some(0));
+/// # Ok::<(), re_data::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelSet {
+    names: Vec<String>,
+    ids: HashMap<String, usize>,
+    no_relation: Option<usize>,
+}
+
+impl LabelSet {
+    /// A label set in the given order. A name that corpora commonly use for "no relation"
+    /// (`관계_없음`, `no_relation`, `Other`, `NA`) is recognised as such.
+    ///
+    /// # Errors
+    /// [`Error::LabelSet`] where there is no name, an empty one or one that stands twice.
+    pub fn new<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Result<Self> {
+        let names: Vec<String> = names.into_iter().map(Into::into).collect();
+        let fault = |reason: String| Err(Error::LabelSet { path: None, reason });
+        if names.is_empty() {
+            return fault("found no label, expected at least one".into());
+        }
+        let mut ids = HashMap::with_capacity(names.len());
+        for (id, name) in names.iter().enumerate() {
+            if name.is_empty() {
+                return fault(format!("class {id} has an empty name"));
+            }
+            if let Some(first) = ids.insert(name.clone(), id) {
+                return fault(format!("{name:?} is the name of class {first} and of class {id}"));
+            }
+        }
+        let no_relation = NO_RELATION_NAMES.iter().find_map(|name| ids.get(*name).copied());
+        Ok(Self { names, ids, no_relation })
+    }
+
+    /// The same set with another class, or none, in the role of "no relation".
+    ///
+    /// # Errors
+    /// [`Error::LabelSet`] where `name` is not in the set.
+    pub fn with_no_relation(mut self, name: Option<&str>) -> Result<Self> {
+        self.no_relation = match name {
+            None => None,
+            Some(name) => Some(self.id(name).ok_or_else(|| Error::LabelSet {
+                path: None,
+                reason: format!("the no-relation class {name:?} is not in the set"),
+            })?),
+        };
+        Ok(self)
+    }
+
+    /// Number of classes.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Always false: a label set has at least one class.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Names in class order.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Name of a class.
+    pub fn name(&self, id: usize) -> Option<&str> {
+        self.names.get(id).map(String::as_str)
+    }
+
+    /// Class of a name.
+    pub fn id(&self, name: &str) -> Option<usize> {
+        self.ids.get(name).copied()
+    }
+
+    /// The class that says "no relation", if the set has one.
+    pub fn no_relation(&self) -> Option<usize> {
+        self.no_relation
+    }
+
+    /// Class of an example's label, `None` where it has no label.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLabel`] where the label is not in the set.
+    pub fn class_of(&self, example: &RelationExample) -> Result<Option<usize>> {
+        example
+            .label()
+            .map(|label| {
+                self.id(label).ok_or_else(|| Error::UnknownLabel {
+                    id: example.id().to_owned(),
+                    found: label.to_owned(),
+                    expected: self.len(),
+                })
+            })
+            .transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_must_be_unique_and_present() {
+        for bad in [vec![], vec!["a", ""], vec!["a", "b", "a"]] {
+            assert!(LabelSet::new(bad).is_err());
+        }
+    }
+
+    #[test]
+    fn the_no_relation_class_is_known_or_chosen() {
+        let labels = LabelSet::new(["x", "Other"]).unwrap();
+        assert_eq!(labels.no_relation(), Some(1));
+        assert_eq!(labels.clone().with_no_relation(Some("x")).unwrap().no_relation(), Some(0));
+        assert_eq!(labels.clone().with_no_relation(None).unwrap().no_relation(), None);
+        assert!(labels.with_no_relation(Some("y")).is_err());
+    }
+}

@@ -1,0 +1,19 @@
+//! Examples, readers, splits, markup and encoding for relation extraction; no deep-learning library.
+//!
+//! Data flows one way: a reader gives [`RelationExample`]s and a [`LabelSet`], a markup writes the pair of
+//! entities into the text, the encoder turns it into [`Encoded`] rows, and a [`Batch`] lays rows end to end.
+
+pub mod encoded;
+pub mod error;
+pub mod example;
+pub mod labels;
+pub mod predict;
+pub mod random;
+pub mod span;
+
+pub use encoded::{Batch, Encoded};
+pub use error::{Error, RecordError, Result};
+pub use example::{Entity, RelationExample};
+pub use labels::LabelSet;
+pub use predict::{Prediction, Predictor, Probabilities};
+pub use span::{ByteSpan, CharSpan, TokenSpan};

@@ -1,0 +1,162 @@
+//! What every model of this project gives: class probabilities for each example.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::example::RelationExample;
+use crate::labels::LabelSet;
+
+/// Class probabilities of a list of rows, aligned with the rows' ids and a label set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probabilities {
+    ids: Vec<String>,
+    labels: Arc<LabelSet>,
+    values: Vec<f32>,
+}
+
+impl Probabilities {
+    /// A matrix of `ids.len()` rows and `labels.len()` columns, flat, row by row.
+    ///
+    /// # Errors
+    /// [`Error::Probabilities`] where the number of values does not fit, or a value is not a
+    /// number in 0..=1 (rounding up to 1.001 is let pass).
+    pub fn new(ids: Vec<String>, labels: Arc<LabelSet>, values: Vec<f32>) -> Result<Self> {
+        if values.len() != ids.len() * labels.len() {
+            return Err(Error::Probabilities {
+                reason: format!(
+                    "found {} values for {} rows of {} classes, expected {}",
+                    values.len(),
+                    ids.len(),
+                    labels.len(),
+                    ids.len() * labels.len()
+                ),
+            });
+        }
+        if let Some(at) = values.iter().position(|v| !(0.0..=1.001).contains(v)) {
+            let (row, class) = (at / labels.len(), at % labels.len());
+            return Err(Error::Probabilities {
+                reason: format!(
+                    "row {} has {} for class {}, expected a number from 0 to 1",
+                    ids.get(row).map(String::as_str).unwrap_or_default(),
+                    values.get(at).copied().unwrap_or(f32::NAN),
+                    labels.name(class).unwrap_or_default()
+                ),
+            });
+        }
+        Ok(Self { ids, labels, values })
+    }
+
+    /// Ids of the rows, in order.
+    pub fn ids(&self) -> &[String] {
+        &self.ids
+    }
+
+    /// The classes, in column order.
+    pub fn labels(&self) -> &Arc<LabelSet> {
+        &self.labels
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// All values, row by row.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The rows, one slice of class probabilities each.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        self.values.chunks_exact(self.labels.len())
+    }
+
+    /// The most probable class of each row with its probability; the first class wins a tie.
+    pub fn predictions(&self) -> impl ExactSizeIterator<Item = Prediction<'_>> {
+        self.rows().zip(&self.ids).map(|(row, id)| {
+            let class = argmax(row);
+            Prediction {
+                id,
+                class,
+                label: self.labels.name(class).unwrap_or_default(),
+                probability: row.get(class).copied().unwrap_or_default(),
+                probabilities: row,
+            }
+        })
+    }
+
+    /// The most probable class of each row; the first class wins a tie.
+    pub fn classes(&self) -> Vec<usize> {
+        self.rows().map(argmax).collect()
+    }
+}
+
+/// Index of the largest value, the first one of equals; 0 for an empty slice.
+pub fn argmax(values: &[f32]) -> usize {
+    let mut best = (0, f32::NEG_INFINITY);
+    for (at, &value) in values.iter().enumerate() {
+        if value > best.1 {
+            best = (at, value);
+        }
+    }
+    best.0
+}
+
+/// What a model says about one row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prediction<'a> {
+    /// Id of the row.
+    pub id: &'a str,
+    /// The most probable class.
+    pub class: usize,
+    /// Its name.
+    pub label: &'a str,
+    /// Its probability, 0 to 1.
+    pub probability: f32,
+    /// Probabilities of all classes, in label order.
+    pub probabilities: &'a [f32],
+}
+
+/// Anything that classifies relation examples: a trained model, an ensemble, a two-stage pair.
+pub trait Predictor {
+    /// The classes it chooses from.
+    fn labels(&self) -> &Arc<LabelSet>;
+
+    /// Class probabilities of `examples`, in their order.
+    ///
+    /// # Errors
+    /// Whatever kept the model from answering.
+    fn predict(
+        &self,
+        examples: &[RelationExample],
+    ) -> std::result::Result<Probabilities, Box<dyn std::error::Error + Send + Sync>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels() -> Arc<LabelSet> {
+        Arc::new(LabelSet::new(["no_relation", "a", "b"]).unwrap())
+    }
+
+    #[test]
+    fn shape_and_range_are_checked() {
+        let ids = || vec!["x".to_owned(), "y".to_owned()];
+        assert!(Probabilities::new(ids(), labels(), vec![0.1; 5]).is_err());
+        let error = Probabilities::new(ids(), labels(), vec![0.0, 0.0, 1.0, 0.0, f32::NAN, 0.0]).unwrap_err();
+        assert!(error.to_string().contains("row y has NaN for class a"), "{error}");
+    }
+
+    #[test]
+    fn the_first_class_wins_a_tie() {
+        let p = Probabilities::new(vec!["x".into()], labels(), vec![0.2, 0.4, 0.4]).unwrap();
+        let row = p.predictions().next().unwrap();
+        assert_eq!((row.class, row.label, row.probability), (1, "a", 0.4));
+    }
+}
