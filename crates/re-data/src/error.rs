@@ -135,7 +135,7 @@ impl Error {
 }
 
 /// Where a record of a data file is malformed, what was found there and what was expected.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, thiserror::Error)]
 #[error(
     "{}:{line}{}{}: found {found}, expected {expected}",
     path.display(),

@@ -7,9 +7,14 @@ pub mod encoded;
 pub mod error;
 pub mod example;
 pub mod labels;
+pub mod metrics;
 pub mod predict;
 pub mod random;
+pub mod read;
 pub mod span;
+pub mod split;
+pub mod stats;
+pub mod write;
 
 pub use encoded::{Batch, Encoded};
 pub use error::{Error, RecordError, Result};

@@ -1,0 +1,238 @@
+//! How well predictions agree with the truth. All values are fractions from 0 to 1; benchmarks print them
+//! times 100.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::labels::LabelSet;
+use crate::predict::Probabilities;
+
+/// Agreement of predictions with the truth.
+///
+/// ```
+/// use re_data::LabelSet;
+/// use re_data::metrics::Metrics;
+/// let labels = LabelSet::new(["no_relation", "spouse", "employer"])?;
+/// let metrics = Metrics::of(&[0, 1, 2, 2], &[0, 1, 1, 2], &labels)?;
+/// assert_eq!(metrics.accuracy, 0.75);
+/// assert_eq!(metrics.micro_f1, 2.0 / 3.0);
+/// # Ok::<(), re_data::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Number of rows.
+    pub rows: usize,
+    /// Share of rows whose predicted class is the true one; 0 without rows.
+    pub accuracy: f64,
+    /// F1 over all decisions for a class other than "no relation", the measure of KLUE-RE and TACRED. Equal to the
+    /// accuracy where the label set knows no such class.
+    pub micro_f1: f64,
+    /// Unweighted mean of the F1 of every class that occurs in truth or predictions, "no relation" included.
+    pub macro_f1: f64,
+    /// Area under the precision-recall curve as KLUE-RE defines it (see [`auprc`]), where probabilities
+    /// are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auprc: Option<f64>,
+    /// Figures of each class, in class order.
+    pub per_label: Vec<LabelMetrics>,
+    /// Numbers of rows by true class (first index) and predicted class (second index).
+    pub confusion: Vec<Vec<usize>>,
+}
+
+/// Agreement on one class. A ratio without cases (0/0) counts as 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LabelMetrics {
+    /// Name of the class.
+    pub label: String,
+    /// Share of rows predicted as the class that belong to it.
+    pub precision: f64,
+    /// Share of rows of the class that were predicted as it.
+    pub recall: f64,
+    /// Harmonic mean of both.
+    pub f1: f64,
+    /// Rows of the class.
+    pub support: usize,
+    /// Rows predicted as the class.
+    pub predicted: usize,
+}
+
+impl Metrics {
+    /// Compares true and predicted classes, row by row.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where the numbers of rows differ or a class is not in the label set.
+    pub fn of(gold: &[usize], predicted: &[usize], labels: &LabelSet) -> Result<Self> {
+        let confusion = confusion(gold, predicted, labels.len())?;
+        let per_label: Vec<LabelMetrics> = labels
+            .names()
+            .iter()
+            .zip(tallies(&confusion))
+            .map(|(label, tally)| LabelMetrics {
+                label: label.clone(),
+                precision: ratio(tally.hits, tally.predicted),
+                recall: ratio(tally.hits, tally.support),
+                f1: tally.f1(),
+                support: tally.support,
+                predicted: tally.predicted,
+            })
+            .collect();
+        let occurring = per_label.iter().filter(|label| label.support + label.predicted > 0);
+        let macro_f1 = mean(occurring.map(|label| label.f1));
+        let (mut all, mut relations) = (Tally::default(), Tally::default());
+        for (class, tally) in tallies(&confusion).enumerate() {
+            all.add(tally);
+            if labels.no_relation() != Some(class) {
+                relations.add(tally);
+            }
+        }
+        Ok(Self {
+            rows: gold.len(),
+            accuracy: ratio(all.hits, gold.len()),
+            micro_f1: relations.f1(),
+            macro_f1,
+            auprc: None,
+            per_label,
+            confusion,
+        })
+    }
+
+    /// Compares true classes with the most probable ones and measures the probabilities too.
+    ///
+    /// # Errors
+    /// As [`Metrics::of`].
+    pub fn of_probabilities(gold: &[usize], probabilities: &Probabilities) -> Result<Self> {
+        let metrics = Self::of(gold, &probabilities.classes(), probabilities.labels())?;
+        Ok(Self { auprc: Some(auprc(gold, probabilities)?), ..metrics })
+    }
+}
+
+/// Area under the precision-recall curve: for each class of the label set ("no relation" included) the area
+/// under the curve of its probability by the trapezoid rule, and of these areas the unweighted mean.
+///
+/// The definition of KLUE-RE (Park et al. 2021, arXiv:2105.09680), with the conventions of scikit-learn's
+/// `precision_recall_curve`, on which its reference is built: rows of equal probability form one point, the curve
+/// starts at recall 0 with precision 1, and a class without rows has a recall of 1 throughout and so an area of 0.5.
+///
+/// # Errors
+/// [`Error::Argument`] where the numbers of rows differ, a class is not in the label set, or there is no row.
+pub fn auprc(gold: &[usize], probabilities: &Probabilities) -> Result<f64> {
+    let classes = probabilities.labels().len();
+    check(gold, probabilities.len(), classes)?;
+    if gold.is_empty() {
+        return Err(Error::Argument { name: "gold", found: "no row".into(), expected: "at least one row" });
+    }
+    Ok(mean((0..classes).map(|class| {
+        let scores = probabilities.rows().map(|row| row.get(class).copied().unwrap_or_default());
+        area(scores.zip(gold.iter().map(|&gold| gold == class)).collect())
+    })))
+}
+
+/// Area under the precision-recall curve of scores, each with whether its row belongs to the class.
+fn area(mut scored: Vec<(f32, bool)>) -> f64 {
+    scored.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    let positives = scored.iter().filter(|(_, belongs)| *belongs).count();
+    let (mut hits, mut taken) = (0, 0);
+    let (mut recall, mut precision, mut area) = (0.0, 1.0, 0.0);
+    for tied in scored.chunk_by(|(a, _), (b, _)| a == b) {
+        taken += tied.len();
+        hits += tied.iter().filter(|(_, belongs)| *belongs).count();
+        let next = (if positives == 0 { 1.0 } else { ratio(hits, positives) }, ratio(hits, taken));
+        area += (next.0 - recall) * (next.1 + precision) / 2.0;
+        (recall, precision) = next;
+    }
+    area
+}
+
+/// The official measure of SemEval-2010 Task 8: the mean F1 of the relations, where a prediction is right
+/// only if its direction is too, and "Other" is no relation.
+///
+/// Classes are directions of one relation where their names are the same up to `(e1,e2)` or `(e2,e1)`; both
+/// directions share one precision and one recall. The class of no relation is left out, the mean is over all
+/// other relations of the label set.
+///
+/// # Errors
+/// As [`Metrics::of`].
+pub fn semeval_macro_f1(gold: &[usize], predicted: &[usize], labels: &LabelSet) -> Result<f64> {
+    let confusion = confusion(gold, predicted, labels.len())?;
+    let mut relations: Vec<(&str, Tally)> = Vec::new();
+    for (class, (name, tally)) in labels.names().iter().zip(tallies(&confusion)).enumerate() {
+        if labels.no_relation() == Some(class) {
+            continue;
+        }
+        let name = ["(e1,e2)", "(e2,e1)"].iter().find_map(|d| name.strip_suffix(d)).unwrap_or(name);
+        match relations.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, sum)) => sum.add(tally),
+            None => relations.push((name, tally)),
+        }
+    }
+    Ok(mean(relations.iter().map(|(_, tally)| tally.f1())))
+}
+
+/// Decisions for a class, or for several.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    hits: usize,
+    predicted: usize,
+    support: usize,
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.hits += other.hits;
+        self.predicted += other.predicted;
+        self.support += other.support;
+    }
+
+    /// 2PR / (P + R), written without the division by zero of its parts.
+    fn f1(self) -> f64 {
+        ratio(2 * self.hits, self.predicted + self.support)
+    }
+}
+
+fn tallies(confusion: &[Vec<usize>]) -> impl Iterator<Item = Tally> {
+    let at = |gold: &[usize], class: usize| gold.get(class).copied().unwrap_or_default();
+    confusion.iter().enumerate().map(move |(class, row)| Tally {
+        hits: at(row, class),
+        predicted: confusion.iter().map(|row| at(row, class)).sum(),
+        support: row.iter().sum(),
+    })
+}
+
+fn confusion(gold: &[usize], predicted: &[usize], classes: usize) -> Result<Vec<Vec<usize>>> {
+    check(gold, predicted.len(), classes)?;
+    check(predicted, gold.len(), classes)?;
+    let mut confusion = vec![vec![0; classes]; classes];
+    for (&gold, &predicted) in gold.iter().zip(predicted) {
+        if let Some(count) = confusion.get_mut(gold).and_then(|row| row.get_mut(predicted)) {
+            *count += 1;
+        }
+    }
+    Ok(confusion)
+}
+
+fn check(rows: &[usize], others: usize, classes: usize) -> Result<()> {
+    if rows.len() != others {
+        return Err(Error::Argument {
+            name: "rows",
+            found: format!("{} beside {others}", rows.len()),
+            expected: "as many true classes as predictions",
+        });
+    }
+    match rows.iter().find(|&&class| class >= classes) {
+        None => Ok(()),
+        Some(class) => Err(Error::Argument {
+            name: "class",
+            found: format!("{class} of {classes}"),
+            expected: "a class of the label set",
+        }),
+    }
+}
+
+fn ratio(part: usize, whole: usize) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, n) = values.fold((0.0, 0usize), |(sum, n), value| (sum + value, n + 1));
+    if n == 0 { 0.0 } else { sum / n as f64 }
+}

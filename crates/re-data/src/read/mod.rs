@@ -1,0 +1,187 @@
+//! Readers: from files, or anything else that can be read, to [`RelationExample`]s.
+//!
+//! Rows stream in constant memory. Offsets that contradict the entity's surface form are repaired where the
+//! form stands a few characters away, and counted; anything else that is malformed is an error with file, line,
+//! column and id, or, with [`ReadOptions::lenient`], an entry of the [`ReadReport`].
+//!
+//! ```
+//! use re_data::read::{ExampleReader, ReadOptions};
+//! let file = "a-1\tMarie loves Pierre.\tMarie\t0\t4\tPierre\t12\t17\tspouse\n";
+//! let mut reader = ExampleReader::new(file.as_bytes(), "demo.tsv", &ReadOptions::default())?;
+//! for example in &mut reader {
+//!     assert_eq!(example?.surface(1), "Pierre");
+//! }
+//! assert_eq!(reader.report().rows, 1);
+//! # Ok::<(), re_data::Error>(())
+//! ```
+
+mod delimited;
+mod entity_types;
+mod format;
+pub(crate) mod jsonl;
+mod label_file;
+mod lines;
+mod pickle;
+mod place;
+mod predictions;
+mod report;
+mod row;
+mod tsv;
+
+use std::fs::File;
+use std::io::{self, Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use entity_types::{AttachReport, EntityTypes};
+pub use format::Format;
+pub use predictions::{SavedPrediction, predictions, probabilities};
+pub use report::{ReadReport, Tally};
+
+use self::place::Place;
+use self::row::Row;
+use crate::error::{Error, Result};
+use crate::example::RelationExample;
+use crate::labels::LabelSet;
+
+/// How examples are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Layout of the file; guessed from its name or content where `None`.
+    pub format: Option<Format>,
+    /// Leave malformed records out and list them in the report, instead of stopping at the first one.
+    pub lenient: bool,
+    /// What stands in place of the label of a row that has none; default `blind` and the empty string.
+    pub blind: Vec<String>,
+    /// Labels that may occur; any label where `None`.
+    pub labels: Option<Arc<LabelSet>>,
+    /// How far, in characters, an entity may stand from its stated offset to be found; default 8.
+    pub max_shift: usize,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self {
+            format: None,
+            lenient: false,
+            blind: vec!["blind".to_owned(), String::new()],
+            labels: None,
+            max_shift: 8,
+        }
+    }
+}
+
+/// One layout's way from bytes to rows. [`Error::Record`] faults concern one record, and reading can go on;
+/// after any other the source is spent.
+trait Source: Send {
+    fn next_row(&mut self) -> Result<Option<Row>>;
+}
+
+/// Streams the examples of one file. After the first error it ends.
+pub struct ExampleReader<'a> {
+    source: Option<Box<dyn Source + 'a>>,
+    path: PathBuf,
+    options: ReadOptions,
+    report: ReadReport,
+}
+
+impl ExampleReader<'static> {
+    /// Opens a file, or standard input where `path` is `-`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read, [`Error::Argument`] where the layout is neither given nor
+    /// recognised.
+    pub fn open(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Self> {
+        let path = path.as_ref();
+        Self::new(input(path)?, path, options)
+    }
+}
+
+impl<'a> ExampleReader<'a> {
+    /// Reads from `input`; `path` is what errors call it, and its extension may tell the layout.
+    ///
+    /// # Errors
+    /// As [`ExampleReader::open`].
+    pub fn new(
+        mut input: impl Read + Send + 'a,
+        path: impl Into<PathBuf>,
+        options: &ReadOptions,
+    ) -> Result<Self> {
+        let path = path.into();
+        let mut head = Vec::new();
+        input.by_ref().take(4096).read_to_end(&mut head).map_err(|e| Error::io(&path, e))?;
+        let Some(format) = options.format.or_else(|| Format::guess(&path, &head)) else {
+            return Err(Error::Argument {
+                name: "format",
+                found: format!("none, and neither name nor content of {} tells", path.display()),
+                expected: "one of tsv, jsonl",
+            });
+        };
+        let input = Cursor::new(head).chain(input);
+        let source: Box<dyn Source + 'a> = match format {
+            Format::CompetitionTsv => Box::new(tsv::Tsv::new(input, &path)),
+            Format::Jsonl => Box::new(jsonl::Jsonl::new(input, &path)),
+        };
+        Ok(Self { source: Some(source), path, options: options.clone(), report: ReadReport::default() })
+    }
+
+    /// What was met so far; complete once the reader has ended.
+    pub fn report(&self) -> &ReadReport {
+        &self.report
+    }
+
+    fn read_example(&mut self) -> Result<Option<RelationExample>> {
+        let Some(source) = &mut self.source else { return Ok(None) };
+        let Some(row) = source.next_row()? else { return Ok(None) };
+        let id = row.id.clone();
+        let place = Place { path: &self.path, line: row.line, id: Some(&id) };
+        row.into_example(place, &self.options, &mut self.report).map(Some)
+    }
+}
+
+impl Iterator for ExampleReader<'_> {
+    type Item = Result<RelationExample>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let next = match self.read_example() {
+                Err(Error::Record(fault)) if self.options.lenient => {
+                    self.report.rejected.add(|| *fault);
+                    continue;
+                }
+                next => next.transpose(),
+            };
+            if !matches!(next, Some(Ok(_))) {
+                self.source = None;
+            }
+            return next;
+        }
+    }
+}
+
+/// All examples of a file, and what the reader met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadResult {
+    /// The examples, in the order of the file.
+    pub examples: Vec<RelationExample>,
+    /// What the reader met.
+    pub report: ReadReport,
+}
+
+/// Reads all examples of a file, or of standard input where `path` is `-`.
+///
+/// # Errors
+/// As [`ExampleReader::open`], and the first malformed record unless the options are lenient.
+pub fn examples(path: impl AsRef<Path>, options: &ReadOptions) -> Result<ReadResult> {
+    let mut reader = ExampleReader::open(path, options)?;
+    let examples = reader.by_ref().collect::<Result<_>>()?;
+    Ok(ReadResult { examples, report: reader.report })
+}
+
+/// A file to read, or standard input where `path` is `-`.
+fn input(path: &Path) -> Result<Box<dyn Read + Send>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin()));
+    }
+    Ok(Box::new(File::open(path).map_err(|e| Error::io(path, e))?))
+}

@@ -1,0 +1,41 @@
+//! Where in a file a fault lies.
+
+use std::path::Path;
+
+use crate::error::{Error, RecordError};
+
+/// A record of a file: what every fault in it names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) line: u64,
+    pub(crate) id: Option<&'a str>,
+}
+
+/// A field of a record: its number from 1, where the format numbers fields, and its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Field {
+    pub(crate) column: Option<usize>,
+    pub(crate) name: &'static str,
+}
+
+impl Place<'_> {
+    /// The error that `field`, or the record as a whole, holds `found` instead of `expected`.
+    pub(crate) fn error(
+        &self,
+        field: impl Into<Option<Field>>,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Error {
+        let field = field.into();
+        Error::Record(Box::new(RecordError {
+            path: self.path.to_owned(),
+            line: self.line,
+            column: field.and_then(|f| f.column),
+            field: field.map(|f| f.name),
+            id: self.id.map(str::to_owned),
+            found: found.into(),
+            expected: expected.into(),
+        }))
+    }
+}

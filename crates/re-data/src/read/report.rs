@@ -1,0 +1,87 @@
+//! What happened while a file was read.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::error::RecordError;
+
+/// Counts events and keeps the first of them, so that a report of a file of any size stays small.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tally<T> {
+    /// How often it happened.
+    pub count: usize,
+    /// The first [`Tally::KEPT`] of them.
+    pub first: Vec<T>,
+}
+
+impl<T> Default for Tally<T> {
+    fn default() -> Self {
+        Self { count: 0, first: Vec::new() }
+    }
+}
+
+impl<T> Tally<T> {
+    /// How many events are kept.
+    pub const KEPT: usize = 1000;
+
+    pub(crate) fn add(&mut self, event: impl FnOnce() -> T) {
+        self.count += 1;
+        if self.first.len() < Self::KEPT {
+            self.first.push(event());
+        }
+    }
+}
+
+/// What a reader met: how many rows, and which ones needed attention.
+///
+/// Its `Display` is a summary in one line for people; serialised it is complete up to [`Tally::KEPT`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct ReadReport {
+    /// Examples that the reader gave.
+    pub rows: usize,
+    /// Ids of examples of which an offset did not fit its surface form and was corrected.
+    pub repaired: Tally<String>,
+    /// Ids of examples whose two entities share at least one character.
+    pub overlapping: Tally<String>,
+    /// Ids of examples without a label.
+    pub unlabelled: Tally<String>,
+    /// Malformed records that a lenient reader left out.
+    pub rejected: Tally<RecordError>,
+}
+
+impl fmt::Display for ReadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} rows", self.rows)?;
+        for (what, ids) in [
+            ("with repaired offsets", &self.repaired),
+            ("with overlapping entities", &self.overlapping),
+            ("without label", &self.unlabelled),
+        ] {
+            if ids.count > 0 {
+                write!(f, ", {} {what}", ids.count)?;
+            }
+        }
+        if self.rejected.count > 0 {
+            write!(f, "; {} malformed records left out", self.rejected.count)?;
+        }
+        if let Some(fault) = self.rejected.first.first() {
+            write!(f, ", the first one {fault}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tally_counts_on_when_it_is_full() {
+        let mut tally = Tally::default();
+        for i in 0..Tally::<usize>::KEPT + 5 {
+            tally.add(|| i);
+        }
+        assert_eq!((tally.count, tally.first.len()), (1005, 1000));
+    }
+}

@@ -1,0 +1,129 @@
+//! Files of predictions, probabilities and entity types.
+// The lints' exemption for tests stops at helper functions.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use re_data::read::{self, EntityTypes, ReadOptions};
+use re_data::write::{self, PredictionFormat, PredictionWriter};
+use re_data::{Error, LabelSet, Probabilities};
+use rstest::rstest;
+use tempfile::TempDir;
+
+fn probabilities() -> Probabilities {
+    let labels = Arc::new(LabelSet::new(["관계_없음", "인물:\"별명\"", "a,b"]).unwrap());
+    let ids = vec!["x,1".to_owned(), "y".to_owned()];
+    Probabilities::new(ids, labels, vec![0.1, 0.7, 0.2, 1.0 / 3.0, 1e-9, 0.6]).unwrap()
+}
+
+fn file(content: &[u8]) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p.csv");
+    std::fs::write(&path, content).unwrap();
+    (folder, path)
+}
+
+fn written(format: PredictionFormat) -> (TempDir, PathBuf) {
+    let (folder, path) = file(b"");
+    write::predictions(&path, format, &probabilities()).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn a_submission_has_one_class_id_a_line() {
+    let (_folder, path) = written(PredictionFormat::Submission);
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "pred\n1\n2\n");
+}
+
+#[test]
+fn probabilities_come_back_bit_for_bit() {
+    let (_folder, path) = written(PredictionFormat::Probabilities);
+    let read = read::probabilities(path).unwrap();
+    assert_eq!(read, probabilities());
+    assert_eq!(read.labels().no_relation(), Some(0));
+}
+
+#[rstest]
+#[case(PredictionFormat::Csv)]
+#[case(PredictionFormat::Jsonl)]
+fn predictions_come_back(#[case] format: PredictionFormat) {
+    let (_folder, path) = written(format);
+    let rows = read::predictions(path).unwrap();
+    let found: Vec<_> = rows.iter().map(|r| (r.id.as_str(), r.label.as_str(), r.probability)).collect();
+    assert_eq!(found, [("x,1", "인물:\"별명\"", Some(0.7)), ("y", "a,b", Some(0.6))]);
+}
+
+#[test]
+fn rows_of_another_label_set_are_refused() {
+    let labels = Arc::new(LabelSet::new(["x"]).unwrap());
+    let mut writer = PredictionWriter::new(Vec::new(), "p", PredictionFormat::Csv, labels).unwrap();
+    assert!(matches!(writer.write(&probabilities()), Err(Error::LabelSet { .. })));
+    let full = |format| write::predictions("/dev/full", format, &probabilities()).unwrap_err().to_string();
+    if std::path::Path::new("/dev/full").exists() {
+        for format in [PredictionFormat::Csv, PredictionFormat::Jsonl, PredictionFormat::Probabilities] {
+            assert!(full(format).starts_with("/dev/full: "));
+        }
+    }
+}
+
+#[rstest]
+#[case("", "p.csv:1: found the header \"\", expected id, then one column for each label")]
+#[case("label,a\n", "found the header \"label,a\"")]
+#[case("id\n", "found no label")]
+#[case(
+    "id,a,a\n",
+    "p.csv:1: column 3 (header): found \"a\", the name of column 2 too, expected each name once"
+)]
+#[case("id,a\n1,0.5,0.5\n", "p.csv:2: id 1: found 3 columns, expected 2 as in the header")]
+#[case("id,a\n1,x\n", "p.csv:2: column 2 (probability): id 1: found \"x\", expected a number from 0 to 1")]
+#[case("id,a\n1,NaN\n", "found \"NaN\"")]
+#[case("id,a\n1,1.5\n", "found \"1.5\"")]
+#[case("id,a\n1,1\n1,1\n", "p.csv:3 (id): id 1: found an id that stands on line 2 too")]
+#[case("id,a\n,1\n", "an empty id")]
+fn malformed_probabilities(#[case] content: &str, #[case] message: &str) {
+    let (_folder, path) = file(content.as_bytes());
+    let found = read::probabilities(path).unwrap_err().to_string();
+    assert!(found.contains(message), "{found}");
+}
+
+#[rstest]
+#[case("id,pred\n", "expected the columns id and label")]
+#[case("id,label\n1,\n", "p.csv:2: column 2 (label): id 1: found no label")]
+#[case("label,probability,id\nx,2,1\n", "p.csv:2: column 2 (probability): id 1: found \"2\"")]
+#[case("id,label\n1,x\n1,y\n", "stands on line 2 too")]
+#[case("{\"id\":\"1\"}", "missing field `label`")]
+#[case("{\"id\":1,\"label\":\"x\",\"probability\":7}", "found 7, expected a number from 0 to 1")]
+#[case(
+    "{\"id\":1,\"label\":\"x\"}\n{\"id\":\"1\",\"label\":\"x\"}",
+    "p.csv:2 (id): id 1: found an id that stands on line 1 too"
+)]
+fn malformed_predictions(#[case] content: &str, #[case] message: &str) {
+    let (_folder, path) = file(content.as_bytes());
+    let found = read::predictions(path).unwrap_err().to_string();
+    assert!(found.contains(message), "{found}");
+}
+
+#[test]
+fn columns_may_stand_in_any_order() {
+    let (_folder, path) = file(b"label,other,id\r\nx,0,1\r\n");
+    let rows = read::predictions(path).unwrap();
+    assert_eq!((rows[0].id.as_str(), rows[0].label.as_str(), rows[0].probability), ("1", "x", None));
+}
+
+#[test]
+fn types_of_the_real_rows() {
+    let Some(types) = common::shared("p-stage2/entity_types.tsv") else { return };
+    let types = EntityTypes::open(types).unwrap();
+    let mut unused = types.len();
+    for file in ["train.tsv", "test.tsv", "unseen.tsv"] {
+        let Some(path) = common::shared(&format!("p-stage2/{file}")) else { return };
+        let examples = read::examples(path, &ReadOptions::default()).unwrap().examples;
+        let (examples, report) = types.attach(examples);
+        assert_eq!((report.attached, report.missing.count), (examples.len(), 0));
+        unused -= report.attached;
+    }
+    assert_eq!(unused, 0);
+}

@@ -1,0 +1,374 @@
+//! Readers and writers of examples.
+// The lints' exemption for tests stops at helper functions.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use std::io::Read;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use re_data::read::{self, ExampleReader, Format, ReadOptions, ReadReport};
+use re_data::write::{self, ExampleWriter};
+use re_data::{CharSpan, Entity, Error, LabelSet, RecordError, RelationExample};
+use rstest::rstest;
+
+fn read(
+    file: &[u8],
+    name: &str,
+    options: &ReadOptions,
+) -> (Vec<re_data::Result<RelationExample>>, ReadReport) {
+    let mut reader = ExampleReader::new(file, name, options).unwrap();
+    let rows = reader.by_ref().collect();
+    (rows, reader.report().clone())
+}
+
+fn lenient() -> ReadOptions {
+    ReadOptions { lenient: true, ..ReadOptions::default() }
+}
+
+/// The only fault that a strict reader finds.
+fn fault(file: &[u8], name: &str, options: &ReadOptions) -> RecordError {
+    let (mut rows, _) = read(file, name, options);
+    match rows.pop() {
+        Some(Err(Error::Record(fault))) => *fault,
+        other => panic!("expected a record error, found {other:?}"),
+    }
+}
+
+const ROW: &str = "1\t가나 다\t가나\t0\t1\t다\t3\t3\tx\n";
+
+#[test]
+fn competition_rows_with_every_known_trap() {
+    let file = "\u{feff}q-1\t\"\"\"가나\"\" 다, \"\"라\"\"\"\t가나\t1\t2\t라\t9\t9\tx\r\n\
+                \r\n\
+                left-2\t가나 가나 가나다라\t가나\t5\t6\t다라\t10\t11\tx\r\n\
+                nest-3\t서울대학교\t서울\t0\t1\t서울대\t0\t2\tblind\r\n\
+                multi-4\t\"가\n나\"\t가\t0\t0\t나\t2\t2\tx\n\
+                last-5\t😀 가 나\t가\t2\t2\t나\t4\t4\tx";
+    let (rows, report) = read(file.as_bytes(), "t.tsv", &ReadOptions::default());
+    let rows: Vec<_> = rows.into_iter().map(Result::unwrap).collect();
+    assert_eq!(rows[0].text(), "\"가나\" 다, \"라\"");
+    assert_eq!(rows[0].surface(1), "라");
+    let starts = |row: &RelationExample| {
+        row.entities().each_ref().map(|e| e.span().to_chars(row.text()).unwrap().start())
+    };
+    assert_eq!(starts(&rows[1]), [3, 8]);
+    assert_eq!(rows[2].label(), None);
+    assert_eq!(rows[3].text(), "가\n나");
+    assert_eq!(starts(&rows[4]), [2, 4]);
+    assert_eq!((report.rows, report.repaired.first), (5, vec!["left-2".to_owned()]));
+    assert_eq!(report.overlapping.first, ["nest-3"]);
+    assert_eq!(report.unlabelled.first, ["nest-3"]);
+}
+
+#[rstest]
+#[case::columns("1\t가\n", 1, None, "2 columns", "9 tab-separated columns")]
+#[case::header("id\tsentence\tsubject\ts\te\tobject\ts\te\tlabel\n", 1, Some(5), "\"e\"", "no header line")]
+#[case::number("1\t가나\t가\t0\t0.0\t나\t1\t1\tx\n", 1, Some(5), "\"0.0\"", "a character offset")]
+#[case::negative("1\t가나\t가\t0\t0\t나\t-1\t1\tx\n", 1, Some(7), "\"-1\"", "a character offset")]
+#[case::huge("1\t가나\t가\t0\t99999999999999999999\t나\t1\t1\tx\n", 1, Some(5), "999", "a character offset")]
+#[case::largest(
+    "1\t가나\t다\t18446744073709551614\t18446744073709551615\t나\t1\t1\tx\n",
+    1,
+    Some(3),
+    "of a text of 2",
+    "\"다\" there"
+)]
+#[case::range(
+    "1\t가나\t다\t20\t20\t나\t1\t1\tx\n",
+    1,
+    Some(3),
+    "characters 20..21 of a text of 2",
+    "\"다\" there"
+)]
+#[case::reversed("1\t가나\t가\t1\t0\t나\t1\t1\tx\n", 1, Some(3), "begins at character 1", "at least one")]
+#[case::surface(
+    "1\t가나\t가\t0\t0\t다\t1\t1\tx\n",
+    1,
+    Some(6),
+    "\"나\" at characters 1..2",
+    "\"다\" there or within 8"
+)]
+#[case::no_surface("1\t가나\t\t0\t0\t다\t1\t1\tx\n", 1, Some(3), "an empty surface form", "as it stands")]
+#[case::no_text("1\t\t가\t0\t0\t다\t1\t1\tx\n", 1, Some(2), "an empty text", "a sentence")]
+#[case::no_id("\t가나\t가\t0\t0\t나\t1\t1\tx\n", 1, Some(1), "an empty id", "an identifier")]
+#[case::label("1\t가나\t가\t0\t0\t나\t1\t1\tz\n", 1, Some(9), "label \"z\"", "one of the 2 labels")]
+#[case::quote(
+    "1\t\"가나\t가\t0\t0\t나\t1\t1\tx\n",
+    1,
+    Some(2),
+    "without a closing quote",
+    "each quote inside it doubled"
+)]
+fn malformed_rows_say_what_is_wrong_where(
+    #[case] row: &str,
+    #[case] line: u64,
+    #[case] column: Option<usize>,
+    #[case] found: &str,
+    #[case] expected: &str,
+) {
+    let labels = Arc::new(LabelSet::new(["x", "y"]).unwrap());
+    let options = ReadOptions { labels: Some(labels), ..ReadOptions::default() };
+    let error = fault(row.as_bytes(), "t.tsv", &options);
+    assert_eq!((error.line, error.column), (line, column), "{error}");
+    assert!(error.found.contains(found), "{error}");
+    assert!(error.expected.contains(expected), "{error}");
+    assert_eq!(error.path.to_str(), Some("t.tsv"));
+
+    // A lenient reader lists the row and reads on, with the right line numbers.
+    let file = format!("{ROW}{row}{ROW}");
+    let (rows, report) = read(file.as_bytes(), "t.tsv", &ReadOptions { lenient: true, ..options });
+    assert_eq!((rows.len(), report.rows, report.rejected.count), (2, 2, 1), "{:?}", report.rejected);
+    assert_eq!(report.rejected.first[0].line, line + 1);
+    assert!(report.to_string().starts_with("2 rows; 1 malformed records left out, the first one t.tsv:2:"));
+}
+
+#[test]
+fn strict_reading_ends_at_the_first_fault() {
+    let (rows, _) = read(format!("{ROW}bad\n{ROW}").as_bytes(), "t.tsv", &ReadOptions::default());
+    assert_eq!(rows.len(), 2);
+    assert_eq!(
+        rows[1].as_ref().unwrap_err().to_string(),
+        "t.tsv:2: id bad: found 1 columns, expected 9 tab-separated columns"
+    );
+}
+
+#[test]
+fn labels_of_blind_rows_can_be_named() {
+    let options = ReadOptions { blind: vec!["?".into()], ..ReadOptions::default() };
+    let row = |label: &str| format!("1\t가나\t가\t0\t0\t나\t1\t1\t{label}\n");
+    let (rows, report) = read((row("?") + &row("blind")).as_bytes(), "t.tsv", &options);
+    assert_eq!(rows[0].as_ref().unwrap().label(), None);
+    assert_eq!(rows[1].as_ref().unwrap().label(), Some("blind"));
+    assert_eq!(report.to_string(), "2 rows, 1 without label");
+    let (rows, _) = read(row("").as_bytes(), "t.tsv", &ReadOptions::default());
+    assert_eq!(rows[0].as_ref().unwrap().label(), None);
+}
+
+#[test]
+fn jsonl_rows() {
+    let file = "{\"id\":\"a\",\"text\":\"가 나\",\"entities\":[{\"start\":0,\"end\":1,\"type\":\"P\"},{\"start\":2,\"end\":3}],\"label\":\"x\"}\r\n\
+                \n\
+                {\"id\":7,\"text\":\"가 나\",\"entities\":[{\"start\":1,\"end\":2,\"surface\":\"가\"},{\"start\":2,\"end\":3}],\"label\":null}";
+    let (rows, report) = read(file.as_bytes(), "-", &ReadOptions::default());
+    let rows: Vec<_> = rows.into_iter().map(Result::unwrap).collect();
+    assert_eq!(rows[0].entities()[0].kind(), Some("P"));
+    assert_eq!(rows[0].label(), Some("x"));
+    assert_eq!((rows[1].id(), rows[1].surface(0), rows[1].label()), ("7", "가", None));
+    assert_eq!(report.repaired.first, ["7"]);
+}
+
+#[rstest]
+#[case::syntax("{\"id\":", None, "EOF while parsing")]
+#[case::key("{\"id\":\"a\",\"text\":\"x\",\"entities\":[],\"lable\":\"y\"}", None, "invalid length 0")]
+#[case::unknown("{\"id\":\"a\",\"lable\":\"y\"}", None, "unknown field `lable`")]
+#[case::missing("{\"id\":\"a\",\"text\":\"x\"}", None, "missing field `entities`")]
+#[case::range(
+    "{\"id\":\"a\",\"text\":\"xy\",\"entities\":[{\"start\":0,\"end\":1},{\"start\":1,\"end\":3}]}",
+    Some("entities[1]"),
+    "characters 1..3"
+)]
+#[case::id(
+    "{\"id\":\"\",\"text\":\"xy\",\"entities\":[{\"start\":0,\"end\":1},{\"start\":1,\"end\":2}]}",
+    Some("id"),
+    "an empty id"
+)]
+#[case::bytes("{\"id\":\"\u{1}\"}", None, "control character")]
+fn malformed_json_rows(#[case] row: &str, #[case] field: Option<&str>, #[case] found: &str) {
+    let error = fault(row.as_bytes(), "t.jsonl", &ReadOptions::default());
+    assert_eq!(error.field, field, "{error}");
+    assert!(error.found.contains(found), "{error}");
+    let good =
+        "{\"id\":\"b\",\"text\":\"xy\",\"entities\":[{\"start\":0,\"end\":1},{\"start\":1,\"end\":2}]}";
+    let (rows, report) = read(format!("{row}\n{good}").as_bytes(), "t.jsonl", &lenient());
+    assert_eq!((rows.len(), report.rejected.first[0].line), (1, 1));
+}
+
+#[test]
+fn absent_files_unknown_layouts_and_folders() {
+    let open = |path: &str| ExampleReader::open(path, &ReadOptions::default()).map(drop).unwrap_err();
+    assert!(matches!(open("/nonexistent.tsv"), Error::Io { .. }));
+    assert!(matches!(open("/"), Error::Io { .. }));
+    let unknown = ExampleReader::new(&b"what is this"[..], "t.txt", &ReadOptions::default()).map(drop);
+    let message = unknown.unwrap_err().to_string();
+    assert!(message.contains("content of t.txt tells (expected one of tsv, jsonl)"), "{message}");
+    let (rows, report) = read(b"", "empty.tsv", &ReadOptions::default());
+    assert!(rows.is_empty());
+    assert_eq!(report, ReadReport::default());
+}
+
+#[test]
+fn a_layout_that_was_asked_for_beats_the_extension() {
+    let options = ReadOptions { format: Some(Format::CompetitionTsv), ..ReadOptions::default() };
+    assert_eq!(read(ROW.as_bytes(), "t.jsonl", &options).1.rows, 1);
+}
+
+/// Gives `rows` copies of a row without ever holding them.
+struct Endless {
+    rows: usize,
+    at: usize,
+}
+
+impl Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() && self.rows > 0 {
+            buffer[filled] = ROW.as_bytes()[self.at];
+            filled += 1;
+            self.at = (self.at + 1) % ROW.len();
+            self.rows -= usize::from(self.at == 0);
+        }
+        Ok(filled)
+    }
+}
+
+#[test]
+fn rows_stream_from_any_input() {
+    let mut reader = ExampleReader::new(
+        Endless { rows: 50_000, at: 0 },
+        "-",
+        &ReadOptions { blind: vec!["x".into()], ..lenient() },
+    )
+    .unwrap();
+    assert_eq!(reader.by_ref().filter(Result::is_ok).count(), 50_000);
+    let report = reader.report();
+    assert_eq!((report.unlabelled.count, report.unlabelled.first.len()), (50_000, 1000));
+}
+
+#[test]
+fn writers_say_which_file_failed() {
+    struct Full;
+    impl std::io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::Error::other("disk full"))
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Err(std::io::Error::other("disk full"))
+        }
+    }
+    let (rows, _) = read(ROW.as_bytes(), "t.tsv", &ReadOptions::default());
+    let example = rows[0].as_ref().unwrap();
+    for format in Format::ALL {
+        let mut writer = ExampleWriter::new(Full, "out", format);
+        let written = writer.write(example);
+        let error = written.and_then(|()| writer.finish()).unwrap_err();
+        assert_eq!(error.to_string(), "out: disk full");
+    }
+    assert!(write::examples("/nonexistent/x", Format::Jsonl, [example]).is_err());
+}
+
+/// Texts with everything that needs quoting, and two entities somewhere in them.
+fn example() -> impl Strategy<Value = RelationExample> {
+    let text = proptest::collection::vec(
+        prop_oneof![
+            Just('"'),
+            Just('\t'),
+            Just('\n'),
+            Just('\r'),
+            Just(','),
+            Just('가'),
+            Just('😀'),
+            any::<char>()
+        ],
+        1..12,
+    );
+    let any_entity =
+        || (any::<prop::sample::Index>(), any::<prop::sample::Index>(), proptest::option::of("[A-Z]{1,5}"));
+    let label = proptest::option::of("[a-z:가-힣\"]{1,8}".prop_filter("not blind", |l| l != "blind"));
+    ("[!-~가-힣 ]{1,12}", text, any_entity(), any_entity(), label).prop_map(|(id, text, a, b, label)| {
+        let characters = text.len();
+        let text: String = text.into_iter().collect();
+        let entity = |(start, len, kind): (prop::sample::Index, prop::sample::Index, Option<String>)| {
+            let start = start.index(characters);
+            let span = CharSpan::with_len(start, 1 + len.index(characters - start));
+            let entity = Entity::new(span.to_bytes(&text).unwrap());
+            match kind {
+                Some(kind) => entity.with_kind(kind),
+                None => entity,
+            }
+        };
+        let example = RelationExample::new(id, text.clone(), [entity(a), entity(b)]).unwrap();
+        match label {
+            Some(label) => example.with_label(label),
+            None => example,
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back(examples in proptest::collection::vec(example(), 0..5)) {
+        for format in Format::ALL {
+            let mut file = Vec::new();
+            let mut writer = ExampleWriter::new(&mut file, "-", format);
+            for example in &examples {
+                writer.write(example).unwrap();
+            }
+            writer.finish().unwrap();
+            let (rows, report) = read(&file, "-", &ReadOptions { format: Some(format), ..ReadOptions::default() });
+            let rows: Vec<_> = rows.into_iter().map(Result::unwrap).collect();
+            prop_assert_eq!(report.repaired.count, 0);
+            let expected: Vec<_> = examples.iter().cloned().map(|example| match format {
+                Format::CompetitionTsv => example.with_entity_types([None, None]),
+                _ => example,
+            }).collect();
+            prop_assert_eq!(rows, expected);
+        }
+    }
+
+    #[test]
+    fn no_input_makes_a_reader_panic_or_hang(
+        file in proptest::collection::vec(
+            prop_oneof![Just(b'"'), Just(b'\t'), Just(b'\n'), Just(b'0'), Just(b'{'), Just(b','), any::<u8>()], 0..200)
+    ) {
+        for format in Format::ALL {
+            let options = ReadOptions { format: Some(format), ..lenient() };
+            let (rows, _) = read(&file, "-", &options);
+            prop_assert!(rows.iter().all(Result::is_ok));
+        }
+    }
+}
+
+#[test]
+fn files_are_written_and_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (rows, _) = read(ROW.as_bytes(), "t.tsv", &ReadOptions::default());
+    let rows: Vec<_> = rows.into_iter().map(Result::unwrap).collect();
+    for name in ["a.tsv", "a.jsonl"] {
+        let path = folder.path().join(name);
+        write::examples(&path, Format::guess(&path, b"").unwrap(), &rows).unwrap();
+        let result = read::examples(&path, &ReadOptions::default()).unwrap();
+        assert_eq!(result.examples, rows);
+        assert_eq!(result.report.to_string(), "1 rows");
+    }
+}
+
+/// Rows, rows with repaired offsets, overlapping entities, and rows without label of the competition's files.
+#[rstest]
+#[case("train.tsv", [8000, 9, 3, 0])]
+#[case("test.tsv", [1000, 0, 0, 1000])]
+#[case("unseen.tsv", [1000, 3, 0, 1000])]
+#[case("additional.tsv", [14981, 0, 0, 0])]
+fn real_files(#[case] file: &str, #[case] expected: [usize; 4]) {
+    let (Some(path), Some(labels)) =
+        (common::shared(&format!("p-stage2/{file}")), common::shared("p-stage2/label_type.pkl"))
+    else {
+        return;
+    };
+    let labels = Some(Arc::new(LabelSet::from_path(labels).unwrap()));
+    let read::ReadResult { examples, report } =
+        read::examples(path, &ReadOptions { labels, ..ReadOptions::default() }).unwrap();
+    assert_eq!(
+        [report.rows, report.repaired.count, report.overlapping.count, report.unlabelled.count],
+        expected
+    );
+    assert_eq!(examples.len(), report.rows);
+    if file == "train.tsv" {
+        let row = |id: &str| examples.iter().find(|e| e.id() == id).unwrap();
+        let [a, b] = row("wikipedia-24799-159-32-48-15-29").entities().clone();
+        let text = row("wikipedia-24799-159-32-48-15-29").text();
+        assert_eq!(a.span().to_chars(text).unwrap().start(), 30);
+        assert_eq!(b.span().to_chars(text).unwrap().start(), 13);
+    }
+}
