@@ -137,6 +137,26 @@ pub trait Predictor {
     ) -> std::result::Result<Probabilities, Box<dyn std::error::Error + Send + Sync>>;
 }
 
+/// A pointer to a predictor is one too, so that one loaded model can take part in several ensembles.
+macro_rules! predict_through {
+    ($($pointer:ty),+) => {$(
+        impl<P: Predictor + ?Sized> Predictor for $pointer {
+            fn labels(&self) -> &Arc<LabelSet> {
+                (**self).labels()
+            }
+
+            fn predict(
+                &self,
+                examples: &[RelationExample],
+            ) -> std::result::Result<Probabilities, Box<dyn std::error::Error + Send + Sync>> {
+                (**self).predict(examples)
+            }
+        }
+    )+};
+}
+
+predict_through!(&P, Box<P>, std::rc::Rc<P>, Arc<P>);
+
 #[cfg(test)]
 mod tests {
     use super::*;
