@@ -58,11 +58,13 @@ pub fn by_fraction(examples: &[RelationExample], fraction: f64, seed: u64) -> Re
     }
     let data = Strata::of(examples, seed);
     let mut missing = due(&data.counts, fraction);
+    let mut missing_rows: isize = missing.iter().sum();
     let mut left = data.counts.clone();
     let mut validation = Vec::new();
     for group in &data.groups {
-        // How much nearer to its due the group brings validation, in rows.
-        let mut gain = 0;
+        // How much nearer to its due the group brings validation: the rows of each label, and all rows.
+        let rows = group.rows.len() as isize;
+        let mut gain = missing_rows.abs() - (missing_rows - rows).abs();
         let mut spares_training = true;
         for &(label, rows) in &group.labels {
             let due: isize = missing.get(label).copied().unwrap_or_default();
@@ -78,6 +80,7 @@ pub fn by_fraction(examples: &[RelationExample], fraction: f64, seed: u64) -> Re
                 *left -= rows;
             }
         }
+        missing_rows -= rows;
         validation.extend(&group.rows);
     }
     Ok(Split::new(examples.len(), validation))

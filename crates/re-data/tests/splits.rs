@@ -94,6 +94,34 @@ fn undivided_texts_still_give_exact_shares() {
 }
 
 #[test]
+fn texts_of_many_rows_come_near_to_the_shares() {
+    let mut draw = 1usize;
+    let mut next = |n: usize| {
+        draw = draw.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (draw >> 33) % n
+    };
+    let labels: Vec<String> = (0..30).map(|label| format!("label {label}")).collect();
+    let mut rows = Vec::new();
+    for text in 0..400 {
+        for _ in 0..=next(15) {
+            let label = next(30).min(next(30)).min(next(30));
+            rows.push(example(rows.len(), &format!("text {text}"), Some(&labels[label])));
+        }
+    }
+    let total = rows.len() as f64;
+    for fraction in [0.1, 0.3, 0.5, 0.8] {
+        let split = split::by_fraction(&rows, fraction, 7).unwrap();
+        check_partition(&rows, &split);
+        let share = split.validation.len() as f64 / total;
+        assert!((share / fraction - 1.0).abs() < 0.03, "{share} for {fraction}");
+    }
+    for fold in split::k_fold(&rows, 5, 7).unwrap() {
+        let share = fold.validation.len() as f64 / total;
+        assert!((share / 0.2 - 1.0).abs() < 0.03, "{share} for a fifth");
+    }
+}
+
+#[test]
 fn fraction_zero_holds_nothing_out_and_others_are_refused() {
     let rows: Vec<_> = (0..4).map(|i| example(i, &format!("text {i}"), None)).collect();
     let split = split::by_fraction(&rows, 0.0, 7).unwrap();

@@ -36,6 +36,9 @@ impl Format {
     /// All layouts.
     pub const ALL: [Self; 2] = [Self::CompetitionTsv, Self::Jsonl];
 
+    /// Their names, for messages.
+    pub(crate) const EXPECTED: &'static str = "one of tsv, jsonl";
+
     /// Name of the layout, such as `tsv`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -80,7 +83,7 @@ impl FromStr for Format {
         Self::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| Error::Argument {
             name: "format",
             found: name.to_owned(),
-            expected: "one of tsv, jsonl",
+            expected: Self::EXPECTED,
         })
     }
 }

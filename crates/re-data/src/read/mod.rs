@@ -108,13 +108,18 @@ impl<'a> ExampleReader<'a> {
         options: &ReadOptions,
     ) -> Result<Self> {
         let path = path.into();
+        // A peek at the content waits for it, which a slow pipe makes long: only where nothing else tells.
         let mut head = Vec::new();
-        input.by_ref().take(4096).read_to_end(&mut head).map_err(|e| Error::io(&path, e))?;
-        let Some(format) = options.format.or_else(|| Format::guess(&path, &head)) else {
+        let mut format = options.format.or_else(|| Format::guess(&path, &[]));
+        if format.is_none() {
+            input.by_ref().take(4096).read_to_end(&mut head).map_err(|e| Error::io(&path, e))?;
+            format = Format::guess(&path, &head);
+        }
+        let Some(format) = format else {
             return Err(Error::Argument {
                 name: "format",
                 found: format!("none, and neither name nor content of {} tells", path.display()),
-                expected: "one of tsv, jsonl",
+                expected: Format::EXPECTED,
             });
         };
         let input = Cursor::new(head).chain(input);
