@@ -1,7 +1,7 @@
 //! Searches for the weights of a mean of probabilities.
 
 use crate::tune::Part;
-use crate::vote::{PROBABILITY_FLOOR, sum_sorted};
+use crate::vote::PROBABILITY_FLOOR;
 
 /// Gain in mean log-likelihood below which [`mixture_weights`] has settled.
 const SETTLED: f64 = 1e-10;
@@ -27,7 +27,7 @@ pub(crate) fn mixture_weights(part: &Part<'_>) -> Vec<f64> {
         let mut log_likelihood = 0.0;
         for row in &likelihoods {
             let joint = || row.iter().zip(&weights).map(|(likelihood, weight)| likelihood * weight);
-            let total = sum_sorted(&mut joint().collect::<Vec<_>>());
+            let total: f64 = joint().sum();
             shares.iter_mut().zip(joint()).for_each(|(share, value)| *share += value / total);
             log_likelihood += total.ln();
         }

@@ -101,7 +101,6 @@ pub(crate) struct Ballot<'a> {
     vote: Vote,
     weights: &'a [f64],
     total: f64,
-    terms: Vec<f64>,
     means: Vec<f64>,
     shares: Vec<f64>,
     out: Vec<f32>,
@@ -110,16 +109,10 @@ pub(crate) struct Ballot<'a> {
 impl<'a> Ballot<'a> {
     /// One weight for each member.
     pub(crate) fn new(vote: Vote, weights: &'a [f64]) -> Self {
-        let total = sum_sorted(&mut weights.to_vec());
-        Self {
-            vote,
-            weights,
-            total,
-            terms: Vec::new(),
-            means: Vec::new(),
-            shares: Vec::new(),
-            out: Vec::new(),
-        }
+        let mut ascending = weights.to_vec();
+        ascending.sort_unstable_by(f64::total_cmp);
+        let total = ascending.iter().sum();
+        Self { vote, weights, total, means: Vec::new(), shares: Vec::new(), out: Vec::new() }
     }
 
     /// Votes on each row in turn and hands the result to `receive`.
@@ -136,31 +129,39 @@ impl<'a> Ballot<'a> {
 
     /// The result for one row, given what each member says of it.
     pub(crate) fn row(&mut self, rows: &[&[f64]]) -> &[f32] {
+        // The order of the sums' terms decides on their rounding, so it is taken from what the members
+        // say. From this row alone: a row's result must not depend on the rows around it either.
+        let mut members: Vec<(&[f64], f64)> =
+            rows.iter().copied().zip(self.weights.iter().copied()).collect();
+        members.sort_unstable_by(|(a, weight_a), (b, weight_b)| {
+            let differing = a.iter().zip(*b).map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne());
+            differing.unwrap_or_else(|| weight_a.total_cmp(weight_b))
+        });
         let classes = rows.first().map_or(0, |row| row.len());
         self.means.clear();
-        for class in 0..classes {
-            self.terms.clear();
-            let values = rows.iter().map(|row| row.get(class).copied().unwrap_or_default());
-            self.terms.extend(values.zip(self.weights).map(|(value, weight)| weight * value));
-            self.means.push(sum_sorted(&mut self.terms) / self.total);
+        self.means.resize(classes, 0.0);
+        for (row, weight) in &members {
+            self.means.iter_mut().zip(*row).for_each(|(mean, value)| *mean += weight * value);
         }
+        self.means.iter_mut().for_each(|mean| *mean /= self.total);
         self.out.clear();
         match self.vote {
             Vote::Mean => self.out.extend(self.means.iter().map(|&mean| mean as f32)),
             Vote::LogMean => softmax_into(&self.means, &mut self.out),
-            Vote::Hard => self.count_votes(rows),
+            Vote::Hard => self.count_votes(&members),
         }
         &self.out
     }
 
-    fn count_votes(&mut self, rows: &[&[f64]]) {
+    fn count_votes(&mut self, members: &[(&[f64], f64)]) {
         self.shares.clear();
-        for class in 0..self.means.len() {
-            self.terms.clear();
-            let votes = rows.iter().zip(self.weights).filter(|(row, _)| first_max(row) == class);
-            self.terms.extend(votes.map(|(_, weight)| weight));
-            self.shares.push(sum_sorted(&mut self.terms) / self.total);
+        self.shares.resize(self.means.len(), 0.0);
+        for (row, weight) in members {
+            if let Some(share) = self.shares.get_mut(first_max(row)) {
+                *share += weight;
+            }
         }
+        self.shares.iter_mut().for_each(|share| *share /= self.total);
         let most = self.shares.iter().copied().fold(0.0, f64::max);
         let tied = |share: f64| share >= most - TIED_SHARES;
         let candidates = || self.shares.iter().zip(&self.means).enumerate().filter(|(_, (s, _))| tied(**s));
@@ -173,12 +174,6 @@ impl<'a> Ballot<'a> {
             *share = share.max(runner_up.next_up());
         }
     }
-}
-
-/// The sum in an order that depends on the values alone.
-pub(crate) fn sum_sorted(values: &mut [f64]) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values.iter().sum()
 }
 
 /// Index of the largest value, the first one of equals.

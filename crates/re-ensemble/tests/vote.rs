@@ -167,6 +167,11 @@ proptest! {
                 row(m.to_vec(), vote).iter().map(|value| value.to_bits()).collect()
             };
             prop_assert_eq!(bits(&members), bits(&permuted));
+            // Nor does a row's result depend on the rows around it.
+            let second = members.iter().zip(&matrices).map(|(m, (rows, _))| {
+                member(m.name(), &rows[1..2]).with_weight(m.weight())
+            });
+            prop_assert_eq!(bits(&second.collect::<Vec<_>>()), bits(&members)[4..8].to_vec());
         }
     }
 
