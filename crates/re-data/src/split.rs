@@ -62,16 +62,17 @@ pub fn by_fraction(examples: &[RelationExample], fraction: f64, seed: u64) -> Re
     let mut left = data.counts.clone();
     let mut validation = Vec::new();
     for group in &data.groups {
-        // How much nearer to its due the group brings validation: the rows of each label, and all rows.
-        let rows = group.rows.len() as isize;
-        let mut gain = missing_rows.abs() - (missing_rows - rows).abs();
+        // The group must bring validation nearer to its size, and its labels, in sum, nearer to their due.
+        let mut gain = 0;
         let mut spares_training = true;
         for &(label, rows) in &group.labels {
             let due: isize = missing.get(label).copied().unwrap_or_default();
             gain += due.abs() - (due - rows as isize).abs();
             spares_training &= left.get(label).is_some_and(|left| rows < *left);
         }
-        if gain <= 0 || !spares_training {
+        let rows = group.rows.len() as isize;
+        let nearer = (missing_rows - rows).abs() < missing_rows.abs();
+        if gain <= 0 || !nearer || !spares_training {
             continue;
         }
         for &(label, rows) in &group.labels {
