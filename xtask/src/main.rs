@@ -1,2 +1,68 @@
-//! xtask
-fn main() {}
+//! `cargo xtask COMMAND`: what a fresh clone needs, in one word each. `cargo xtask help` lists them.
+
+mod args;
+mod cargo;
+mod choice;
+mod demo;
+mod doctor;
+mod layout;
+mod libtorch;
+mod link;
+mod machine;
+mod manifest;
+mod python;
+mod setup;
+mod test;
+mod wheels;
+
+use std::process::ExitCode;
+
+use args::{Arguments, Command};
+use layout::Layout;
+
+const HELP: &str = "\
+cargo xtask COMMAND [OPTIONS] [-- ARGUMENTS]
+
+  demo     set up, then train on the embedded default: a checkpoint, its accuracy on the
+           development file and a submission file; ARGUMENTS go to the example
+  test     set up, then run every test; ARGUMENTS go to `cargo test --workspace`
+  setup    find or download libtorch 2.11.0 and link it as `.libtorch`
+           --download   take the CPU part from PyPI even if another install is at hand
+  doctor   say what was found, what was expected and how to mend it
+  help     this text
+
+Variables, none of them needed:
+  LIBTORCH   folder of an installed libtorch 2.11.0 (with include/ and lib/) to use
+  RE_CACHE   where downloads are kept; default $XDG_CACHE_HOME/re, else ~/.cache/re
+";
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::parse(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("error: {error}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let layout = Layout::of_this_machine()?;
+    match arguments.command {
+        Command::Help => {
+            print!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Setup => setup::run(&layout, arguments.download).map(|_| ExitCode::SUCCESS),
+        Command::Demo => demo::run(&layout, &arguments.rest),
+        Command::Test => test::run(&layout, &arguments.rest),
+        Command::Doctor => doctor::run(&layout),
+    }
+}
