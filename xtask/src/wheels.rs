@@ -128,10 +128,13 @@ fn fetch(wheel: &Wheel, folder: &Path) -> Result<PathBuf> {
         fs::remove_file(&path)?;
     }
     eprintln!("downloading {}", wheel.requirement);
-    python::download(wheel.requirement, folder).context(format!(
-        "no libtorch. A second run carries on from here. Without a network, install libtorch \
-         {LIBTORCH_VERSION} by hand and set LIBTORCH to its folder (the one with include/ and lib/)"
-    ))?;
+    if let Err(error) = python::download(wheel.requirement, folder) {
+        bail!(
+            "{error:#}. If the package index cannot be reached, mend that and run this command again: it \
+             carries on from here. Without a network, install libtorch {LIBTORCH_VERSION} by hand and set \
+             LIBTORCH to its folder (the one with include/ and lib/)"
+        );
+    }
     if !path.exists() {
         bail!("pip downloaded {} under another name than {}", wheel.requirement, wheel.file);
     }
