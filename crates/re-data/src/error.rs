@@ -68,6 +68,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A predictor could not answer.
+    #[error("prediction: {0}")]
+    Predictor(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A value that the caller chose is outside its range.
     #[error("{name} = {found} (expected {expected})")]
     Argument {
@@ -115,6 +118,22 @@ pub enum Error {
         /// The entity's surface form.
         surface: String,
     },
+    /// An entity has a type that the markup was not built for.
+    #[error(
+        "example {id}: entity {} has the type {found:?}, expected one of {}",
+        entity + 1,
+        expected.join(", ")
+    )]
+    UnknownEntityType {
+        /// Id of the example.
+        id: String,
+        /// 0 for the first entity, 1 for the second.
+        entity: usize,
+        /// The type that was found.
+        found: String,
+        /// The types of the markup.
+        expected: Vec<String>,
+    },
     /// A markup needs the types of the entities and an example has none.
     #[error("example {id}: entity {} has no type, and the markup {markup} writes it", entity + 1)]
     MissingEntityType {
@@ -128,6 +147,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whatever kept a predictor from answering.
+    pub fn predictor(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Predictor(Box::new(source))
+    }
+
     /// An input/output error that names its file.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io { path: path.into(), source }

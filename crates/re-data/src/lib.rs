@@ -3,10 +3,13 @@
 //! Data flows one way: a reader gives [`RelationExample`]s and a [`LabelSet`], a markup writes the pair of
 //! entities into the text, the encoder turns it into [`Encoded`] rows, and a [`Batch`] lays rows end to end.
 
+pub mod encode;
 pub mod encoded;
 pub mod error;
 pub mod example;
+pub mod korean;
 pub mod labels;
+pub mod markup;
 pub mod metrics;
 pub mod predict;
 pub mod random;
@@ -14,11 +17,16 @@ pub mod read;
 pub mod span;
 pub mod split;
 pub mod stats;
+pub mod tokenizer;
+mod window;
 pub mod write;
 
+pub use encode::{EncodeOptions, EncodeReport, ExampleEncoder, LostEntities, Truncation};
 pub use encoded::{Batch, Encoded};
 pub use error::{Error, RecordError, Result};
 pub use example::{Entity, RelationExample};
 pub use labels::LabelSet;
+pub use markup::{Markup, MarkupConfig};
 pub use predict::{Prediction, Predictor, Probabilities};
 pub use span::{ByteSpan, CharSpan, TokenSpan};
+pub use tokenizer::Tokenizer;

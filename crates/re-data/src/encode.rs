@@ -1,0 +1,370 @@
+//! From examples to rows of token ids with the entities' token spans.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::encoded::Encoded;
+use crate::error::{Error, Result};
+use crate::example::RelationExample;
+use crate::markup::{MarkedText, Markup};
+use crate::span::TokenSpan;
+use crate::tokenizer::{Part, Pieces, Template, Tokenizer};
+use crate::window::{Kept, around, extend, longest_first};
+
+/// Which tokens go when a row is longer than allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Truncation {
+    /// Those farthest from the entities: a window around both stays, with their markers. Where the entities are
+    /// too far apart for one window, the text between them is cut and each keeps a window of its own. A first
+    /// segment is never cut, unless it leaves no room at all; then, with entities lost, the tail goes.
+    #[default]
+    Window,
+    /// Those at the end, from the longer segment first: `truncation=True` (`longest_first`) of `transformers`,
+    /// with equal ids.
+    Tail,
+}
+
+/// What happens where truncation removes an entity or one of its markers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LostEntities {
+    /// [`Error::LostEntity`].
+    #[default]
+    Error,
+    /// The row has `None` in the place of the entity's spans, and the report lists it.
+    Count,
+}
+
+/// Settings of an [`ExampleEncoder`]. They belong to a trained model and are stored with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EncodeOptions {
+    /// Most tokens of a row, special tokens included. Default 100.
+    pub max_length: usize,
+    /// Which tokens go from longer rows. Default: window.
+    pub truncation: Truncation,
+    /// What happens where an entity goes with them. Default: error.
+    pub lost_entities: LostEntities,
+    /// Number of token types of the pretrained model, before any widening for an entity embedding. Default 2.
+    ///
+    /// 1 gives type id 0 everywhere. From 2 on the tokenizer's own type ids are used; where it has none for a
+    /// pair, as XLM-R's, the second segment with the special tokens behind it gets 1.
+    pub type_vocab_size: usize,
+}
+
+impl Default for EncodeOptions {
+    fn default() -> Self {
+        Self {
+            max_length: 100,
+            truncation: Truncation::default(),
+            lost_entities: LostEntities::default(),
+            type_vocab_size: 2,
+        }
+    }
+}
+
+/// An entity that truncation removed from its row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostEntity {
+    /// Id of the example.
+    pub id: String,
+    /// 0 for the first entity, 1 for the second.
+    pub entity: usize,
+}
+
+/// What encoding did to a set of examples.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EncodeReport {
+    /// Number of rows.
+    pub rows: usize,
+    /// Tokens of all rows together.
+    pub tokens: usize,
+    /// Tokens of the longest row.
+    pub longest: usize,
+    /// Number of rows that were truncated.
+    pub truncated: usize,
+    /// Entities that truncation removed.
+    pub lost: Vec<LostEntity>,
+}
+
+impl EncodeReport {
+    /// Padding tokens that there would be if all rows were filled up to the longest one.
+    pub fn padding(&self) -> usize {
+        (self.rows * self.longest).saturating_sub(self.tokens)
+    }
+}
+
+/// Writes, tokenizes and truncates examples.
+///
+/// ```no_run
+/// use re_data::{EncodeOptions, ExampleEncoder, MarkupConfig, Tokenizer};
+/// # let examples: Vec<re_data::RelationExample> = Vec::new();
+/// let markup = MarkupConfig::EntityTokens { entity_embedding: false, pair: false }.build()?;
+/// let encoder = ExampleEncoder::new(Tokenizer::from_folder("model")?, markup, EncodeOptions::default())?;
+/// let (rows, report) = encoder.encode_batch(&examples)?;
+/// println!("{} tokens, {} rows truncated", report.tokens, report.truncated);
+/// # Ok::<(), re_data::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ExampleEncoder {
+    tokenizer: Tokenizer,
+    markup: Arc<dyn Markup>,
+    options: EncodeOptions,
+    template: Template,
+    separator: String,
+}
+
+/// Memory that is used for row after row.
+#[derive(Default)]
+struct Scratch {
+    first: Pieces,
+    sentence: Pieces,
+}
+
+impl ExampleEncoder {
+    /// An encoder. The tokens of the markup are added to the tokenizer where it lacks them; the model's
+    /// embeddings must then cover [`Tokenizer::vocab_size`] of [`tokenizer`](Self::tokenizer) and
+    /// [`required_type_vocab_size`](Self::required_type_vocab_size).
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where `max_length` leaves no room beside the special tokens or `type_vocab_size` is 0;
+    /// [`Error::Tokenizer`] where a token cannot be added, or the markup writes pairs and the tokenizer has no
+    /// separator.
+    pub fn new(
+        mut tokenizer: Tokenizer,
+        markup: impl Into<Arc<dyn Markup>>,
+        options: EncodeOptions,
+    ) -> Result<Self> {
+        let markup = markup.into();
+        tokenizer.add_tokens(&markup.tokens())?;
+        let pair = markup.writes_pair();
+        let template = tokenizer.template(pair).clone();
+        if options.max_length <= template.special_tokens() {
+            return Err(Error::Argument {
+                name: "max_length",
+                found: options.max_length.to_string(),
+                expected: "more than the special tokens of a row",
+            });
+        }
+        let template = match options.type_vocab_size {
+            0 => {
+                return Err(Error::Argument {
+                    name: "type_vocab_size",
+                    found: "0".into(),
+                    expected: "at least 1",
+                });
+            }
+            1 => template.with_types(|_, _| 0),
+            _ if template.is_untyped() => template.with_types(|_, number| number),
+            _ => template,
+        };
+        let separator = match &tokenizer.special().sep {
+            Some(token) => token.content.clone(),
+            None if pair => {
+                return Err(Error::Tokenizer {
+                    path: None,
+                    reason: format!(
+                        "it has no separator token, and the markup {} writes pairs",
+                        markup.name()
+                    ),
+                    source: None,
+                });
+            }
+            None => String::new(),
+        };
+        Ok(Self { tokenizer, markup, options, template, separator })
+    }
+
+    /// The tokenizer with the markup's tokens: the one to save with the model.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The markup.
+    pub fn markup(&self) -> &dyn Markup {
+        self.markup.as_ref()
+    }
+
+    /// The settings.
+    pub fn options(&self) -> &EncodeOptions {
+        &self.options
+    }
+
+    /// Number of token types that a model must have for these rows.
+    pub fn required_type_vocab_size(&self) -> usize {
+        let types = self.template.parts().iter().map(|part| match part {
+            Part::Special { type_id, .. } | Part::Segment { type_id, .. } => *type_id as usize,
+        });
+        types.max().unwrap_or_default() + 1 + usize::from(self.markup.entity_embedding())
+    }
+
+    /// Encodes one example.
+    ///
+    /// # Errors
+    /// [`Error::LostEntity`] unless lost entities are counted, [`Error::EntityWithoutTokens`], and those of
+    /// the markup and the tokenizer.
+    pub fn encode(&self, example: &RelationExample) -> Result<Encoded> {
+        self.encode_row(example, &mut Scratch::default()).map(|(row, _)| row)
+    }
+
+    /// Encodes examples in parallel, in their order.
+    ///
+    /// # Errors
+    /// That of the first example with one, as in [`encode`](Self::encode).
+    pub fn encode_batch(&self, examples: &[RelationExample]) -> Result<(Vec<Encoded>, EncodeReport)> {
+        let encoded: Vec<Result<(Encoded, bool)>> = examples
+            .par_iter()
+            .map_init(Scratch::default, |scratch, example| self.encode_row(example, scratch))
+            .collect();
+        let mut report = EncodeReport::default();
+        let mut rows = Vec::with_capacity(encoded.len());
+        for (example, row) in examples.iter().zip(encoded) {
+            let (row, truncated) = row?;
+            report.rows += 1;
+            report.tokens += row.len();
+            report.longest = report.longest.max(row.len());
+            report.truncated += usize::from(truncated);
+            let lost = row.entities.iter().enumerate().filter(|(_, span)| span.is_none());
+            report.lost.extend(lost.map(|(entity, _)| LostEntity { id: example.id().to_owned(), entity }));
+            rows.push(row);
+        }
+        Ok((rows, report))
+    }
+
+    /// The row, and whether it was truncated.
+    fn encode_row(&self, example: &RelationExample, scratch: &mut Scratch) -> Result<(Encoded, bool)> {
+        let text = self.markup.write(example, &self.separator)?;
+        let Scratch { first, sentence } = scratch;
+        first.clear();
+        if text.first.is_some() != self.markup.writes_pair() {
+            return Err(Error::Argument {
+                name: "writes_pair",
+                found: format!("{} from the markup {}", self.markup.writes_pair(), self.markup.name()),
+                expected: "true exactly where the markup writes a first segment",
+            });
+        }
+        if let Some(text) = &text.first {
+            self.tokenizer.pieces_into(text, first)?;
+        }
+        self.tokenizer.pieces_into(&text.sentence, sentence)?;
+        let (entities, marked) = find_entities(example, &text, sentence)?;
+
+        let budget = self.options.max_length.saturating_sub(self.template.special_tokens());
+        let needed = first.len() + sentence.len();
+        let truncated = needed > budget;
+        let (first_length, kept) = match self.options.truncation {
+            _ if !truncated => (first.len(), whole(sentence.len())),
+            Truncation::Window if first.len() < budget => {
+                (first.len(), window(marked, sentence.len(), budget - first.len()))
+            }
+            Truncation::Window | Truncation::Tail => {
+                let [first, second] = longest_first(first.len(), sentence.len(), budget);
+                // A single segment has nothing to share with.
+                let second = if text.first.is_none() { budget } else { second };
+                (first, whole(second))
+            }
+        };
+        let row = self.assemble(
+            first.ids.get(..first_length).unwrap_or_default(),
+            sentence,
+            &kept,
+            entities,
+            marked,
+        );
+        if self.options.lost_entities == LostEntities::Error
+            && let Some(entity) = row.entities.iter().position(Option::is_none)
+        {
+            return Err(Error::LostEntity {
+                id: example.id().to_owned(),
+                entity,
+                max_length: self.options.max_length,
+                needed: needed + self.template.special_tokens(),
+            });
+        }
+        Ok((row, truncated))
+    }
+
+    fn assemble(
+        &self,
+        first: &[u32],
+        sentence: &Pieces,
+        kept: &Kept,
+        entities: [TokenSpan; 2],
+        marked: [TokenSpan; 2],
+    ) -> Encoded {
+        let [left, right] = kept.clone().map(|range| sentence.ids.get(range).unwrap_or_default());
+        let joined;
+        let sentence = if right.is_empty() {
+            left
+        } else {
+            joined = [left, right].concat();
+            &joined
+        };
+        let length = first.len() + sentence.len() + self.template.special_tokens();
+        let (mut ids, mut type_ids) = (Vec::with_capacity(length), Vec::with_capacity(length));
+        let segments = if self.markup.writes_pair() { [first, sentence] } else { [sentence, first] };
+        let [single, second] = self.template.assemble(segments.map(Some), &mut ids, &mut type_ids);
+        let start = if self.markup.writes_pair() { second } else { single };
+
+        let place = |span: TokenSpan, whole: TokenSpan| Some(move_span(span, whole, kept)?.shifted(start));
+        let [subject, object] = marked;
+        let row_marked = [place(subject, subject), place(object, object)];
+        let [subject_surface, object_surface] = entities;
+        let row_entities = [place(subject_surface, subject), place(object_surface, object)];
+        if self.markup.entity_embedding() {
+            for (at, type_id) in type_ids.iter_mut().enumerate() {
+                let inside = |span: &TokenSpan| span.range().contains(&at);
+                *type_id += u32::from(row_entities.iter().flatten().any(inside));
+            }
+        }
+        Encoded { ids, type_ids, entities: row_entities, marked: row_marked }
+    }
+}
+
+/// The tokens of each entity's surface form, and of each entity with its markers.
+fn find_entities(
+    example: &RelationExample,
+    text: &MarkedText,
+    sentence: &Pieces,
+) -> Result<([TokenSpan; 2], [TokenSpan; 2])> {
+    let find = |entity: usize, surface, marked| match sentence.covering(surface) {
+        Some(span) => Ok((span, sentence.covering(marked).map_or(span, |marked| marked.cover(&span)))),
+        None => Err(Error::EntityWithoutTokens {
+            id: example.id().to_owned(),
+            entity,
+            surface: example.surface(entity).to_owned(),
+        }),
+    };
+    let ([subject, object], [marked_subject, marked_object]) = (text.entities, text.marked);
+    let (subject, marked_subject) = find(0, subject, marked_subject)?;
+    let (object, marked_object) = find(1, object, marked_object)?;
+    Ok(([subject, object], [marked_subject, marked_object]))
+}
+
+fn whole(length: usize) -> Kept {
+    [0..length, length..length]
+}
+
+/// A window around both entities; where both do not fit, around the subject, else the object, else the start.
+fn window(marked: [TokenSpan; 2], length: usize, budget: usize) -> Kept {
+    around(marked, length, budget).unwrap_or_else(|| {
+        let alone = marked.iter().find_map(|&span| extend(span, 0..length, budget));
+        let kept = alone.unwrap_or(0..budget.min(length));
+        [kept, length..length]
+    })
+}
+
+/// Where `span` stands once only the kept tokens remain; `None` unless all of `whole` was kept.
+fn move_span(span: TokenSpan, whole: TokenSpan, kept: &Kept) -> Option<TokenSpan> {
+    let [left, right] = kept;
+    let holds = |range: &Range<usize>| range.start <= whole.start() && whole.end() <= range.end;
+    if holds(left) {
+        return Some(TokenSpan::with_len(span.start() - left.start, span.len()));
+    }
+    let start = left.len() + span.start().checked_sub(right.start)?;
+    holds(right).then(|| TokenSpan::with_len(start, span.len()))
+}

@@ -1,0 +1,128 @@
+//! Markups that write markers around the entities.
+
+use super::segments::surfaces;
+use super::{MarkedText, Markers, Markup, entity_type, insert_markers};
+use crate::error::{Error, Result};
+use crate::example::RelationExample;
+
+const OPEN: &str = "[ENT]";
+const CLOSE: &str = "[/ENT]";
+
+/// `[ENT]` and `[/ENT]`, two new tokens, around both entities alike: `[ENT]이순신[/ENT]은`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EntityTokens {
+    /// Whether 1 is added to the token type ids of the entities' tokens, markers not counted.
+    pub entity_embedding: bool,
+    /// Whether both surface forms also stand in a first segment, as in [`Pair`](super::Pair).
+    pub pair: bool,
+}
+
+impl Markup for EntityTokens {
+    fn name(&self) -> &'static str {
+        "entity_tokens"
+    }
+
+    fn write(&self, example: &RelationExample, separator: &str) -> Result<MarkedText> {
+        let markers = || Markers { open: OPEN.into(), close: CLOSE.into() };
+        let first = self.pair.then(|| surfaces(example, separator));
+        Ok(MarkedText { first, ..insert_markers(example, &[markers(), markers()]) })
+    }
+
+    fn tokens(&self) -> Vec<String> {
+        vec![OPEN.into(), CLOSE.into()]
+    }
+
+    fn writes_pair(&self) -> bool {
+        self.pair
+    }
+
+    fn entity_embedding(&self) -> bool {
+        self.entity_embedding
+    }
+}
+
+/// The type between punctuation, `@ * PER * 이순신 @` around the subject and `# ^ ORG ^ 조선 #` around the
+/// object; no new tokens.
+///
+/// Zhou and Chen, "An Improved Baseline for Sentence-level Relation Extraction" (2022).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TypedPunct;
+
+impl Markup for TypedPunct {
+    fn name(&self) -> &'static str {
+        "typed_punct"
+    }
+
+    fn write(&self, example: &RelationExample, _: &str) -> Result<MarkedText> {
+        let [subject, object] = [0, 1].map(|entity| entity_type(example, entity, self.name()));
+        let markers = [
+            Markers { open: format!("@ * {} * ", subject?), close: " @".into() },
+            Markers { open: format!("# ^ {} ^ ", object?), close: " #".into() },
+        ];
+        Ok(insert_markers(example, &markers))
+    }
+}
+
+/// New tokens for each role and type: `[S:PER]이순신[/S:PER]` for the subject, `[O:ORG]조선[/O:ORG]` for the object.
+///
+/// Zhong and Chen, "A Frustratingly Easy Approach for Entity and Relation Extraction" (2021).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TypedTokens {
+    types: Vec<String>,
+}
+
+impl TypedTokens {
+    /// The markup for all entity types that occur.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where there is no type, an empty one, or one that stands twice.
+    pub fn new<S: AsRef<str>>(types: &[S]) -> Result<Self> {
+        let types: Vec<String> = types.iter().map(|kind| kind.as_ref().to_owned()).collect();
+        let mut sorted: Vec<&String> = types.iter().collect();
+        sorted.sort();
+        sorted.dedup();
+        if types.is_empty() || sorted.len() != types.len() || types.iter().any(String::is_empty) {
+            return Err(Error::Argument {
+                name: "types",
+                found: format!("{types:?}"),
+                expected: "at least one entity type, each once, none empty",
+            });
+        }
+        Ok(Self { types })
+    }
+
+    fn markers(&self, example: &RelationExample, entity: usize, role: char) -> Result<Markers> {
+        let kind = entity_type(example, entity, self.name())?;
+        if !self.types.iter().any(|known| known == kind) {
+            return Err(Error::UnknownEntityType {
+                id: example.id().to_owned(),
+                entity,
+                found: kind.to_owned(),
+                expected: self.types.clone(),
+            });
+        }
+        let [open, close] = tokens(role, kind);
+        Ok(Markers { open, close })
+    }
+}
+
+impl Markup for TypedTokens {
+    fn name(&self) -> &'static str {
+        "typed_tokens"
+    }
+
+    fn write(&self, example: &RelationExample, _: &str) -> Result<MarkedText> {
+        let markers = [self.markers(example, 0, 'S')?, self.markers(example, 1, 'O')?];
+        Ok(insert_markers(example, &markers))
+    }
+
+    fn tokens(&self) -> Vec<String> {
+        let of_role = |role| self.types.iter().flat_map(move |kind| tokens(role, kind));
+        of_role('S').chain(of_role('O')).collect()
+    }
+}
+
+/// Opening and closing token of a role and type.
+fn tokens(role: char, kind: &str) -> [String; 2] {
+    [format!("[{role}:{kind}]"), format!("[/{role}:{kind}]")]
+}
