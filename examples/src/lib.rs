@@ -1,1 +1,117 @@
-//! Shared by the examples.
+//! What the examples share: their flags, the embedded default, and telling what came out.
+
+mod flags;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use re_model::EncoderConfig;
+use re_train::experiment::{RunFolder, Summary};
+use re_train::observer::stop_on_signals;
+use re_train::{Experiment, Start, StopReason, Terminal};
+
+pub use flags::Flags;
+
+/// Settings of the embedded default.
+const EMBEDDED: &str = include_str!("../configs/embedded.toml");
+/// Settings for encoders that are narrower than [`NARROW`].
+const SMALL_ENCODER: &str = include_str!("../configs/small_encoder.toml");
+/// The report's settings were made for hidden sizes of 768 and 1,024.
+const NARROW: i64 = 512;
+
+/// Runs the experiment `name`, whose settings for a real checkpoint are `toml`, with the command line's flags.
+///
+/// # Errors
+/// Whatever keeps the experiment from running, with what to do about it.
+pub fn run(name: &str, toml: &str) -> Result<()> {
+    let flags = Flags::parse();
+    let start = if flags.resume { Start::Resume } else { Start::Fresh };
+    let folder = RunFolder::new(match &flags.out {
+        Some(out) => out.clone(),
+        None => free_folder(name),
+    });
+    let mut experiment = if flags.resume { folder.experiment()? } else { settings(name, toml, &flags)? };
+    flags.apply(&mut experiment);
+    let stop = stop_on_signals().context("installing the Ctrl-C handler")?;
+    let summary = folder.run(&experiment, start, vec![Box::new(Terminal::default())], stop)?;
+    tell(name, &folder, &summary);
+    Ok(())
+}
+
+/// The settings that fit what was asked for: the embedded default, a file, or the experiment's own.
+fn settings(name: &str, toml: &str, flags: &Flags) -> Result<Experiment> {
+    let embedded = Experiment::parse(EMBEDDED, "examples/configs/embedded.toml")?;
+    let mut experiment = match (&flags.config, &flags.model) {
+        (Some(path), _) => Experiment::from_file(path)?,
+        (None, None) => {
+            eprintln!(
+                "{name}: no --model: this is the EMBEDDED DEFAULT, a tiny encoder with random weights on invented \
+                 sentences.\n  Real data and a real checkpoint: --model DIR --train FILE --labels FILE --test FILE \
+                 (see --help)"
+            );
+            embedded.clone()
+        }
+        (None, Some(model)) if EncoderConfig::from_folder(model)?.hidden_size < NARROW => {
+            eprintln!(
+                "{name}: {} is a small encoder: using examples/configs/small_encoder.toml instead of the report's \
+                 settings, under which it learns nothing (choose with --config)",
+                model.display()
+            );
+            Experiment::parse(SMALL_ENCODER, "examples/configs/small_encoder.toml")?
+        }
+        (None, Some(_)) => Experiment::parse(toml, format!("examples/configs/{name}.toml"))?,
+    };
+    // Only what the caller's own files do not replace comes from the embedded default.
+    if flags.train.is_none() && experiment.data.train.as_os_str().is_empty() {
+        eprintln!("{name}: no --train: training on the embedded corpus");
+        experiment.data = embedded.data;
+    } else if flags.train.is_some() {
+        experiment.data = re_train::experiment::DataConfig::default();
+    }
+    if experiment.model.folder.as_os_str().is_empty() && flags.model.is_none() {
+        experiment.model = embedded.model;
+    }
+    for path in experiment.paths_mut() {
+        *path = in_repository(path);
+    }
+    Ok(experiment)
+}
+
+/// Paths of the shipped settings begin at the repository's root, wherever the example is started.
+fn in_repository(path: &Path) -> PathBuf {
+    if path.starts_with("fixtures") && !path.exists() {
+        return Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    }
+    path.to_owned()
+}
+
+/// `runs/NAME-1`, or the first number that is not taken.
+fn free_folder(name: &str) -> PathBuf {
+    let numbered = |n: u32| PathBuf::from(format!("runs/{name}-{n}"));
+    (1..).map(numbered).find(|path| !path.exists()).unwrap_or_else(|| numbered(0))
+}
+
+fn tell(name: &str, folder: &RunFolder, summary: &Summary) {
+    let out = folder.path().display();
+    if summary.reason == StopReason::Interrupted {
+        println!("interrupted at step {}; resume with", summary.checkpoint.step);
+        println!("  cargo run --release --example {name} -- --out {out} --resume");
+        return;
+    }
+    println!("checkpoint: {}", summary.checkpoint.path.display());
+    if let Some(evaluation) = &summary.evaluation {
+        let m = &evaluation.metrics;
+        println!(
+            "validation: accuracy {:.2} %, micro-F1 without no-relation {:.2} %, macro-F1 {:.2} % on {} rows",
+            100.0 * m.accuracy,
+            100.0 * m.micro_f1,
+            100.0 * m.macro_f1,
+            m.rows
+        );
+    }
+    if let Some(path) = &summary.submission {
+        println!("submission: {}", path.display());
+    }
+    println!("metrics and settings: {out}/metrics.jsonl, {out}/config.toml");
+}

@@ -130,11 +130,8 @@ pub trait Predictor {
     /// Class probabilities of `examples`, in their order.
     ///
     /// # Errors
-    /// Whatever kept the model from answering.
-    fn predict(
-        &self,
-        examples: &[RelationExample],
-    ) -> std::result::Result<Probabilities, Box<dyn std::error::Error + Send + Sync>>;
+    /// [`Error::Predictor`] with whatever kept the model from answering.
+    fn predict(&self, examples: &[RelationExample]) -> Result<Probabilities>;
 }
 
 /// A pointer to a predictor is one too, so that one loaded model can take part in several ensembles.
@@ -145,10 +142,7 @@ macro_rules! predict_through {
                 (**self).labels()
             }
 
-            fn predict(
-                &self,
-                examples: &[RelationExample],
-            ) -> std::result::Result<Probabilities, Box<dyn std::error::Error + Send + Sync>> {
+            fn predict(&self, examples: &[RelationExample]) -> Result<Probabilities> {
                 (**self).predict(examples)
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use re_data::{LabelSet, Predictor, Probabilities, RelationExample};
 
-use crate::error::{Error, PredictorError, Result};
+use crate::error::{Error, Result};
 use crate::members::{Member, Members, check_members, common_labels, with_columns};
 use crate::vote::{Ballot, Scores, Vote, probabilities};
 
@@ -86,7 +86,13 @@ impl Predictor for Ensemble<'_> {
     }
 
     /// Rows are combined by position, so that examples with equal ids are no obstacle.
-    fn predict(&self, examples: &[RelationExample]) -> Result<Probabilities, PredictorError> {
+    fn predict(&self, examples: &[RelationExample]) -> re_data::Result<Probabilities> {
+        self.combine(examples).map_err(re_data::Error::predictor)
+    }
+}
+
+impl Ensemble<'_> {
+    fn combine(&self, examples: &[RelationExample]) -> Result<Probabilities> {
         let scores: Vec<Scores> = self
             .members
             .iter()

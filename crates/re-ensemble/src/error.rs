@@ -3,9 +3,6 @@
 /// Result with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What a live predictor fails with, see [`re_data::Predictor::predict`].
-pub(crate) type PredictorError = Box<dyn std::error::Error + Send + Sync>;
-
 /// Everything that can go wrong in this crate.
 ///
 /// `member` is the name under which a prediction file or predictor was given, or `gold` for the gold
@@ -121,7 +118,7 @@ pub enum Error {
         /// Its name.
         member: String,
         /// Why it failed.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: re_data::Error,
     },
     /// A live predictor answered for other rows than it was asked for.
     #[error("{member}: answer {row} of {rows} is for id {found:?}, expected {expected:?}")]

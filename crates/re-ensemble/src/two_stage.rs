@@ -6,7 +6,7 @@ use re_data::{LabelSet, Predictor, Probabilities, RelationExample};
 use serde::{Deserialize, Serialize};
 
 use crate::ensemble::ask;
-use crate::error::{Error, PredictorError, Result};
+use crate::error::{Error, Result};
 use crate::vote::probabilities;
 
 /// Name of the first stage in errors.
@@ -152,7 +152,7 @@ impl<F: Predictor, S: Predictor> Predictor for TwoStage<F, S> {
         &self.labels
     }
 
-    fn predict(&self, examples: &[RelationExample]) -> Result<Probabilities, PredictorError> {
-        Ok(self.combine(examples)?)
+    fn predict(&self, examples: &[RelationExample]) -> re_data::Result<Probabilities> {
+        self.combine(examples).map_err(re_data::Error::predictor)
     }
 }

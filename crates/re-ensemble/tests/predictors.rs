@@ -69,11 +69,8 @@ impl Predictor for Astray {
         &self.0
     }
 
-    fn predict(
-        &self,
-        _: &[RelationExample],
-    ) -> Result<Probabilities, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(Probabilities::new(vec!["0".into(), "7".into()], Arc::clone(&self.0), vec![0.5; 4])?)
+    fn predict(&self, _: &[RelationExample]) -> re_data::Result<Probabilities> {
+        Probabilities::new(vec!["0".into(), "7".into()], Arc::clone(&self.0), vec![0.5; 4])
     }
 }
 
@@ -86,8 +83,8 @@ fn faults_of_members_are_named() {
     };
     let broken = Ensemble::new(Vote::Mean, [LiveMember::new("x", &a)]).unwrap();
     let error = broken.predict(&examples(2)).unwrap_err();
-    assert_eq!(error.to_string(), "x: no such row");
-    assert!(error.source().is_some());
+    assert_eq!(error.to_string(), "prediction: x: prediction: no such row");
+    assert!(std::error::Error::source(&error).is_some());
     let wrong = Ensemble::new(Vote::Mean, [LiveMember::new("y", &astray)]).unwrap();
     for count in [1, 2, 3] {
         let error = wrong.members(&examples(count)).unwrap_err();

@@ -67,16 +67,13 @@ impl Predictor for Table {
         &self.labels
     }
 
-    fn predict(
-        &self,
-        examples: &[RelationExample],
-    ) -> Result<Probabilities, Box<dyn std::error::Error + Send + Sync>> {
+    fn predict(&self, examples: &[RelationExample]) -> re_data::Result<Probabilities> {
         let mut values = Vec::new();
         for example in examples {
-            let row: usize = example.id().parse()?;
-            values.extend(self.rows.get(row).ok_or("no such row")?);
+            let row = example.id().parse::<usize>().ok().and_then(|row| self.rows.get(row));
+            values.extend(row.ok_or_else(|| re_data::Error::Predictor("no such row".into()))?);
         }
         let ids = examples.iter().map(|e| e.id().to_owned()).collect();
-        Ok(Probabilities::new(ids, Arc::clone(&self.labels), values)?)
+        Probabilities::new(ids, Arc::clone(&self.labels), values)
     }
 }

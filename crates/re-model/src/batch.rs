@@ -1,0 +1,207 @@
+//! A batch of rows on the device, with what attention and heads need to find their way in it.
+
+use re_data::{Batch, TokenSpan};
+use tch::{Device, Kind, Tensor};
+
+use crate::config::EncoderConfig;
+use crate::error::{Error, Result};
+
+/// Rows laid end to end on a device: `T` tokens of `B` rows, no padding.
+#[derive(Debug)]
+pub struct TokenBatch {
+    /// Token ids, `[T]`.
+    pub(crate) ids: Tensor,
+    /// Token type ids, `[T]`.
+    pub(crate) type_ids: Tensor,
+    /// Position ids, `[T]`.
+    pub(crate) positions: Tensor,
+    pub(crate) layout: Layout,
+    rows: Vec<RowSpans>,
+    offsets: Vec<usize>,
+    classes: Option<Tensor>,
+    device: Device,
+}
+
+/// How the flat tokens relate to the padded view that attention needs.
+#[derive(Debug)]
+pub(crate) enum Layout {
+    /// All rows have the same length: the padded view is the flat one in another shape.
+    Equal { rows: i64, length: i64 },
+    /// Rows of different lengths.
+    Ragged {
+        rows: i64,
+        length: i64,
+        /// Flat position of every padded slot, `[B * L]`; padding points at the row's first token.
+        to_padded: Tensor,
+        /// Padded slot of every flat position, `[T]`.
+        to_flat: Tensor,
+        /// True where a key is real, `[B, 1, 1, L]`.
+        mask: Tensor,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+struct RowSpans {
+    entities: [Option<TokenSpan>; 2],
+    marked: [Option<TokenSpan>; 2],
+}
+
+impl TokenBatch {
+    /// Checks `batch` against the encoder's tables and moves it to `device`.
+    ///
+    /// # Errors
+    /// [`Error::TokenId`], [`Error::TokenType`] or [`Error::TooLong`] where an id lies outside the tables.
+    pub fn new(batch: &Batch, config: &EncoderConfig, device: Device) -> Result<Self> {
+        if let Some(&id) = batch.ids.iter().find(|id| !(0..config.vocab_size).contains(*id)) {
+            return Err(Error::TokenId { id, vocab_size: config.vocab_size });
+        }
+        if let Some(&id) = batch.type_ids.iter().find(|id| !(0..config.type_vocab_size).contains(*id)) {
+            return Err(Error::TokenType { id, type_vocab_size: config.type_vocab_size });
+        }
+        let longest = batch.lengths().max().unwrap_or(0);
+        if longest > config.max_length() {
+            return Err(Error::TooLong { tokens: longest, max: config.max_length() });
+        }
+        let positions: Vec<i64> =
+            batch.lengths().flat_map(|n| (0..n as i64).map(|i| i + config.position_offset)).collect();
+        let put = |values: &[i64]| Ok::<_, Error>(Tensor::f_from_slice(values)?.f_to_device(device)?);
+        Ok(Self {
+            ids: put(&batch.ids)?,
+            type_ids: put(&batch.type_ids)?,
+            positions: put(&positions)?,
+            layout: Layout::new(batch, longest, device)?,
+            rows: batch
+                .entities
+                .iter()
+                .zip(&batch.marked)
+                .map(|(&entities, &marked)| RowSpans { entities, marked })
+                .collect(),
+            offsets: batch.offsets.clone(),
+            classes: if batch.classes.is_empty() { None } else { Some(put(&batch.classes)?) },
+            device,
+        })
+    }
+
+    /// Number of rows, `B`.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Number of tokens of all rows together, `T`.
+    pub fn tokens(&self) -> usize {
+        self.offsets.last().copied().unwrap_or(0)
+    }
+
+    /// Class of each row, `[B]`, where the batch has labels.
+    pub fn classes(&self) -> Option<&Tensor> {
+        self.classes.as_ref()
+    }
+
+    /// Device that holds the batch.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Flat positions that each row covers.
+    pub fn row_ranges(&self) -> impl ExactSizeIterator<Item = std::ops::Range<usize>> {
+        self.offsets.windows(2).map(|pair| match pair {
+            [start, end] => *start..*end,
+            _ => 0..0,
+        })
+    }
+
+    /// Flat tokens of one entity (0 or 1) in each row, without its markers; `None` where truncation removed it.
+    pub fn entity(&self, entity: usize) -> impl Iterator<Item = Option<TokenSpan>> {
+        self.rows.iter().map(move |row| row.entities.get(entity).copied().flatten())
+    }
+
+    /// Flat tokens of one entity (0 or 1) in each row with the markers around it.
+    pub fn marked_entity(&self, entity: usize) -> impl Iterator<Item = Option<TokenSpan>> {
+        self.rows.iter().map(move |row| row.marked.get(entity).copied().flatten())
+    }
+}
+
+impl Layout {
+    fn new(batch: &Batch, longest: usize, device: Device) -> Result<Self> {
+        let (rows, length) = (batch.len() as i64, longest as i64);
+        if batch.lengths().all(|n| n == longest) {
+            return Ok(Self::Equal { rows, length });
+        }
+        let slots = batch.len() * longest;
+        let (mut to_padded, mut mask) = (Vec::with_capacity(slots), Vec::with_capacity(slots));
+        let mut to_flat = Vec::with_capacity(batch.tokens());
+        for (row, (n, &start)) in batch.lengths().zip(&batch.offsets).enumerate() {
+            to_flat.extend((0..n).map(|i| (row * longest + i) as i64));
+            to_padded.extend((0..longest).map(|i| if i < n { start + i } else { start } as i64));
+            mask.extend((0..longest).map(|i| i < n));
+        }
+        Ok(Self::Ragged {
+            rows,
+            length,
+            to_padded: Tensor::f_from_slice(&to_padded)?.f_to_device(device)?,
+            to_flat: Tensor::f_from_slice(&to_flat)?.f_to_device(device)?,
+            mask: Tensor::f_from_slice(&mask)?.f_view([rows, 1, 1, length])?.f_to_device(device)?,
+        })
+    }
+
+    /// Flat states as attention heads of a padded batch.
+    ///
+    /// # Shapes
+    /// `[T, H]` to `[B, heads, L, H / heads]`.
+    pub(crate) fn split(&self, x: &Tensor, heads: i64) -> Result<Tensor> {
+        let (rows, length) = self.size();
+        let width = x.size().last().copied().unwrap_or(0);
+        let padded = match self {
+            Self::Equal { .. } => x.shallow_clone(),
+            Self::Ragged { to_padded, .. } => x.f_index_select(0, to_padded)?,
+        };
+        Ok(padded.f_view([rows, length, heads, width / heads])?.f_transpose(1, 2)?)
+    }
+
+    /// The inverse of [`Layout::split`]: drops the padding and joins the heads.
+    pub(crate) fn join(&self, x: &Tensor) -> Result<Tensor> {
+        let (rows, length) = self.size();
+        let padded = x.f_transpose(1, 2)?.f_reshape([rows * length, -1])?;
+        Ok(match self {
+            Self::Equal { .. } => padded,
+            Self::Ragged { to_flat, .. } => padded.f_index_select(0, to_flat)?,
+        })
+    }
+
+    pub(crate) fn mask(&self) -> Option<&Tensor> {
+        match self {
+            Self::Equal { .. } => None,
+            Self::Ragged { mask, .. } => Some(mask),
+        }
+    }
+
+    fn size(&self) -> (i64, i64) {
+        match self {
+            Self::Equal { rows, length } | Self::Ragged { rows, length, .. } => (*rows, *length),
+        }
+    }
+}
+
+/// A `[B, T]` matrix whose product with the states `[T, H]` gives the mean over each row's span;
+/// a row without a span gets zeros.
+///
+/// # Errors
+/// [`Error::Torch`].
+pub fn averaging_matrix(
+    spans: impl ExactSizeIterator<Item = Option<std::ops::Range<usize>>>,
+    tokens: usize,
+    device: Device,
+) -> Result<Tensor> {
+    let rows = spans.len();
+    let mut matrix = vec![0f32; rows * tokens];
+    for (row, span) in matrix.chunks_exact_mut(tokens.max(1)).zip(spans) {
+        if let Some(cells) = span.and_then(|span| row.get_mut(span)) {
+            let share = 1.0 / cells.len().max(1) as f32;
+            cells.fill(share);
+        }
+    }
+    Ok(Tensor::f_from_slice(&matrix)?
+        .f_view([rows as i64, tokens as i64])?
+        .f_to_kind(Kind::Float)?
+        .f_to_device(device)?)
+}

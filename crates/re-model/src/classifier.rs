@@ -1,0 +1,322 @@
+//! A trained relation classifier: tokenizer, markup, model and labels in one.
+
+mod folder;
+
+pub use folder::TrainedParts;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use re_data::{
+    Batch, EncodeOptions, Encoded, ExampleEncoder, LabelSet, Markup, MarkupConfig, Predictor, Probabilities,
+    RelationExample, Tokenizer,
+};
+use tch::{Device, Kind, Tensor};
+
+use crate::batch::TokenBatch;
+use crate::config::EncoderConfig;
+use crate::error::{Error, Result};
+use crate::head::{Head, HeadConfig};
+use crate::model::RelationModel;
+use crate::ops::Mode;
+use crate::parameters::{Builder, LoadReport};
+use crate::weights::Weights;
+
+/// Tokens of one forward pass of inference: large enough to keep the cores busy, small enough for memory.
+const TOKENS_PER_BATCH: usize = 4096;
+
+/// Makes a head for an encoder and a number of classes.
+pub type HeadBuilder =
+    Box<dyn Fn(&mut Builder<'_>, &EncoderConfig, i64) -> Result<Box<dyn Head>> + Send + Sync>;
+
+/// Which head a classifier has.
+pub enum HeadChoice {
+    /// One of this crate, stored by name in a trained folder.
+    Known(HeadConfig),
+    /// One of the caller's, who gives it again when the trained folder is loaded.
+    Own(HeadBuilder),
+}
+
+/// Which markup a classifier has.
+#[derive(Debug, Clone)]
+pub enum MarkupChoice {
+    /// One of `re-data`, stored by name in a trained folder.
+    Known(MarkupConfig),
+    /// One of the caller's, who gives it again when the trained folder is loaded.
+    Own(Arc<dyn Markup>),
+}
+
+/// What a new classifier is made of, besides a checkpoint and labels.
+pub struct ClassifierOptions {
+    /// How entities are written into the input.
+    pub markup: MarkupChoice,
+    /// What stands on the encoder.
+    pub head: HeadChoice,
+    /// Length and truncation. The number of token types is taken from the checkpoint.
+    pub encoding: EncodeOptions,
+    /// How many of the encoder's first layers are used; all where left out.
+    pub layers: Option<i64>,
+    /// Start from random weights where the folder has none, as tests and demonstrations do.
+    pub random_weights: bool,
+    /// Seed of everything that starts at random.
+    pub seed: u64,
+    /// Device of the model.
+    pub device: Device,
+}
+
+impl Default for ClassifierOptions {
+    fn default() -> Self {
+        Self {
+            markup: MarkupChoice::Known(MarkupConfig::Plain {}),
+            head: HeadChoice::Known(HeadConfig::default()),
+            encoding: EncodeOptions::default(),
+            layers: None,
+            random_weights: false,
+            seed: 42,
+            device: Device::Cpu,
+        }
+    }
+}
+
+/// Classifies relation examples.
+///
+/// ```no_run
+/// use re_data::{ByteSpan, Entity, RelationExample};
+/// use re_model::RelationClassifier;
+///
+/// let classifier = RelationClassifier::from_pretrained("runs/xlmr/best")?;
+/// let entity = |start, len| Entity::new(ByteSpan::with_len(start, len));
+/// let example = RelationExample::new("1", "Marie loves Pierre.", [entity(0, 5), entity(12, 6)])?;
+/// for row in classifier.predict(&[example])?.predictions() {
+///     println!("{}: {} ({:.1} %)", row.id, row.label, 100.0 * row.probability);
+/// }
+/// # Ok::<(), re_model::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct RelationClassifier {
+    model: RelationModel,
+    encoder: ExampleEncoder,
+    labels: Arc<LabelSet>,
+    markup: Option<MarkupConfig>,
+    head: Option<HeadConfig>,
+}
+
+impl RelationClassifier {
+    /// A new classifier on the encoder in `folder`, to be trained: its head starts at random.
+    ///
+    /// Tokens that the markup needs are added to tokenizer and embeddings, and the token types widened.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the folder, see [`Weights::open`], [`EncoderConfig::from_folder`] and
+    /// [`Tokenizer::from_folder`].
+    pub fn new(
+        folder: impl AsRef<Path>,
+        labels: LabelSet,
+        options: ClassifierOptions,
+    ) -> Result<(Self, LoadReport)> {
+        let folder = folder.as_ref();
+        let mut config = EncoderConfig::from_folder(folder)?;
+        if let Some(layers) = options.layers {
+            config.keep_layers(layers, folder)?;
+        }
+        let weights = match Weights::open(folder) {
+            Err(Error::NoWeights { .. }) if options.random_weights => None,
+            other => Some(other?),
+        };
+        let type_vocab_size = usize::try_from(config.type_vocab_size).unwrap_or(1);
+        let encoding = EncodeOptions { type_vocab_size, ..options.encoding };
+        let encoder = example_encoder(folder, &options.markup, encoding, &config)?;
+        Self::assemble(
+            config,
+            weights.as_ref(),
+            encoder,
+            labels,
+            options.markup,
+            options.head,
+            options.device,
+            options.seed,
+        )
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn assemble(
+        config: EncoderConfig,
+        weights: Option<&Weights>,
+        encoder: ExampleEncoder,
+        labels: LabelSet,
+        markup: MarkupChoice,
+        head: HeadChoice,
+        device: Device,
+        seed: u64,
+    ) -> Result<(Self, LoadReport)> {
+        let build = |builder: &mut Builder<'_>, config: &EncoderConfig, classes| match &head {
+            HeadChoice::Known(head) => head.build(builder, config, classes),
+            HeadChoice::Own(make) => make(builder, config, classes),
+        };
+        let (mut model, report) = RelationModel::new(config, weights, labels.len(), build, device, seed)?;
+        let mut tokenizer = encoder.tokenizer().clone();
+        model.extend_vocabulary(
+            &mut tokenizer,
+            &encoder.markup().tokens(),
+            encoder.required_type_vocab_size(),
+        )?;
+        let markup = match markup {
+            MarkupChoice::Known(config) => Some(config),
+            MarkupChoice::Own(_) => None,
+        };
+        let head = match head {
+            HeadChoice::Known(config) => Some(config),
+            HeadChoice::Own(_) => None,
+        };
+        Ok((Self { model, encoder, labels: Arc::new(labels), markup, head }, report))
+    }
+
+    /// The model.
+    pub fn model(&self) -> &RelationModel {
+        &self.model
+    }
+
+    /// What turns examples into rows of tokens.
+    pub fn encoder(&self) -> &ExampleEncoder {
+        &self.encoder
+    }
+
+    /// The classes it chooses from.
+    pub fn labels(&self) -> &Arc<LabelSet> {
+        &self.labels
+    }
+
+    /// Class probabilities of `examples`, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where an example cannot be encoded, such as one whose entities do not fit.
+    pub fn predict(&self, examples: &[RelationExample]) -> Result<Probabilities> {
+        let (rows, _) = self.encoder.encode_batch(examples)?;
+        let probabilities = self.probabilities(&rows)?;
+        let ids = examples.iter().map(|example| example.id().to_owned()).collect();
+        Ok(Probabilities::new(ids, Arc::clone(&self.labels), probabilities)?)
+    }
+
+    /// Class probabilities of encoded rows, flat, in their order.
+    ///
+    /// # Errors
+    /// As [`RelationClassifier::logits`].
+    pub fn probabilities(&self, rows: &[Encoded]) -> Result<Vec<f32>> {
+        let mut values = self.logits(rows)?;
+        values.chunks_exact_mut(self.labels.len()).for_each(softmax);
+        Ok(values)
+    }
+
+    /// Logits of encoded rows, flat, `labels().len()` for each row, in their order.
+    ///
+    /// Rows of similar length share a forward pass; a row's logits do not depend on its company beyond
+    /// rounding in the last bits.
+    ///
+    /// # Errors
+    /// [`Error::TokenId`], [`Error::TooLong`] and the like for rows that another encoder made.
+    pub fn logits(&self, rows: &[Encoded]) -> Result<Vec<f32>> {
+        let _guard = tch::no_grad_guard();
+        let classes = self.labels.len();
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        order.sort_by_key(|&row| rows.get(row).map_or(0, Encoded::len));
+        let mut all = vec![0f32; rows.len() * classes];
+        for group in token_groups(&order, rows) {
+            let batch = Batch::new(group.iter().filter_map(|&row| rows.get(row)), &[])?;
+            let batch = TokenBatch::new(&batch, self.model.config(), self.model.device())?;
+            let logits =
+                self.model.forward(&batch, Mode::Eval)?.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?;
+            let logits = floats(&logits)?;
+            for (&row, values) in group.iter().zip(logits.chunks_exact(classes)) {
+                if let Some(slot) = all.get_mut(row * classes..(row + 1) * classes) {
+                    slot.copy_from_slice(values);
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl Predictor for RelationClassifier {
+    fn labels(&self) -> &Arc<LabelSet> {
+        &self.labels
+    }
+
+    fn predict(&self, examples: &[RelationExample]) -> re_data::Result<Probabilities> {
+        RelationClassifier::predict(self, examples).map_err(re_data::Error::predictor)
+    }
+}
+
+/// The encoder of a classifier's examples; rows never get longer than the position embeddings allow.
+fn example_encoder(
+    folder: &Path,
+    markup: &MarkupChoice,
+    encoding: EncodeOptions,
+    config: &EncoderConfig,
+) -> Result<ExampleEncoder> {
+    if encoding.max_length > config.max_length() {
+        return Err(Error::TooLong { tokens: encoding.max_length, max: config.max_length() });
+    }
+    let markup: Arc<dyn Markup> = match markup {
+        MarkupChoice::Known(config) => config.build()?.into(),
+        MarkupChoice::Own(markup) => Arc::clone(markup),
+    };
+    Ok(ExampleEncoder::new(Tokenizer::from_folder(folder)?, markup, encoding)?)
+}
+
+/// Cuts rows sorted by length into groups of at most [`TOKENS_PER_BATCH`] tokens, at least one row each.
+fn token_groups<'a>(order: &'a [usize], rows: &[Encoded]) -> Vec<&'a [usize]> {
+    let mut groups = Vec::new();
+    let (mut start, mut tokens) = (0, 0);
+    for (at, &row) in order.iter().enumerate() {
+        let length = rows.get(row).map_or(0, Encoded::len);
+        if at > start && tokens + length > TOKENS_PER_BATCH {
+            groups.extend(order.get(start..at));
+            (start, tokens) = (at, 0);
+        }
+        tokens += length;
+    }
+    groups.extend(order.get(start..).filter(|rest| !rest.is_empty()));
+    groups
+}
+
+fn floats(tensor: &Tensor) -> Result<Vec<f32>> {
+    let mut values = vec![0f32; tensor.numel()];
+    tensor.f_contiguous()?.f_copy_data(&mut values, tensor.numel())?;
+    Ok(values)
+}
+
+/// Softmax in place, shifted by the maximum so that nothing overflows.
+fn softmax(logits: &mut [f32]) {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut sum = 0.0;
+    for value in logits.iter_mut() {
+        *value = (*value - max).exp();
+        sum += *value;
+    }
+    for value in logits {
+        *value /= sum;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_respect_the_budget_and_lose_no_row() {
+        let rows: Vec<Encoded> = [10, 3000, 1200, 5000, 20]
+            .map(|n| Encoded { ids: vec![0; n], type_ids: vec![0; n], ..Encoded::default() })
+            .into();
+        let order = [0, 4, 2, 1, 3];
+        let groups = token_groups(&order, &rows);
+        assert_eq!(groups, [&[0, 4, 2][..], &[1], &[3]]);
+        assert!(token_groups(&[], &[]).is_empty());
+    }
+
+    #[test]
+    fn softmax_survives_large_logits() {
+        let mut values = [1000.0, 1000.0, -1000.0];
+        softmax(&mut values);
+        assert_eq!(values, [0.5, 0.5, 0.0]);
+    }
+}

@@ -1,0 +1,132 @@
+//! Trained folders: Hugging Face layout plus `relation_classifier.json`.
+
+use std::path::Path;
+
+use re_data::{EncodeOptions, LabelSet, MarkupConfig};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tch::Device;
+
+use super::{HeadBuilder, HeadChoice, MarkupChoice, RelationClassifier, example_encoder};
+use crate::config::EncoderConfig;
+use crate::error::{Error, Result};
+use crate::head::HeadConfig;
+use crate::weights::Weights;
+
+/// Name of the file that says how examples become rows and logits become labels.
+const FILE: &str = "relation_classifier.json";
+
+/// Content of [`FILE`]. Labels stand in `config.json`, where `transformers` looks for them.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    /// `null` for a markup of the caller's own.
+    markup: Option<MarkupConfig>,
+    /// `null` for a head of the caller's own.
+    head: Option<HeadConfig>,
+    encoding: EncodeOptions,
+    no_relation: Option<String>,
+}
+
+/// Parts of a trained classifier that its folder cannot name, and where to put it.
+#[derive(Default)]
+pub struct TrainedParts {
+    /// The markup, where it was the caller's own.
+    pub markup: Option<std::sync::Arc<dyn re_data::Markup>>,
+    /// The head, where it was the caller's own.
+    pub head: Option<HeadBuilder>,
+    /// Device of the model; the CPU where left out.
+    pub device: Option<Device>,
+}
+
+impl RelationClassifier {
+    /// Loads a trained folder: a checkpoint of a run, or what [`RelationClassifier::save`] wrote.
+    ///
+    /// # Errors
+    /// Those of reading its files; [`Error::MissingTensors`] where the head was not trained.
+    pub fn from_pretrained(folder: impl AsRef<Path>) -> Result<Self> {
+        Self::from_pretrained_with(folder, TrainedParts::default())
+    }
+
+    /// Loads a trained folder with a markup, a head or a device of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`RelationClassifier::from_pretrained`], and [`Error::Config`] where the folder was trained with a
+    /// markup or head that is not given.
+    pub fn from_pretrained_with(folder: impl AsRef<Path>, parts: TrainedParts) -> Result<Self> {
+        let folder = folder.as_ref();
+        let path = folder.join(FILE);
+        let text = std::fs::read_to_string(&path).map_err(|source| Error::io(&path, source))?;
+        let settings: Settings =
+            serde_json::from_str(&text).map_err(|source| Error::Json { path: path.clone(), source })?;
+        let own = |field, what: &str| Error::Config {
+            path: path.clone(),
+            field,
+            found: "null".to_owned(),
+            expected: format!("the {what} it was trained with, given to from_pretrained_with"),
+        };
+        let markup = match (parts.markup, settings.markup) {
+            (Some(markup), _) => MarkupChoice::Own(markup),
+            (None, Some(config)) => MarkupChoice::Known(config),
+            (None, None) => return Err(own("markup", "markup")),
+        };
+        let head = match (parts.head, settings.head) {
+            (Some(head), _) => HeadChoice::Own(head),
+            (None, Some(config)) => HeadChoice::Known(config),
+            (None, None) => return Err(own("head", "head")),
+        };
+        let config = EncoderConfig::from_folder(folder)?;
+        let labels = labels(&config, folder)?.with_no_relation(settings.no_relation.as_deref())?;
+        let encoder = example_encoder(folder, &markup, settings.encoding, &config)?;
+        let weights = Weights::open(folder)?;
+        let device = parts.device.unwrap_or(Device::Cpu);
+        let (classifier, report) =
+            Self::assemble(config, Some(&weights), encoder, labels, markup, head, device, 0)?;
+        if report.missing.is_empty() {
+            Ok(classifier)
+        } else {
+            Err(Error::MissingTensors { path: weights.path().to_owned(), names: report.missing })
+        }
+    }
+
+    /// Writes everything that [`RelationClassifier::from_pretrained`] needs into `folder`, which is created.
+    ///
+    /// `transformers` loads the folder too: `AutoTokenizer`, and `AutoModelForSequenceClassification` where
+    /// the head is [`HeadConfig::Cls`], else `AutoModel`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and those of the files' writers.
+    pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
+        let folder = folder.as_ref();
+        std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
+        self.model.save(folder, &self.labels, self.head)?;
+        self.encoder.tokenizer().save(folder)?;
+        let settings = Settings {
+            markup: self.markup.clone(),
+            head: self.head,
+            encoding: self.encoder.options().clone(),
+            no_relation: self.labels.no_relation().and_then(|id| self.labels.name(id)).map(str::to_owned),
+        };
+        let path = folder.join(FILE);
+        let text = serde_json::to_string_pretty(&settings)
+            .map_err(|source| Error::Json { path: path.clone(), source })?;
+        std::fs::write(&path, text + "\n").map_err(|source| Error::io(&path, source))
+    }
+}
+
+/// The labels in `id2label` of `config.json`, in class order.
+fn labels(config: &EncoderConfig, folder: &Path) -> Result<LabelSet> {
+    let fault = |found: String| Error::Config {
+        path: folder.join("config.json"),
+        field: "id2label",
+        found,
+        expected: "an object that names the classes 0, 1, 2 and so on".to_owned(),
+    };
+    let map =
+        config.raw.get("id2label").and_then(Value::as_object).ok_or_else(|| fault("nothing".to_owned()))?;
+    let names = (0..map.len()).map(|id| {
+        let name = map.get(&id.to_string()).and_then(Value::as_str);
+        name.ok_or_else(|| fault(format!("{} names, none for class {id}", map.len())))
+    });
+    Ok(LabelSet::new(names.collect::<Result<Vec<_>>>()?)?)
+}

@@ -1,0 +1,193 @@
+//! One Transformer encoder for BERT, RoBERTa and ELECTRA checkpoints.
+//!
+//! Linear layers run on the flat tokens of the batch; only attention sees rows side by side.
+
+use tch::Tensor;
+
+use crate::batch::TokenBatch;
+use crate::config::{Activation, EncoderConfig};
+use crate::error::Result;
+use crate::ops::{LayerNorm, Linear, Mode, dropout};
+use crate::parameters::{Builder, Init, Part};
+
+/// A post-LayerNorm Transformer encoder (Vaswani et al. 2017, Devlin et al. 2019).
+#[derive(Debug)]
+pub struct Encoder {
+    pub(crate) config: EncoderConfig,
+    pub(crate) embeddings: Embeddings,
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Embeddings {
+    pub(crate) word: Tensor,
+    pub(crate) token_type: Tensor,
+    position: Tensor,
+    norm: LayerNorm,
+    project: Option<Linear>,
+}
+
+#[derive(Debug)]
+struct Layer {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    attention_output: Linear,
+    attention_norm: LayerNorm,
+    intermediate: Linear,
+    output: Linear,
+    output_norm: LayerNorm,
+}
+
+impl Encoder {
+    /// Takes the encoder's parameters from `builder`.
+    ///
+    /// # Errors
+    /// As [`Builder::parameter`].
+    pub fn new(config: EncoderConfig, builder: &mut Builder<'_>) -> Result<Self> {
+        builder.begin(Part::Encoder);
+        let prefix = config.prefix();
+        let embeddings = Embeddings::new(&config, prefix, builder)?;
+        let layers = (0..config.num_hidden_layers)
+            .map(|number| Layer::new(&config, &format!("{prefix}.encoder.layer.{number}"), builder))
+            .collect::<Result<_>>()?;
+        Ok(Self { config, embeddings, layers })
+    }
+
+    /// The encoder's shape.
+    pub fn config(&self) -> &EncoderConfig {
+        &self.config
+    }
+
+    /// Hidden states of the last layer.
+    ///
+    /// # Shapes
+    /// `[T, hidden_size]` for the `T` tokens of the batch.
+    ///
+    /// # Errors
+    /// [`Error::Torch`](crate::Error::Torch).
+    pub fn forward(&self, batch: &TokenBatch, mode: Mode) -> Result<Tensor> {
+        let mut states = self.embeddings.forward(&self.config, batch, mode)?;
+        for layer in &self.layers {
+            states = layer.forward(&self.config, &states, batch, mode)?;
+        }
+        Ok(states)
+    }
+
+    /// Hidden states of the embeddings and of every layer, `num_hidden_layers + 1` tensors.
+    ///
+    /// # Shapes
+    /// `[T, hidden_size]` each.
+    ///
+    /// # Errors
+    /// [`Error::Torch`](crate::Error::Torch).
+    pub fn hidden_states(&self, batch: &TokenBatch, mode: Mode) -> Result<Vec<Tensor>> {
+        let mut all = vec![self.embeddings.forward(&self.config, batch, mode)?];
+        for layer in &self.layers {
+            if let Some(states) = all.last() {
+                all.push(layer.forward(&self.config, states, batch, mode)?);
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl Embeddings {
+    fn new(config: &EncoderConfig, prefix: &str, builder: &mut Builder<'_>) -> Result<Self> {
+        let (width, std) = (config.embedding_size, config.initializer_range);
+        let mut table = |name: &str, rows: i64| {
+            builder.parameter(
+                &format!("{prefix}.embeddings.{name}.weight"),
+                &[rows, width],
+                Init::Normal(std),
+            )
+        };
+        Ok(Self {
+            word: table("word_embeddings", config.vocab_size)?,
+            position: table("position_embeddings", config.max_position_embeddings)?,
+            token_type: table("token_type_embeddings", config.type_vocab_size)?,
+            norm: builder.layer_norm(
+                &format!("{prefix}.embeddings.LayerNorm"),
+                width,
+                config.layer_norm_eps,
+            )?,
+            project: if width == config.hidden_size {
+                None
+            } else {
+                Some(builder.linear(
+                    &format!("{prefix}.embeddings_project"),
+                    width,
+                    config.hidden_size,
+                    std,
+                )?)
+            },
+        })
+    }
+
+    fn forward(&self, config: &EncoderConfig, batch: &TokenBatch, mode: Mode) -> Result<Tensor> {
+        let words =
+            Tensor::f_embedding(&self.word, &batch.ids, config.pad_token_id.unwrap_or(-1), false, false)?;
+        let sum = words
+            .f_add(&Tensor::f_embedding(&self.token_type, &batch.type_ids, -1, false, false)?)?
+            .f_add(&Tensor::f_embedding(&self.position, &batch.positions, -1, false, false)?)?;
+        let states = dropout(&self.norm.forward(&sum)?, config.hidden_dropout_prob, mode)?;
+        match &self.project {
+            None => Ok(states),
+            Some(project) => project.forward(&states),
+        }
+    }
+}
+
+impl Layer {
+    fn new(config: &EncoderConfig, name: &str, builder: &mut Builder<'_>) -> Result<Self> {
+        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+        let (std, eps) = (config.initializer_range, config.layer_norm_eps);
+        let mut linear = |part: &str, from, to| builder.linear(&format!("{name}.{part}"), from, to, std);
+        let query = linear("attention.self.query", hidden, hidden)?;
+        let key = linear("attention.self.key", hidden, hidden)?;
+        let value = linear("attention.self.value", hidden, hidden)?;
+        let attention_output = linear("attention.output.dense", hidden, hidden)?;
+        let intermediate = linear("intermediate.dense", hidden, inner)?;
+        let output = linear("output.dense", inner, hidden)?;
+        let mut norm = |part: &str| builder.layer_norm(&format!("{name}.{part}.LayerNorm"), hidden, eps);
+        Ok(Self {
+            query,
+            key,
+            value,
+            attention_output,
+            attention_norm: norm("attention.output")?,
+            intermediate,
+            output,
+            output_norm: norm("output")?,
+        })
+    }
+
+    fn forward(&self, config: &EncoderConfig, x: &Tensor, batch: &TokenBatch, mode: Mode) -> Result<Tensor> {
+        let rate = config.hidden_dropout_prob;
+        let attended = self.attention_output.forward(&self.attend(config, x, batch, mode)?)?;
+        let x = self.attention_norm.forward(&dropout(&attended, rate, mode)?.f_add(x)?)?;
+        let inner = self.activate(config.hidden_act, &x)?;
+        let outer = dropout(&self.output.forward(&inner)?, rate, mode)?;
+        self.output_norm.forward(&outer.f_add(&x)?)
+    }
+
+    fn activate(&self, activation: Activation, x: &Tensor) -> Result<Tensor> {
+        activation.forward(&self.intermediate.forward(x)?)
+    }
+
+    fn attend(&self, config: &EncoderConfig, x: &Tensor, batch: &TokenBatch, mode: Mode) -> Result<Tensor> {
+        let split = |layer: &Linear| batch.layout.split(&layer.forward(x)?, config.num_attention_heads);
+        let rate = if mode == Mode::Train { config.attention_probs_dropout_prob } else { 0.0 };
+        let context = Tensor::f_scaled_dot_product_attention(
+            &split(&self.query)?,
+            &split(&self.key)?,
+            &split(&self.value)?,
+            batch.layout.mask(),
+            rate,
+            false,
+            None,
+            false,
+        )?;
+        batch.layout.join(&context)
+    }
+}

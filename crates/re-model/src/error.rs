@@ -1,0 +1,170 @@
+//! What can go wrong while a model is configured, loaded, run or saved.
+
+use std::path::PathBuf;
+
+/// Result with this crate's [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong in this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be opened, read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A JSON file could not be parsed.
+    #[error("{}: {source}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where and why parsing stopped.
+        source: serde_json::Error,
+    },
+    /// A field of `config.json` has a value that this encoder does not support.
+    #[error("{}: {field} = {found}, expected {expected}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        found: String,
+        /// What would be accepted.
+        expected: String,
+    },
+    /// A model folder has no file of weights.
+    #[error("{}: no weights (expected {expected})", folder.display())]
+    NoWeights {
+        /// The folder.
+        folder: PathBuf,
+        /// The files that were looked for.
+        expected: String,
+    },
+    /// A safetensors file is damaged.
+    #[error("{}: {source}", path.display())]
+    Safetensors {
+        /// The file.
+        path: PathBuf,
+        /// The parser's reason.
+        source: safetensors::SafeTensorError,
+    },
+    /// A file written by `torch.save` cannot be read.
+    #[error("{}: {source}", path.display())]
+    TorchFile {
+        /// The file.
+        path: PathBuf,
+        /// The parser's reason.
+        source: crate::weights::torch_file::TorchFileError,
+    },
+    /// A tensor of a weights file has a type that no parameter can take.
+    #[error("{}: tensor {name} has type {found}, expected a floating-point type", path.display())]
+    TensorType {
+        /// The file.
+        path: PathBuf,
+        /// Name of the tensor.
+        name: String,
+        /// Its type.
+        found: String,
+    },
+    /// Tensors of a weights file have other shapes than the model.
+    #[error("{}: {} tensors have another shape than the model: {}", path.display(), mismatches.len(), list(mismatches))]
+    Shapes {
+        /// The file.
+        path: PathBuf,
+        /// The tensors.
+        mismatches: Vec<ShapeMismatch>,
+    },
+    /// A weights file lacks tensors of the encoder.
+    #[error("{}: {} encoder tensors are missing: {}", path.display(), names.len(), list(names))]
+    MissingTensors {
+        /// The file.
+        path: PathBuf,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// A token id lies outside the word embeddings.
+    #[error("token id {id} is outside a vocabulary of {vocab_size}; add the tokens to the model as well")]
+    TokenId {
+        /// The id.
+        id: i64,
+        /// Rows of the word embeddings.
+        vocab_size: i64,
+    },
+    /// A token type id lies outside the token-type table.
+    #[error("token type id {id} is outside a table of {type_vocab_size}; widen the token types first")]
+    TokenType {
+        /// The id.
+        id: i64,
+        /// Rows of the token-type table.
+        type_vocab_size: i64,
+    },
+    /// A row is longer than the position embeddings allow.
+    #[error("a row has {tokens} tokens, the position embeddings allow {max}; lower max_length")]
+    TooLong {
+        /// Tokens of the row.
+        tokens: usize,
+        /// Largest length.
+        max: usize,
+    },
+    /// The number of classes a head or label set has does not fit.
+    #[error("the model has {found} classes, expected {expected} as in the label set")]
+    Classes {
+        /// What the model has.
+        found: usize,
+        /// What the label set has.
+        expected: usize,
+    },
+    /// A device was asked for that this machine or this libtorch does not offer.
+    #[error("device {asked} is not available: {reason}")]
+    Device {
+        /// The device.
+        asked: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Data could not be tokenised or batched.
+    #[error(transparent)]
+    Data(#[from] re_data::Error),
+    /// libtorch refused an operation.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+}
+
+impl Error {
+    /// An input/output error that names its file.
+    pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        Self::Io { path: path.into(), source }
+    }
+}
+
+/// A tensor whose shape in a file differs from the one the model wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShapeMismatch {
+    /// Name of the parameter.
+    pub name: String,
+    /// Shape in the file.
+    pub found: Vec<i64>,
+    /// Shape in the model.
+    pub expected: Vec<i64>,
+}
+
+impl std::fmt::Display for ShapeMismatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (found {:?}, expected {:?})", self.name, self.found, self.expected)
+    }
+}
+
+/// The first few of `items`, so that a message about 200 tensors stays readable.
+fn list<T: std::fmt::Display>(items: &[T]) -> String {
+    const SHOWN: usize = 5;
+    let mut text = items.iter().take(SHOWN).map(T::to_string).collect::<Vec<_>>().join(", ");
+    if items.len() > SHOWN {
+        text.push_str(&format!(", and {} more", items.len() - SHOWN));
+    }
+    text
+}

@@ -1,0 +1,46 @@
+//! The classification head of `transformers`' `AutoModelForSequenceClassification`.
+
+use tch::Tensor;
+
+use super::{Head, HeadInput};
+use crate::config::{ClsLayout, EncoderConfig};
+use crate::error::Result;
+use crate::ops::{Linear, Mode, dropout};
+use crate::parameters::Builder;
+
+/// Dense layer, activation and output layer on the first token, named and arranged as the checkpoint's
+/// architecture has them: BERT's pooler and classifier, RoBERTa's or ELECTRA's classification head.
+#[derive(Debug)]
+pub struct Cls {
+    layout: ClsLayout,
+    dense: Linear,
+    output: Linear,
+    rate: f64,
+}
+
+impl Cls {
+    /// Takes the head's parameters from `builder`.
+    ///
+    /// # Errors
+    /// As [`Builder::parameter`].
+    pub fn new(builder: &mut Builder<'_>, config: &EncoderConfig, classes: i64) -> Result<Self> {
+        let (layout, hidden, std) = (config.cls_layout(), config.hidden_size, config.initializer_range);
+        Ok(Self {
+            layout,
+            dense: builder.linear(layout.dense, hidden, hidden, std)?,
+            output: builder.linear(layout.output, hidden, classes, std)?,
+            rate: config.classifier_dropout,
+        })
+    }
+}
+
+impl Head for Cls {
+    fn forward(&self, input: &HeadInput<'_>, mode: Mode) -> Result<Tensor> {
+        let mut first = input.first_token()?;
+        if self.layout.dropout_first {
+            first = dropout(&first, self.rate, mode)?;
+        }
+        let inner = self.layout.activation.forward(&self.dense.forward(&first)?)?;
+        self.output.forward(&dropout(&inner, self.rate, mode)?)
+    }
+}

@@ -1,0 +1,90 @@
+//! An encoder with a head: from a batch to logits.
+
+use tch::{Device, Tensor};
+
+use crate::batch::TokenBatch;
+use crate::config::EncoderConfig;
+use crate::encoder::Encoder;
+use crate::error::Result;
+use crate::head::{Head, HeadInput};
+use crate::ops::Mode;
+use crate::parameters::{Builder, LoadReport, Parameters};
+use crate::weights::Weights;
+
+/// An encoder, a head and their parameters.
+#[derive(Debug)]
+pub struct RelationModel {
+    pub(crate) encoder: Encoder,
+    head: Box<dyn Head>,
+    pub(crate) parameters: Parameters,
+    classes: usize,
+    device: Device,
+    seed: u64,
+}
+
+impl RelationModel {
+    /// Builds a model: the encoder that `config` describes, and the head that `head` makes.
+    ///
+    /// With `weights`, parameters come from there and a head that the file lacks starts at random; without,
+    /// all start at random. Random starts are keyed by `seed` and the parameter's name.
+    ///
+    /// # Errors
+    /// [`Error::Shapes`](crate::Error::Shapes), [`Error::MissingTensors`](crate::Error::MissingTensors) or
+    /// whatever `head` returns.
+    pub fn new(
+        config: EncoderConfig,
+        weights: Option<&Weights>,
+        classes: usize,
+        head: impl FnOnce(&mut Builder<'_>, &EncoderConfig, i64) -> Result<Box<dyn Head>>,
+        device: Device,
+        seed: u64,
+    ) -> Result<(Self, LoadReport)> {
+        let mut builder = Builder::new(weights, config.prefix(), device, seed);
+        let encoder = Encoder::new(config, &mut builder)?;
+        builder.begin(crate::parameters::Part::Head);
+        let head = head(&mut builder, encoder.config(), classes as i64)?;
+        let (parameters, report) = builder.finish()?;
+        Ok((Self { encoder, head, parameters, classes, device, seed }, report))
+    }
+
+    /// Logits of the batch.
+    ///
+    /// # Shapes
+    /// `[B, classes]` for a batch of `B` rows.
+    ///
+    /// # Errors
+    /// Whatever libtorch refuses.
+    pub fn forward(&self, batch: &TokenBatch, mode: Mode) -> Result<Tensor> {
+        let states = self.encoder.forward(batch, mode)?;
+        self.head.forward(&HeadInput { states: &states, batch }, mode)
+    }
+
+    /// The encoder.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// Shape of the encoder.
+    pub fn config(&self) -> &EncoderConfig {
+        self.encoder.config()
+    }
+
+    /// All parameters of encoder and head.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Device that holds the parameters.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+}

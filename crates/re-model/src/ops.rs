@@ -1,0 +1,88 @@
+//! The few operations that encoder and heads are made of.
+
+use tch::Tensor;
+
+use crate::config::Activation;
+use crate::error::Result;
+
+/// Whether a model is being trained (dropout on) or evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Dropout is on. It draws from libtorch's generator, which the trainer seeds at every step.
+    Train,
+    /// Dropout is off.
+    Eval,
+}
+
+/// A linear layer `x Wᵀ + b`.
+#[derive(Debug)]
+pub struct Linear {
+    /// `[out, in]`.
+    pub weight: Tensor,
+    /// `[out]`.
+    pub bias: Tensor,
+}
+
+impl Linear {
+    /// Applies the layer to the last dimension of `x`.
+    ///
+    /// # Shapes
+    /// `[.., in]` to `[.., out]`.
+    ///
+    /// # Errors
+    /// [`Error::Torch`](crate::Error::Torch) where the widths differ.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(x.f_linear(&self.weight, Some(&self.bias))?)
+    }
+}
+
+/// Layer normalisation over the last dimension (Ba et al. 2016).
+#[derive(Debug)]
+pub struct LayerNorm {
+    /// `[width]`.
+    pub weight: Tensor,
+    /// `[width]`.
+    pub bias: Tensor,
+    /// Added to the variance.
+    pub eps: f64,
+}
+
+impl LayerNorm {
+    /// Normalises the last dimension of `x`.
+    ///
+    /// # Shapes
+    /// `[.., width]` to the same.
+    ///
+    /// # Errors
+    /// [`Error::Torch`](crate::Error::Torch) where the widths differ.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(x.f_layer_norm(self.weight.size(), Some(&self.weight), Some(&self.bias), self.eps, false)?)
+    }
+}
+
+impl Activation {
+    /// Applies the activation to every value.
+    ///
+    /// # Errors
+    /// [`Error::Torch`](crate::Error::Torch).
+    pub fn forward(self, x: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Self::Gelu => x.f_gelu("none")?,
+            Self::GeluTanh => x.f_gelu("tanh")?,
+            Self::Relu => x.f_relu()?,
+            Self::Silu => x.f_silu()?,
+            Self::Tanh => x.f_tanh()?,
+        })
+    }
+}
+
+/// Dropout with rate `rate` while training, the identity otherwise.
+///
+/// # Errors
+/// [`Error::Torch`](crate::Error::Torch).
+pub fn dropout(x: &Tensor, rate: f64, mode: Mode) -> Result<Tensor> {
+    if mode == Mode::Eval || rate == 0.0 {
+        return Ok(x.shallow_clone());
+    }
+    Ok(x.f_dropout(rate, true)?)
+}

@@ -1,0 +1,283 @@
+//! A model's parameters: where they come from and what became of each.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use re_data::random::fnv1a;
+use tch::{Device, Kind, Tensor};
+
+use crate::error::{Error, Result, ShapeMismatch};
+use crate::weights::Weights;
+
+/// How a parameter begins that no file gives.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// All zeros: biases.
+    Zeros,
+    /// All ones: LayerNorm weights.
+    Ones,
+    /// Normal with mean 0 and this standard deviation.
+    Normal(f64),
+}
+
+/// The part of the model a parameter belongs to; the two may learn at different rates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The pretrained encoder.
+    Encoder,
+    /// What stands on top of it.
+    Head,
+}
+
+/// One named tensor that training changes.
+#[derive(Debug)]
+pub struct Parameter {
+    /// Name in the checkpoint.
+    pub name: String,
+    /// Which part of the model it belongs to.
+    pub part: Part,
+    /// The values.
+    pub tensor: Tensor,
+}
+
+impl Parameter {
+    /// Whether weight decay applies: biases and LayerNorm are left out, as the reference implementations do.
+    pub fn decays(&self) -> bool {
+        !(self.name.ends_with("bias") || self.name.contains("LayerNorm"))
+    }
+}
+
+/// All parameters of a model, in the order in which the model was built.
+#[derive(Debug, Default)]
+pub struct Parameters {
+    list: Vec<Parameter>,
+}
+
+impl Parameters {
+    /// The parameters in building order: the same for every model of the same shape.
+    pub fn iter(&self) -> std::slice::Iter<'_, Parameter> {
+        self.list.iter()
+    }
+
+    /// Number of parameters (tensors).
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The parameter of that name.
+    pub fn get(&self, name: &str) -> Option<&Parameter> {
+        self.list.iter().find(|p| p.name == name)
+    }
+
+    /// Number of values in all parameters.
+    pub fn values(&self) -> usize {
+        self.list.iter().map(|p| p.tensor.numel()).sum()
+    }
+
+    /// Marks every parameter as one that gradients are computed for, or not.
+    pub fn set_trainable(&self, trainable: bool) {
+        for parameter in &self.list {
+            let _ = parameter.tensor.set_requires_grad(trainable);
+        }
+    }
+
+    pub(crate) fn replace(&mut self, name: &str, tensor: Tensor) {
+        if let Some(parameter) = self.list.iter_mut().find(|p| p.name == name) {
+            parameter.tensor = tensor;
+        }
+    }
+}
+
+/// What loading weights did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Parameters that the file gave.
+    pub applied: Vec<String>,
+    /// Parameters that the file lacks and that were initialised afresh: heads, poolers.
+    pub missing: Vec<String>,
+    /// Tensors of the file that the model has no use for.
+    pub unused: Vec<String>,
+}
+
+impl std::fmt::Display for LoadReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} tensors applied, {} initialised afresh, {} in the file unused",
+            self.applied.len(),
+            self.missing.len(),
+            self.unused.len()
+        )
+    }
+}
+
+/// Hands out parameters by name while a model is built: from a file where it has them, else initialised.
+///
+/// Heads take their parameters through [`Builder::parameter`] as well, so that a trained folder gives them back.
+#[derive(Debug)]
+pub struct Builder<'a> {
+    weights: Option<&'a Weights>,
+    /// Prefix that the model's names have and the file's lack, such as `bert.`.
+    prefix: String,
+    file_has_prefix: bool,
+    device: Device,
+    seed: u64,
+    part: Part,
+    parameters: Parameters,
+    report: LoadReport,
+    taken: BTreeMap<String, ()>,
+    mismatches: Vec<ShapeMismatch>,
+}
+
+impl<'a> Builder<'a> {
+    /// A builder that reads `weights`, or initialises everything with random streams of `seed` where there
+    /// are none. `prefix` names the encoder, such as `bert`: files of a bare encoder lack it.
+    pub fn new(weights: Option<&'a Weights>, prefix: &str, device: Device, seed: u64) -> Self {
+        let prefix = format!("{prefix}.");
+        let file_has_prefix = weights.is_some_and(|w| w.names().any(|name| name.starts_with(&prefix)));
+        Self {
+            weights,
+            prefix,
+            file_has_prefix,
+            device,
+            seed,
+            part: Part::Encoder,
+            parameters: Parameters::default(),
+            report: LoadReport::default(),
+            taken: BTreeMap::new(),
+            mismatches: Vec::new(),
+        }
+    }
+
+    /// Says which part of the model the next parameters belong to.
+    pub fn begin(&mut self, part: Part) {
+        self.part = part;
+    }
+
+    /// The parameter `name` of this shape.
+    ///
+    /// A shape mismatch is remembered and reported for all tensors together by [`Builder::finish`].
+    ///
+    /// # Errors
+    /// [`Error::TensorType`] or [`Error::Torch`].
+    pub fn parameter(&mut self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
+        let tensor = match self.read(name)? {
+            Some(found) if found.size() == shape => {
+                self.report.applied.push(name.to_owned());
+                found.f_to_device(self.device)?
+            }
+            Some(found) => {
+                self.mismatches.push(ShapeMismatch {
+                    name: name.to_owned(),
+                    found: found.size(),
+                    expected: shape.to_vec(),
+                });
+                Tensor::f_zeros(shape, (Kind::Float, self.device))?
+            }
+            None => {
+                self.report.missing.push(name.to_owned());
+                initial(name, shape, init, self.seed)?.f_to_device(self.device)?
+            }
+        };
+        let kept = tensor.shallow_clone();
+        self.parameters.list.push(Parameter { name: name.to_owned(), part: self.part, tensor: kept });
+        Ok(tensor)
+    }
+
+    /// Weight `[out, in]` and bias `[out]` of a linear layer.
+    ///
+    /// # Errors
+    /// As [`Builder::parameter`].
+    pub fn linear(&mut self, name: &str, from: i64, to: i64, std: f64) -> Result<crate::ops::Linear> {
+        Ok(crate::ops::Linear {
+            weight: self.parameter(&format!("{name}.weight"), &[to, from], Init::Normal(std))?,
+            bias: self.parameter(&format!("{name}.bias"), &[to], Init::Zeros)?,
+        })
+    }
+
+    /// Weight and bias `[width]` of a LayerNorm.
+    ///
+    /// # Errors
+    /// As [`Builder::parameter`].
+    pub fn layer_norm(&mut self, name: &str, width: i64, eps: f64) -> Result<crate::ops::LayerNorm> {
+        Ok(crate::ops::LayerNorm {
+            weight: self.parameter(&format!("{name}.weight"), &[width], Init::Ones)?,
+            bias: self.parameter(&format!("{name}.bias"), &[width], Init::Zeros)?,
+            eps,
+        })
+    }
+
+    /// Looks a parameter up under the names that checkpoints have used for it.
+    fn read(&mut self, name: &str) -> Result<Option<Tensor>> {
+        let Some(weights) = self.weights else { return Ok(None) };
+        let stored = match name.strip_prefix(&self.prefix) {
+            Some(bare) if !self.file_has_prefix => bare,
+            _ => name,
+        };
+        // Checkpoints converted from TensorFlow call LayerNorm's parameters gamma and beta.
+        let old =
+            stored.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+        for candidate in [stored, &old] {
+            if let Some(tensor) = weights.tensor(candidate)? {
+                self.taken.insert(candidate.to_owned(), ());
+                return Ok(Some(tensor));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Ends the building: all parameters, and what loading did.
+    ///
+    /// # Errors
+    /// [`Error::Shapes`] where tensors of the file have other shapes than the model, and
+    /// [`Error::MissingTensors`] where a file was given and lacks tensors of the encoder.
+    pub fn finish(mut self) -> Result<(Parameters, LoadReport)> {
+        if let Some(weights) = self.weights {
+            let path = || weights.path().to_owned();
+            if !self.mismatches.is_empty() {
+                return Err(Error::Shapes { path: path(), mismatches: self.mismatches });
+            }
+            let encoder = |name: &String| {
+                self.parameters.get(name).is_some_and(|parameter| parameter.part == Part::Encoder)
+            };
+            let names: Vec<String> =
+                self.report.missing.iter().filter(|name| encoder(name)).cloned().collect();
+            if !names.is_empty() {
+                return Err(Error::MissingTensors { path: path(), names });
+            }
+            self.report.unused =
+                weights.names().filter(|name| !self.taken.contains_key(*name)).map(str::to_owned).collect();
+        }
+        Ok((self.parameters, self.report))
+    }
+}
+
+/// Fresh values for a parameter, the same for the same seed and name on every device.
+pub(crate) fn initial(name: &str, shape: &[i64], init: Init, seed: u64) -> Result<Tensor> {
+    let options = (Kind::Float, Device::Cpu);
+    Ok(match init {
+        Init::Zeros => Tensor::f_zeros(shape, options)?,
+        Init::Ones => Tensor::f_ones(shape, options)?,
+        Init::Normal(std) => {
+            // The name is part of the key, so that a parameter's start depends on no other parameter.
+            tch::manual_seed((seed ^ fnv1a(name.as_bytes())).cast_signed());
+            Tensor::f_randn(shape, options)?.f_mul_scalar_(std)?
+        }
+    })
+}
+
+/// The weights of a folder, where it has a readable file of them.
+///
+/// # Errors
+/// As [`Weights::open`], except that a folder without weights gives `None`.
+pub fn weights_of(folder: &Path) -> Result<Option<Weights>> {
+    match Weights::open(folder) {
+        Err(Error::NoWeights { .. }) => Ok(None),
+        other => other.map(Some),
+    }
+}

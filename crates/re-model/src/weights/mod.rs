@@ -1,0 +1,176 @@
+//! Weights on disk: `model.safetensors` (one file or shards) and what `torch.save` writes, memory-mapped.
+
+pub mod torch_file;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+
+use self::torch_file::TorchFile;
+use crate::error::{Error, Result};
+
+/// File names in the order in which a folder is searched for them.
+const SINGLE: &str = "model.safetensors";
+const SHARDED: &str = "model.safetensors.index.json";
+const TORCH: &str = "pytorch_model.bin";
+
+/// The named tensors of a model folder, read from a memory map when they are asked for.
+#[derive(Debug)]
+pub struct Weights {
+    path: PathBuf,
+    files: Vec<WeightsFile>,
+    /// Name in the folder -> number of the file that holds it.
+    names: BTreeMap<String, usize>,
+}
+
+#[derive(Debug)]
+enum WeightsFile {
+    Safetensors { path: PathBuf, map: Mmap },
+    Torch { path: PathBuf, file: TorchFile },
+}
+
+/// The part of a shard index that says where each tensor lies.
+#[derive(Deserialize)]
+struct ShardIndex {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl Weights {
+    /// Opens the weights of a model folder: `model.safetensors`, its sharded form, or `pytorch_model.bin`.
+    ///
+    /// # Errors
+    /// [`Error::NoWeights`] where none is there; [`Error::Safetensors`] or [`Error::TorchFile`] for damaged files.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let at = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
+        if let Some(path) = at(SINGLE) {
+            return Self::from_safetensors(&path);
+        }
+        if let Some(path) = at(SHARDED) {
+            let text = std::fs::read_to_string(&path).map_err(|source| Error::io(&path, source))?;
+            let index: ShardIndex =
+                serde_json::from_str(&text).map_err(|source| Error::Json { path: path.clone(), source })?;
+            let mut shards: Vec<&String> = index.weight_map.values().collect();
+            shards.sort_unstable();
+            shards.dedup();
+            let files = shards.into_iter().map(|name| WeightsFile::safetensors(folder.join(name)));
+            return Self::from_files(path, files.collect::<Result<_>>()?);
+        }
+        if let Some(path) = at(TORCH) {
+            return Self::from_files(path.clone(), vec![WeightsFile::torch(path)?]);
+        }
+        Err(Error::NoWeights {
+            folder: folder.to_owned(),
+            expected: format!("{SINGLE}, {SHARDED} or {TORCH}"),
+        })
+    }
+
+    /// Opens one safetensors file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Safetensors`].
+    pub fn from_safetensors(path: &Path) -> Result<Self> {
+        Self::from_files(path.to_owned(), vec![WeightsFile::safetensors(path.to_owned())?])
+    }
+
+    fn from_files(path: PathBuf, files: Vec<WeightsFile>) -> Result<Self> {
+        let mut names = BTreeMap::new();
+        for (number, file) in files.iter().enumerate() {
+            names.extend(file.names()?.into_iter().map(|name| (name, number)));
+        }
+        Ok(Self { path, files, names })
+    }
+
+    /// The file, or the index of the files, that was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Names of all tensors, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.keys().map(String::as_str)
+    }
+
+    /// The tensor `name` in 32-bit floats on the CPU, or `None` where no file has it.
+    ///
+    /// # Errors
+    /// [`Error::TensorType`] where it does not hold floating-point numbers.
+    pub fn tensor(&self, name: &str) -> Result<Option<Tensor>> {
+        match self.names.get(name).and_then(|&number| self.files.get(number)) {
+            None => Ok(None),
+            Some(file) => file.tensor(name),
+        }
+    }
+}
+
+impl WeightsFile {
+    #[allow(unsafe_code)]
+    fn safetensors(path: PathBuf) -> Result<Self> {
+        let file = File::open(&path).map_err(|source| Error::io(&path, source))?;
+        // SAFETY: the map is only read, and every tensor is copied out of it. A writer that truncates the
+        // file meanwhile would end the process with SIGBUS; this project replaces files by renaming.
+        let map = unsafe { Mmap::map(&file) }.map_err(|source| Error::io(&path, source))?;
+        Ok(Self::Safetensors { path, map })
+    }
+
+    fn torch(path: PathBuf) -> Result<Self> {
+        let file =
+            TorchFile::open(&path).map_err(|source| Error::TorchFile { path: path.clone(), source })?;
+        Ok(Self::Torch { path, file })
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        Ok(match self {
+            Self::Safetensors { path, map } => {
+                parse(path, map)?.names().into_iter().map(str::to_owned).collect()
+            }
+            Self::Torch { file, .. } => file.names().map(str::to_owned).collect(),
+        })
+    }
+
+    fn tensor(&self, name: &str) -> Result<Option<Tensor>> {
+        let (path, shape, bytes, kind, found) = match self {
+            Self::Safetensors { path, map } => {
+                let view = parse(path, map)?
+                    .tensor(name)
+                    .map_err(|source| Error::Safetensors { path: path.clone(), source })?;
+                let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
+                (
+                    path,
+                    shape,
+                    Cow::Borrowed(view.data()),
+                    kind_of(view.dtype()),
+                    format!("{:?}", view.dtype()),
+                )
+            }
+            Self::Torch { path, file } => {
+                let Some(view) = file.tensor(name) else { return Ok(None) };
+                let shape = view.shape.iter().map(|&n| n as i64).collect();
+                (path, shape, view.bytes, kind_of(view.dtype), format!("{:?}", view.dtype))
+            }
+        };
+        let kind =
+            kind.ok_or_else(|| Error::TensorType { path: path.clone(), name: name.to_owned(), found })?;
+        Ok(Some(Tensor::f_from_data_size(&bytes, &shape, kind)?.f_to_kind(Kind::Float)?))
+    }
+}
+
+/// Reading the header again for each tensor costs microseconds and spares a self-referential struct.
+fn parse<'a>(path: &Path, map: &'a Mmap) -> Result<SafeTensors<'a>> {
+    SafeTensors::deserialize(map).map_err(|source| Error::Safetensors { path: path.to_owned(), source })
+}
+
+fn kind_of(dtype: Dtype) -> Option<Kind> {
+    match dtype {
+        Dtype::F64 => Some(Kind::Double),
+        Dtype::F32 => Some(Kind::Float),
+        Dtype::F16 => Some(Kind::Half),
+        Dtype::BF16 => Some(Kind::BFloat16),
+        _ => None,
+    }
+}

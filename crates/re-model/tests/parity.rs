@@ -1,0 +1,96 @@
+//! Logits, hidden states, loss and gradients equal those of `transformers` on the same weights.
+
+mod common;
+
+use common::{Expected, golden, model, norm, relative_to_scale};
+use re_model::{Mode, TokenBatch};
+use tch::{Device, Reduction, Tensor};
+
+const CASES: [&str; 8] = [
+    "bert",
+    "bert_no_segments",
+    "bert_odd",
+    "bert_foreign_pad",
+    "xlmr",
+    "roberta",
+    "electra",
+    "electra_unprojected",
+];
+
+#[test]
+fn logits_hidden_states_and_loss() {
+    for case in CASES {
+        let model = model(&golden(case));
+        let expected = Expected::read(&golden(case).join("expected.safetensors"));
+        let batch = TokenBatch::new(&expected.batch(), model.config(), Device::Cpu).unwrap();
+
+        let logits = model.forward(&batch, Mode::Eval).unwrap();
+        let error = relative_to_scale(&logits, expected.get("logits"));
+        assert!(error <= 2e-5, "{case}: logits differ by {error:e}");
+
+        let mask = expected.get("attention_mask").eq(1).reshape([-1]);
+        let real = mask.nonzero().squeeze_dim(1);
+        for (layer, states) in model.encoder().hidden_states(&batch, Mode::Eval).unwrap().iter().enumerate() {
+            let padded = expected.get(&format!("hidden_states.{layer}"));
+            let flat = padded.reshape([-1, padded.size()[2]]).index_select(0, &real);
+            let error = relative_to_scale(states, &flat);
+            assert!(error <= 2e-5, "{case}: hidden states of layer {layer} differ by {error:e}");
+        }
+
+        for (name, smoothing) in [("loss", 0.0), ("loss_smoothed", 0.1)] {
+            let found = cross_entropy(&logits, batch.classes().unwrap(), smoothing).double_value(&[]);
+            let expected = expected.number(name);
+            let error = (found - expected).abs() / expected.abs();
+            assert!(error <= 1e-5, "{case}: {name} is {found}, expected {expected}");
+        }
+    }
+}
+
+#[test]
+fn gradients() {
+    for case in CASES {
+        let model = model(&golden(case));
+        let expected = Expected::read(&golden(case).join("expected.safetensors"));
+        let batch = TokenBatch::new(&expected.batch(), model.config(), Device::Cpu).unwrap();
+        model.parameters().set_trainable(true);
+        let logits = model.forward(&batch, Mode::Eval).unwrap();
+        cross_entropy(&logits, batch.classes().unwrap(), 0.0).backward();
+
+        let reference = |name: &str| expected.get(&format!("grad.{name}"));
+        let all = model.parameters().iter().map(|p| norm(reference(&p.name)).powi(2)).sum::<f64>().sqrt();
+        for parameter in model.parameters().iter() {
+            let (found, reference) = (parameter.tensor.grad(), reference(&parameter.name));
+            let error = norm(&(&found - reference));
+            let allowed = 1e-4 * norm(reference) + 1e-6 * all;
+            assert!(error <= allowed, "{case}: {} differs by {error:e}, allowed {allowed:e}", parameter.name);
+        }
+    }
+}
+
+#[test]
+fn a_row_does_not_depend_on_its_batch() {
+    for case in CASES {
+        let model = model(&golden(case));
+        let whole = Expected::read(&golden(case).join("expected.safetensors")).batch();
+        let forward = |batch: &re_data::Batch| {
+            let batch = TokenBatch::new(batch, model.config(), Device::Cpu).unwrap();
+            model.forward(&batch, Mode::Eval).unwrap()
+        };
+        let together = forward(&whole);
+        for row in 0..whole.len() {
+            let range = whole.offsets[row]..whole.offsets[row + 1];
+            let alone = re_data::Encoded {
+                ids: whole.ids[range.clone()].iter().map(|&id| id as u32).collect(),
+                type_ids: whole.type_ids[range].iter().map(|&id| id as u32).collect(),
+                ..Default::default()
+            };
+            let alone = forward(&re_data::Batch::new([&alone], &[]).unwrap());
+            let error = relative_to_scale(&alone, &together.narrow(0, row as i64, 1));
+            assert!(error <= 2e-5, "{case}: row {row} differs by {error:e} when it is alone");
+        }
+    }
+}
+
+fn cross_entropy(logits: &Tensor, classes: &Tensor, smoothing: f64) -> Tensor {
+    logits.cross_entropy_loss(classes, None::<Tensor>, Reduction::Mean, -100, smoothing)
+}

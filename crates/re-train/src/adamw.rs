@@ -1,0 +1,286 @@
+//! AdamW with decoupled weight decay (Loshchilov and Hutter 2019), in one pass over memory.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+use re_model::Weights;
+use re_model::parameters::{Parameter, Parameters, Part};
+use re_model::save::save_tensors;
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use crate::error::{Error, Result};
+
+/// Values that one thread updates at a time: small enough to balance, large enough not to count.
+const CHUNK: usize = 1 << 16;
+
+/// Settings of the optimizer; the defaults are PyTorch's, except for weight decay, which is the report's.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdamWConfig {
+    /// Decay of the running mean of the gradient, 0..1.
+    pub beta1: f64,
+    /// Decay of the running mean of the squared gradient, 0..1.
+    pub beta2: f64,
+    /// Added to the denominator.
+    pub epsilon: f64,
+    /// Decoupled weight decay; biases and LayerNorm are exempt.
+    pub weight_decay: f64,
+}
+
+impl Default for AdamWConfig {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01 }
+    }
+}
+
+/// Learning rates of one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LearningRates {
+    /// For the encoder.
+    pub encoder: f64,
+    /// For the head.
+    pub head: f64,
+}
+
+/// Running means of gradients and squared gradients, and the number of steps taken.
+#[derive(Debug)]
+pub struct AdamW {
+    config: AdamWConfig,
+    steps: u64,
+    /// Running means of gradient and squared gradient, in the order of the parameters.
+    moments: Vec<(Tensor, Tensor)>,
+}
+
+/// The factors of one update, the same for all values of a parameter.
+#[derive(Clone, Copy)]
+struct Factors {
+    gradient_scale: f32,
+    keep: f32,
+    beta1: f32,
+    beta2: f32,
+    step_size: f32,
+    bias_correction2_sqrt: f32,
+    epsilon: f32,
+}
+
+impl AdamW {
+    /// An optimizer that has taken no step yet.
+    ///
+    /// # Errors
+    /// [`Error::Torch`] where memory for the state is lacking.
+    pub fn new(config: AdamWConfig, parameters: &Parameters) -> Result<Self> {
+        let zeros = |p: &Parameter| p.tensor.f_zeros_like().and_then(|t| t.f_set_requires_grad(false));
+        let moments = parameters.iter().map(|p| Ok((zeros(p)?, zeros(p)?))).collect::<Result<_>>()?;
+        Ok(Self { config, steps: 0, moments })
+    }
+
+    /// Number of steps taken.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Changes `parameters` by one step along `gradients` times `gradient_scale`.
+    ///
+    /// `gradients` are in the order of the parameters; an undefined one leaves its parameter as it is.
+    ///
+    /// # Errors
+    /// [`Error::Torch`].
+    pub fn step(
+        &mut self,
+        parameters: &Parameters,
+        gradients: &[Tensor],
+        gradient_scale: f64,
+        rates: LearningRates,
+    ) -> Result<()> {
+        let _guard = tch::no_grad_guard();
+        self.steps += 1;
+        for ((parameter, gradient), (mean, square)) in parameters.iter().zip(gradients).zip(&mut self.moments)
+        {
+            if !gradient.defined() {
+                continue;
+            }
+            let factors = self.config.factors(self.steps, parameter, gradient_scale, rates);
+            if parameter.tensor.device() == Device::Cpu {
+                let gradient = gradient.f_contiguous()?;
+                update_in_place(&parameter.tensor, &gradient, mean, square, factors);
+            } else {
+                update_with_kernels(&parameter.tensor, gradient, mean, square, factors)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the state as a safetensors file: `exp_avg.NAME` and `exp_avg_sq.NAME` for every parameter.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where the file cannot be written.
+    pub fn save(&self, path: &Path, parameters: &Parameters) -> Result<()> {
+        let names: Vec<[String; 2]> = parameters
+            .iter()
+            .map(|p| [format!("exp_avg.{}", p.name), format!("exp_avg_sq.{}", p.name)])
+            .collect();
+        let tensors = names.iter().zip(&self.moments).flat_map(|([first, second], (mean, square))| {
+            [(first.as_str(), mean), (second.as_str(), square)]
+        });
+        Ok(save_tensors(path, tensors)?)
+    }
+
+    /// Reads a state written by [`AdamW::save`] after `steps` steps.
+    ///
+    /// # Errors
+    /// [`Error::OptimizerState`] where the file is damaged or belongs to another model.
+    pub fn load(config: AdamWConfig, steps: u64, path: &Path, parameters: &Parameters) -> Result<Self> {
+        let mut optimizer = Self::new(config, parameters)?;
+        optimizer.steps = steps;
+        let fault = |reason: String| Error::OptimizerState { path: path.to_owned(), reason };
+        let stored = Weights::from_safetensors(path)?;
+        for (parameter, (mean, square)) in parameters.iter().zip(&mut optimizer.moments) {
+            for (kind, target) in [("exp_avg", mean), ("exp_avg_sq", square)] {
+                let name = format!("{kind}.{}", parameter.name);
+                let found = stored.tensor(&name)?.ok_or_else(|| fault(format!("{name} is missing")))?;
+                if found.size() != target.size() {
+                    let (found, expected) = (found.size(), target.size());
+                    return Err(fault(format!("{name} has shape {found:?}, expected {expected:?}")));
+                }
+                target.f_copy_(&found)?;
+            }
+        }
+        if stored.names().count() != 2 * parameters.len() {
+            return Err(fault("holds state for parameters that this model does not have".to_owned()));
+        }
+        Ok(optimizer)
+    }
+}
+
+impl AdamWConfig {
+    fn factors(
+        &self,
+        step: u64,
+        parameter: &Parameter,
+        gradient_scale: f64,
+        rates: LearningRates,
+    ) -> Factors {
+        let rate = match parameter.part {
+            Part::Encoder => rates.encoder,
+            Part::Head => rates.head,
+        };
+        let decay = if parameter.decays() { self.weight_decay } else { 0.0 };
+        let power = step as f64;
+        Factors {
+            gradient_scale: gradient_scale as f32,
+            keep: (1.0 - rate * decay) as f32,
+            beta1: self.beta1 as f32,
+            beta2: self.beta2 as f32,
+            step_size: (rate / (1.0 - self.beta1.powf(power))) as f32,
+            bias_correction2_sqrt: (1.0 - self.beta2.powf(power)).sqrt() as f32,
+            epsilon: self.epsilon as f32,
+        }
+    }
+}
+
+/// The update on contiguous 32-bit floats in main memory, chunks in parallel.
+fn update_in_place(
+    parameter: &Tensor,
+    gradient: &Tensor,
+    mean: &mut Tensor,
+    square: &mut Tensor,
+    factors: Factors,
+) {
+    let (p, g) = (values_mut(parameter), values(gradient));
+    let (m, v) = (values_mut(mean), values_mut(square));
+    p.par_chunks_mut(CHUNK)
+        .zip(g.par_chunks(CHUNK))
+        .zip(m.par_chunks_mut(CHUNK))
+        .zip(v.par_chunks_mut(CHUNK))
+        .for_each(|(((p, g), m), v)| update_chunk(p, g, m, v, factors));
+}
+
+fn update_chunk(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], f: Factors) {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has the feature that the function is compiled for.
+        #[allow(unsafe_code)]
+        return unsafe { update_chunk_avx2(p, g, m, v, f) };
+    }
+    update_values(p, g, m, v, f);
+}
+
+/// The same loop, compiled for wider registers; the results are the same bits, as no operation is fused.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn update_chunk_avx2(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], f: Factors) {
+    update_values(p, g, m, v, f);
+}
+
+#[inline(always)]
+fn update_values(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], f: Factors) {
+    for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+        let g = g * f.gradient_scale;
+        *m += (g - *m) * (1.0 - f.beta1);
+        *v = *v * f.beta2 + g * g * (1.0 - f.beta2);
+        *p = *p * f.keep - f.step_size * (*m / (v.sqrt() / f.bias_correction2_sqrt + f.epsilon));
+    }
+}
+
+/// The same update by libtorch's kernels, for devices whose memory this process cannot reach.
+fn update_with_kernels(
+    parameter: &Tensor,
+    gradient: &Tensor,
+    mean: &mut Tensor,
+    square: &mut Tensor,
+    f: Factors,
+) -> Result<()> {
+    let scalar = |value: f32| f64::from(value);
+    let gradient = gradient.f_mul_scalar(scalar(f.gradient_scale))?;
+    let _ = mean.f_lerp_(&gradient, 1.0 - scalar(f.beta1))?;
+    let _ = square.f_mul_scalar_(scalar(f.beta2))?;
+    let _ = square.f_add_(&gradient.f_square()?.f_mul_scalar(1.0 - scalar(f.beta2))?)?;
+    let denominator =
+        square.f_sqrt()?.f_div_scalar(scalar(f.bias_correction2_sqrt))?.f_add_scalar(scalar(f.epsilon))?;
+    let mut parameter = parameter.shallow_clone();
+    let _ = parameter.f_mul_scalar_(scalar(f.keep))?;
+    let _ = parameter.f_sub_(&mean.f_div(&denominator)?.f_mul_scalar(scalar(f.step_size))?)?;
+    Ok(())
+}
+
+/// Euclidean norm over all gradients together.
+///
+/// # Errors
+/// [`Error::Torch`].
+pub fn gradient_norm(gradients: &[Tensor]) -> Result<f64> {
+    let _guard = tch::no_grad_guard();
+    let mut total = 0.0;
+    for gradient in gradients.iter().filter(|g| g.defined()) {
+        total += if gradient.device() == Device::Cpu && gradient.kind() == Kind::Float {
+            square_sum(values(&gradient.f_contiguous()?))
+        } else {
+            gradient.f_norm()?.f_double_value(&[])?.powi(2)
+        };
+    }
+    Ok(total.sqrt())
+}
+
+/// Sum of squares, chunk sums added in order, so that the number of threads does not show in the result.
+fn square_sum(values: &[f32]) -> f64 {
+    let sums: Vec<f64> = values
+        .par_chunks(CHUNK)
+        .map(|chunk| chunk.iter().map(|&x| f64::from(x) * f64::from(x)).sum())
+        .collect();
+    sums.iter().sum()
+}
+
+#[allow(unsafe_code)]
+fn values(tensor: &Tensor) -> &[f32] {
+    debug_assert!(tensor.is_contiguous() && tensor.kind() == Kind::Float && tensor.device() == Device::Cpu);
+    // SAFETY: contiguous 32-bit floats in main memory, borrowed as long as the tensor is.
+    unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast(), tensor.numel()) }
+}
+
+/// The tensor's memory; parameters and moments are contiguous by construction, and no other thread has them.
+#[allow(unsafe_code, clippy::mut_from_ref)]
+fn values_mut(tensor: &Tensor) -> &mut [f32] {
+    debug_assert!(tensor.is_contiguous() && tensor.kind() == Kind::Float && tensor.device() == Device::Cpu);
+    // SAFETY: as in `values`; each call of `update_in_place` takes four tensors that share no memory.
+    unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) }
+}

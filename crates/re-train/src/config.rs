@@ -1,0 +1,208 @@
+//! Settings of a training run.
+
+use serde::{Deserialize, Serialize};
+
+use crate::adamw::AdamWConfig;
+use crate::error::{Error, Result};
+use crate::schedule::{Decay, Schedule};
+
+/// How long, how fast and how watched a model is trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Optimizer steps; where it is 0, `epochs` decides.
+    pub steps: u64,
+    /// Passes over the training rows, used where `steps` is 0.
+    pub epochs: f64,
+    /// Rows of one forward pass.
+    pub batch_size: usize,
+    /// Forward passes whose gradients make one optimizer step.
+    pub gradient_accumulation_steps: usize,
+    /// Peak learning rate of the encoder.
+    pub learning_rate: f64,
+    /// Peak learning rate of the head; that of the encoder where it is left out.
+    pub head_learning_rate: Option<f64>,
+    /// The optimizer.
+    pub adamw: AdamWConfig,
+    /// Gradients are scaled down to this global norm; 0 switches clipping off.
+    pub max_grad_norm: f64,
+    /// Share of the target that is spread over all classes, 0..1 (Szegedy et al. 2016).
+    pub label_smoothing: f64,
+    /// How the learning rate falls after warm-up.
+    pub schedule: Decay,
+    /// Steps in which the learning rate rises from 0.
+    pub warmup_steps: u64,
+    /// Warm-up as a share of all steps, used where `warmup_steps` is 0.
+    pub warmup_ratio: f64,
+    /// Steps between evaluations; 0 evaluates at the end alone.
+    pub eval_steps: u64,
+    /// Steps between checkpoints; 0 saves at the end alone.
+    pub save_steps: u64,
+    /// Steps between reports of loss and learning rate.
+    pub logging_steps: u64,
+    /// How many of the latest checkpoints stay; 0 keeps all.
+    pub keep_last: usize,
+    /// Whether the checkpoint of the best evaluation stays as well, saved where `save_steps` would not.
+    pub keep_best: bool,
+    /// The metric that "best" and early stopping look at.
+    pub metric: Metric,
+    /// Evaluations without improvement after which training stops; 0 never stops early.
+    pub early_stopping_patience: u64,
+    /// Seed of every random stream: order of rows, dropout, fresh parameters.
+    pub seed: u64,
+    /// `cpu` or `cuda:N`.
+    pub device: String,
+}
+
+/// A metric of an evaluation, higher is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Share of rows classified right.
+    #[default]
+    Accuracy,
+    /// Micro-averaged F1 over all classes but no-relation.
+    MicroF1,
+    /// Unweighted mean of the classes' F1.
+    MacroF1,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            steps: 0,
+            epochs: 3.0,
+            batch_size: 16,
+            gradient_accumulation_steps: 1,
+            learning_rate: 5e-5,
+            head_learning_rate: None,
+            adamw: AdamWConfig::default(),
+            max_grad_norm: 1.0,
+            label_smoothing: 0.0,
+            schedule: Decay::Linear,
+            warmup_steps: 0,
+            warmup_ratio: 0.0,
+            eval_steps: 500,
+            save_steps: 500,
+            logging_steps: 10,
+            keep_last: 2,
+            keep_best: true,
+            metric: Metric::Accuracy,
+            early_stopping_patience: 0,
+            seed: 42,
+            device: "cpu".to_owned(),
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Checks the ranges of all settings.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the first key that is out of range.
+    pub fn check(&self) -> Result<()> {
+        let rate = |x: f64| x.is_finite() && x >= 0.0;
+        let share = |x: f64| (0.0..1.0).contains(&x);
+        let rules: [(&'static str, f64, bool, &str); 13] = [
+            (
+                "epochs",
+                self.epochs,
+                self.steps > 0 || (self.epochs.is_finite() && self.epochs > 0.0),
+                "more than 0",
+            ),
+            ("batch_size", self.batch_size as f64, self.batch_size > 0, "at least 1"),
+            (
+                "gradient_accumulation_steps",
+                self.gradient_accumulation_steps as f64,
+                self.gradient_accumulation_steps > 0,
+                "at least 1",
+            ),
+            ("learning_rate", self.learning_rate, rate(self.learning_rate), "0 or more"),
+            (
+                "head_learning_rate",
+                self.head_learning_rate.unwrap_or(0.0),
+                self.head_learning_rate.is_none_or(rate),
+                "0 or more",
+            ),
+            ("adamw.beta1", self.adamw.beta1, share(self.adamw.beta1), "from 0 up to, not including, 1"),
+            ("adamw.beta2", self.adamw.beta2, share(self.adamw.beta2), "from 0 up to, not including, 1"),
+            ("adamw.epsilon", self.adamw.epsilon, rate(self.adamw.epsilon), "0 or more"),
+            ("adamw.weight_decay", self.adamw.weight_decay, rate(self.adamw.weight_decay), "0 or more"),
+            ("max_grad_norm", self.max_grad_norm, rate(self.max_grad_norm), "0 (no clipping) or more"),
+            (
+                "label_smoothing",
+                self.label_smoothing,
+                share(self.label_smoothing),
+                "from 0 up to, not including, 1",
+            ),
+            ("warmup_ratio", self.warmup_ratio, (0.0..=1.0).contains(&self.warmup_ratio), "from 0 to 1"),
+            ("logging_steps", self.logging_steps as f64, self.logging_steps > 0, "at least 1"),
+        ];
+        match rules.into_iter().find(|(_, _, holds, _)| !holds) {
+            None => Ok(()),
+            Some((key, found, _, expected)) => {
+                Err(Error::Config { key, found: found.to_string(), expected: expected.to_owned() })
+            }
+        }
+    }
+
+    /// Optimizer steps of one pass over `rows` rows: the last, partial group counts.
+    pub fn steps_per_epoch(&self, rows: usize) -> u64 {
+        rows.div_ceil(self.batch_size).div_ceil(self.gradient_accumulation_steps) as u64
+    }
+
+    /// Optimizer steps of the whole training on `rows` rows, at least 1.
+    pub fn total_steps(&self, rows: usize) -> u64 {
+        if self.steps > 0 {
+            return self.steps;
+        }
+        ((self.steps_per_epoch(rows) as f64 * self.epochs).round() as u64).max(1)
+    }
+
+    /// The learning-rate schedule over `steps` steps.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the warm-up does not fit.
+    pub fn schedule(&self, steps: u64) -> Result<Schedule> {
+        let warmup_steps = match self.warmup_steps {
+            0 => (steps as f64 * self.warmup_ratio).ceil() as u64,
+            n => n,
+        };
+        Schedule::new(self.schedule, warmup_steps, steps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_partial_group_is_a_step() {
+        let config =
+            TrainConfig { batch_size: 4, gradient_accumulation_steps: 2, epochs: 2.0, ..Default::default() };
+        assert_eq!(config.steps_per_epoch(9), 2);
+        assert_eq!(config.steps_per_epoch(8), 1);
+        assert_eq!(config.total_steps(9), 4);
+        assert_eq!(TrainConfig { steps: 7, ..config }.total_steps(9), 7);
+    }
+
+    #[test]
+    fn every_range_is_checked() {
+        let ok = TrainConfig::default();
+        ok.check().unwrap();
+        let bad = [
+            ("epochs", TrainConfig { epochs: 0.0, ..ok.clone() }),
+            ("batch_size", TrainConfig { batch_size: 0, ..ok.clone() }),
+            ("learning_rate", TrainConfig { learning_rate: f64::NAN, ..ok.clone() }),
+            ("label_smoothing", TrainConfig { label_smoothing: 1.0, ..ok.clone() }),
+            ("adamw.beta2", TrainConfig { adamw: AdamWConfig { beta2: 1.0, ..ok.adamw }, ..ok.clone() }),
+            ("logging_steps", TrainConfig { logging_steps: 0, ..ok.clone() }),
+        ];
+        for (expected, config) in bad {
+            match config.check() {
+                Err(Error::Config { key, .. }) => assert_eq!(key, expected),
+                other => panic!("{expected}: {other:?}"),
+            }
+        }
+    }
+}

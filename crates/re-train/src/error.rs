@@ -1,0 +1,118 @@
+//! What can go wrong while a model is trained.
+
+use std::path::PathBuf;
+
+/// Result with this crate's [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong in this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be opened, read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A setting is outside its range.
+    #[error("{key} = {found}, expected {expected}")]
+    Config {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        found: String,
+        /// What would be accepted.
+        expected: String,
+    },
+    /// A TOML file has an unknown key, a missing one or a value of the wrong kind.
+    #[error("{}: {key}: {source}", path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// Path of the key, such as `training.learning_rate`.
+        key: String,
+        /// The parser's reason.
+        source: Box<toml::de::Error>,
+    },
+    /// Settings cannot be written as TOML.
+    #[error("settings as TOML: {0}")]
+    TomlWrite(#[source] toml::ser::Error),
+    /// A JSON file of a run could not be parsed.
+    #[error("{}: {source}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where and why parsing stopped.
+        source: serde_json::Error,
+    },
+    /// The loss became NaN or infinite.
+    #[error(
+        "step {step}: the {what} is {value}; training has stopped{}. A lower learning rate, a longer warm-up \
+         or a lower max_grad_norm usually helps",
+        checkpoint.as_ref().map(|p| format!(", the last good checkpoint is {}", p.display())).unwrap_or_default()
+    )]
+    NotFinite {
+        /// The step, from 1.
+        step: u64,
+        /// What is not finite: `loss` or `gradient norm`.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// The last checkpoint that was saved, if any.
+        checkpoint: Option<PathBuf>,
+    },
+    /// A checkpoint cannot be continued with these settings or data.
+    #[error("{}: {what} is {found}, expected {expected} as when the run began", checkpoint.display())]
+    Resume {
+        /// The checkpoint.
+        checkpoint: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// What it is now.
+        found: String,
+        /// What it was when the checkpoint was saved.
+        expected: String,
+    },
+    /// A folder has no checkpoint to continue from.
+    #[error("{}: no checkpoint to resume from", folder.display())]
+    NoCheckpoint {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A new run was to be written where another one lies.
+    #[error("{}: holds a run already; resume it or choose another folder", folder.display())]
+    RunExists {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// An optimizer's saved state is damaged or belongs to another model.
+    #[error("{}: {reason}", path.display())]
+    OptimizerState {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An observer failed.
+    #[error("observer: {0}")]
+    Observer(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The model failed.
+    #[error(transparent)]
+    Model(#[from] re_model::Error),
+    /// The data failed.
+    #[error(transparent)]
+    Data(#[from] re_data::Error),
+    /// libtorch refused an operation.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+}
+
+impl Error {
+    /// An input/output error that names its file.
+    pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        Self::Io { path: path.into(), source }
+    }
+}

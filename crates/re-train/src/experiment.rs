@@ -1,0 +1,194 @@
+//! A whole experiment from one TOML file: data, model, training, predictions.
+
+mod data;
+mod run;
+
+use std::path::{Path, PathBuf};
+
+use re_data::{LostEntities, MarkupConfig, Truncation};
+use re_model::HeadConfig;
+use serde::{Deserialize, Serialize};
+
+pub use data::ExperimentData;
+pub use run::{RunFolder, Summary};
+
+use crate::config::TrainConfig;
+use crate::error::{Error, Result};
+
+/// Everything that decides an experiment's result.
+///
+/// ```
+/// use re_train::Experiment;
+/// let experiment = Experiment::parse(
+///     r#"
+///     head = "entity_mean"
+///     model.folder = "xlm-roberta-large"
+///     data.train = "train.tsv"
+///     training = { steps = 1800, learning_rate = 1e-5, label_smoothing = 0.5 }
+///     "#,
+///     "experiment.toml",
+/// )?;
+/// assert_eq!(experiment.training.batch_size, 16);
+/// # Ok::<(), re_train::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Experiment {
+    /// What stands on the encoder.
+    pub head: HeadConfig,
+    /// The pretrained encoder.
+    pub model: ModelConfig,
+    /// The rows.
+    pub data: DataConfig,
+    /// How entities are written into the input.
+    pub markup: MarkupConfig,
+    /// Length and truncation of rows.
+    pub encoding: EncodingConfig,
+    /// How the model is trained.
+    pub training: TrainConfig,
+}
+
+/// Where the encoder comes from and how much of it is used.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// Folder in Hugging Face layout: `config.json`, weights, tokenizer.
+    pub folder: PathBuf,
+    /// How many of its first layers are used; all where left out.
+    pub layers: Option<i64>,
+    /// Whether a folder without weights may start at random.
+    pub random_weights: bool,
+}
+
+/// Files of an experiment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataConfig {
+    /// Labelled training rows.
+    pub train: PathBuf,
+    /// Further labelled rows that are trained on, never evaluated on.
+    pub additional: Option<PathBuf>,
+    /// Labelled rows to evaluate on; instead of them `val_size` can set aside training rows.
+    pub validation: Option<PathBuf>,
+    /// Share of the training rows that is set aside for validation, 0..1: stratified, grouped by sentence.
+    pub val_size: f64,
+    /// Rows to predict after training.
+    pub test: Option<PathBuf>,
+    /// Names of the classes in order; where left out, the labels of the training rows, sorted, no-relation first.
+    pub labels: Option<PathBuf>,
+    /// Types of the entities by row id.
+    pub entity_types: Option<PathBuf>,
+    /// Whether malformed rows are left out and reported, instead of stopping the run.
+    pub lenient: bool,
+}
+
+/// Length and truncation of rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EncodingConfig {
+    /// Most tokens of a row, special tokens included.
+    pub max_length: usize,
+    /// Which tokens go from longer rows.
+    pub truncation: Truncation,
+    /// What happens where an entity goes with them.
+    pub lost_entities: LostEntities,
+}
+
+impl Default for EncodingConfig {
+    fn default() -> Self {
+        Self { max_length: 128, truncation: Truncation::Window, lost_entities: LostEntities::Error }
+    }
+}
+
+impl Default for Experiment {
+    fn default() -> Self {
+        Self {
+            head: HeadConfig::default(),
+            model: ModelConfig::default(),
+            data: DataConfig::default(),
+            markup: MarkupConfig::Plain {},
+            encoding: EncodingConfig::default(),
+            training: TrainConfig::default(),
+        }
+    }
+}
+
+impl Experiment {
+    /// Reads an experiment from a TOML file.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::Toml`] with the path of the key that is unknown, missing or of the wrong kind.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads an experiment from the text of a TOML file; errors call it `path`.
+    ///
+    /// # Errors
+    /// [`Error::Toml`].
+    pub fn parse(text: &str, path: impl AsRef<Path>) -> Result<Self> {
+        let fault = |key: String, source: toml::de::Error| Error::Toml {
+            path: path.as_ref().to_owned(),
+            key,
+            source: Box::new(source),
+        };
+        let document =
+            toml::Deserializer::parse(text).map_err(|source| fault("syntax".to_owned(), source))?;
+        serde_path_to_error::deserialize(document)
+            .map_err(|error| fault(error.path().to_string(), error.into_inner()))
+    }
+
+    /// All paths of the experiment, to be resolved against a folder.
+    pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let Self { model, data, .. } = self;
+        let optional = [
+            &mut data.additional,
+            &mut data.validation,
+            &mut data.test,
+            &mut data.labels,
+            &mut data.entity_types,
+        ];
+        [&mut model.folder, &mut data.train].into_iter().chain(optional.into_iter().flatten())
+    }
+
+    /// The experiment as the text of a TOML file, with every setting that was left to its default.
+    ///
+    /// # Errors
+    /// [`Error::TomlWrite`] where a path is not valid Unicode.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).map_err(Error::TomlWrite)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_resolved_text_gives_the_same_experiment() {
+        let text =
+            "[markup]\nname = \"entity_tokens\"\n[training]\nsteps = 3\nadamw = { weight_decay = 0.0 }\n";
+        let experiment = Experiment::parse(text, "x.toml").unwrap();
+        assert_eq!(experiment.training.adamw.beta2, 0.999);
+        assert_eq!(Experiment::parse(&experiment.to_toml().unwrap(), "y.toml").unwrap(), experiment);
+    }
+
+    #[test]
+    fn errors_name_the_key() {
+        let cases = [
+            ("[training]\nlearnig_rate = 1.0\n", "training"),
+            ("[training]\nsteps = \"many\"\n", "training.steps"),
+            ("[training.adamw]\nbeta1 = true\n", "training.adamw.beta1"),
+            ("[encoding]\ntruncation = \"middle\"\n", "encoding.truncation"),
+            ("head = \n", "syntax"),
+        ];
+        for (text, expected) in cases {
+            match Experiment::parse(text, "x.toml").unwrap_err() {
+                Error::Toml { key, .. } => assert!(key.starts_with(expected), "{text}: {key}"),
+                other => panic!("{other}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Who watches a training: terminal, log file, or a type of your own.
+
+mod jsonl;
+mod terminal;
+
+pub use jsonl::JsonlLog;
+pub use terminal::Terminal;
+
+use std::path::Path;
+use std::time::Duration;
+
+use re_data::metrics::Metrics;
+
+/// What happens during a training.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Something worth knowing before training begins, such as repaired rows.
+    Notice(&'a str),
+    /// Training begins or, with `step > 0`, goes on from a checkpoint.
+    Started {
+        /// Steps already done.
+        step: u64,
+        /// Steps of the whole training.
+        steps: u64,
+        /// Training rows.
+        rows: usize,
+    },
+    /// An optimizer step is done.
+    Step(&'a StepReport),
+    /// The validation rows were evaluated.
+    Evaluated {
+        /// Steps done.
+        step: u64,
+        /// What the evaluation found.
+        evaluation: &'a Evaluation,
+        /// Whether no earlier evaluation of this run was better.
+        best: bool,
+    },
+    /// A checkpoint is on disk.
+    Saved {
+        /// Steps done.
+        step: u64,
+        /// Its folder.
+        path: &'a Path,
+    },
+    /// Training ends.
+    Finished {
+        /// Steps done.
+        step: u64,
+        /// Why it ended.
+        reason: StopReason,
+        /// Time spent since [`Event::Started`].
+        elapsed: Duration,
+    },
+}
+
+/// One optimizer step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepReport {
+    /// Number of the step, from 1.
+    pub step: u64,
+    /// Position in passes over the training rows.
+    pub epoch: f64,
+    /// Mean loss of the step's rows.
+    pub loss: f64,
+    /// Learning rate of the encoder in this step.
+    pub learning_rate: f64,
+    /// Global norm of the gradient before clipping.
+    pub gradient_norm: f64,
+    /// Rows of the step.
+    pub rows: usize,
+    /// Time since training started or resumed.
+    pub elapsed: Duration,
+    /// Rows seen since training started or resumed.
+    pub rows_seen: u64,
+}
+
+/// What an evaluation found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// Mean cross entropy of the rows, without label smoothing.
+    pub loss: f64,
+    /// Classification metrics.
+    pub metrics: Metrics,
+}
+
+/// Why a training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// All steps are done.
+    Completed,
+    /// No improvement for as long as the configuration allows.
+    EarlyStopping,
+    /// The caller asked for it, such as by Ctrl-C.
+    Interrupted,
+}
+
+impl<O: Observer + ?Sized> Observer for Box<O> {
+    fn notify(&mut self, event: &Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        self.as_mut().notify(event)
+    }
+}
+
+/// Watches a training.
+pub trait Observer {
+    /// Is told of `event` when it has happened.
+    ///
+    /// # Errors
+    /// An error ends the training.
+    fn notify(&mut self, event: &Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+}
+
+/// A flag that becomes true on Ctrl-C (SIGINT) or SIGTERM, for [`Trainer::stop_when`](crate::Trainer::stop_when).
+///
+/// A second signal ends the process at once.
+///
+/// # Errors
+/// [`std::io::Error`] where the system refuses the handler.
+pub fn stop_on_signals() -> std::io::Result<std::sync::Arc<std::sync::atomic::AtomicBool>> {
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // The order matters: the first signal finds the flag still false and only raises it.
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, std::sync::Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, std::sync::Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}

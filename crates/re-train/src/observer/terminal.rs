@@ -1,0 +1,93 @@
+//! Progress on the terminal.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Event, Observer, StopReason};
+
+/// A progress bar with loss, learning rate, rows per second and remaining time; plain lines where standard
+/// error is no terminal.
+#[derive(Debug, Default)]
+pub struct Terminal {
+    bar: Option<ProgressBar>,
+    /// Running mean of the loss, as single batches jump too much to be read.
+    loss: Option<f64>,
+    steps: u64,
+}
+
+impl Terminal {
+    fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) if !bar.is_hidden() => bar.println(text),
+            _ => eprintln!("{text}"),
+        }
+    }
+
+    fn start(&mut self, step: u64, steps: u64, rows: usize) -> Result<(), indicatif::style::TemplateError> {
+        let style = ProgressStyle::with_template(
+            "{spinner} step {pos}/{len} [{elapsed_precise} < {eta_precise}] {wide_bar} {msg}",
+        )?;
+        let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr_with_hz(4));
+        bar.set_style(style);
+        bar.set_position(step);
+        bar.reset_eta();
+        self.bar = Some(bar);
+        self.steps = steps;
+        let begin =
+            if step == 0 { "training".to_owned() } else { format!("resuming at step {step}, training") };
+        self.say(&format!("{begin} on {rows} rows, {steps} steps"));
+        Ok(())
+    }
+}
+
+impl Observer for Terminal {
+    fn notify(&mut self, event: &Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        match event {
+            Event::Notice(text) => self.say(text),
+            Event::Started { step, steps, rows } => self.start(*step, *steps, *rows)?,
+            Event::Step(report) => {
+                let loss = self.loss.map_or(report.loss, |old| 0.95 * old + 0.05 * report.loss);
+                self.loss = Some(loss);
+                let speed = report.rows_seen as f64 / report.elapsed.as_secs_f64().max(1e-9);
+                let text = format!("loss {loss:.4}  lr {:.2e}  {speed:.1} rows/s", report.learning_rate);
+                if let Some(bar) = &self.bar {
+                    bar.set_position(report.step);
+                    bar.set_message(text.clone());
+                    // Without a terminal about twenty lines tell the story of a run.
+                    if bar.is_hidden() && report.step.is_multiple_of((self.steps / 20).max(1)) {
+                        let left = report.elapsed.as_secs_f64() / report.rows_seen.max(1) as f64
+                            * (self.steps - report.step) as f64
+                            * report.rows as f64;
+                        eprintln!("step {}/{}  {text}  {left:.0} s left", report.step, self.steps);
+                    }
+                }
+            }
+            Event::Evaluated { step, evaluation, best } => {
+                let m = &evaluation.metrics;
+                let mark = if *best { "  (best so far)" } else { "" };
+                self.say(&format!(
+                    "step {step}: validation accuracy {:.2} %, micro-F1 {:.2} %, macro-F1 {:.2} %, loss {:.4}{mark}",
+                    100.0 * m.accuracy,
+                    100.0 * m.micro_f1,
+                    100.0 * m.macro_f1,
+                    evaluation.loss
+                ));
+            }
+            Event::Saved { step, path } => self.say(&format!("step {step}: saved {}", path.display())),
+            Event::Finished { step, reason, elapsed } => {
+                if let Some(bar) = &self.bar {
+                    bar.finish_and_clear();
+                }
+                let why = match reason {
+                    StopReason::Completed => "finished",
+                    StopReason::EarlyStopping => "stopped early: no improvement",
+                    StopReason::Interrupted => "interrupted",
+                };
+                let seconds = Duration::from_secs(elapsed.as_secs()).as_secs_f64();
+                self.say(&format!("training {why} after {step} steps, {seconds:.0} s"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,378 @@
+//! The training loop.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use re_data::random::fnv1a;
+use re_model::parameters::Parameters;
+use re_model::{Weights, device};
+use tch::Tensor;
+
+use crate::adamw::{AdamW, LearningRates, gradient_norm};
+use crate::checkpoint::{self, Best, Checkpoint, OPTIMIZER, TrainerState};
+use crate::config::TrainConfig;
+use crate::error::{Error, Result};
+use crate::observer::{Evaluation, Event, Observer, StepReport, StopReason};
+use crate::sampler::Sampler;
+use crate::schedule::Schedule;
+
+/// What a [`Trainer`] trains: a model together with its rows and its way to measure them.
+pub trait Task {
+    /// The parameters to train, in a fixed order.
+    fn parameters(&self) -> &Parameters;
+
+    /// Number of training rows.
+    fn rows(&self) -> usize;
+
+    /// A hash of the training rows: a checkpoint is only continued on the rows it was made with.
+    fn data_hash(&self) -> u64;
+
+    /// Mean loss of the rows with these numbers, in training mode, with its graph.
+    ///
+    /// # Errors
+    /// Whatever the model or the data refuses.
+    fn loss(&self, epoch: u64, rows: &[usize]) -> Result<Tensor>;
+
+    /// Evaluates the model on rows kept apart; `None` where there are none.
+    ///
+    /// # Errors
+    /// Whatever the model or the data refuses.
+    fn evaluate(&self) -> Result<Option<Evaluation>>;
+
+    /// Writes the model into a folder: `model.safetensors` and what else is needed to load it.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being written.
+    fn save(&self, folder: &Path) -> Result<()>;
+}
+
+/// Where a training begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At step 0, in a folder without checkpoints.
+    Fresh,
+    /// At the latest checkpoint of the folder.
+    Resume,
+}
+
+/// How a training ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Why it ended.
+    pub reason: StopReason,
+    /// The checkpoint of the last step.
+    pub last: Checkpoint,
+    /// The best evaluation and, where it was kept, its checkpoint.
+    pub best: Option<Best>,
+    /// The last evaluation that was made.
+    pub evaluation: Option<Evaluation>,
+}
+
+/// Trains a [`Task`], with checkpoints, evaluation and observers.
+pub struct Trainer {
+    config: TrainConfig,
+    run: PathBuf,
+    observers: Vec<Box<dyn Observer>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Trainer {
+    /// A trainer that keeps its checkpoints in the folder `run`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where a setting is out of range.
+    pub fn new(config: TrainConfig, run: impl Into<PathBuf>) -> Result<Self> {
+        config.check()?;
+        Ok(Self { config, run: run.into(), observers: Vec::new(), stop: Arc::default() })
+    }
+
+    /// Adds an observer.
+    #[must_use]
+    pub fn observe(mut self, observer: impl Observer + 'static) -> Self {
+        self.observers.push(Box::new(observer));
+        self
+    }
+
+    /// Stops after the current step, with a checkpoint, once `stop` is true.
+    #[must_use]
+    pub fn stop_when(mut self, stop: Arc<AtomicBool>) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    /// Trains until all steps are done, the metric stalls or the caller asks to stop.
+    ///
+    /// The same settings, rows, machine and number of threads give the same weights, bit for bit, however
+    /// often the run was killed and resumed.
+    ///
+    /// # Errors
+    /// [`Error::RunExists`] or [`Error::NoCheckpoint`] where `start` does not fit the folder,
+    /// [`Error::Resume`] where settings or rows differ from the checkpoint's, [`Error::NotFinite`] where
+    /// training diverges, and whatever model, data, disk or observers return.
+    pub fn train(&mut self, task: &dyn Task, start: Start) -> Result<Outcome> {
+        std::fs::create_dir_all(&self.run).map_err(|source| Error::io(&self.run, source))?;
+        checkpoint::remove_partial(&self.run)?;
+        let steps = self.config.total_steps(task.rows());
+        if task.rows() == 0 {
+            return Err(Error::Config {
+                key: "training rows",
+                found: "0".to_owned(),
+                expected: "at least 1".to_owned(),
+            });
+        }
+        let schedule = self.config.schedule(steps)?;
+        task.parameters().set_trainable(true);
+        let (mut state, optimizer) = self.begin(task, steps, start)?;
+        let mut optimizer = match optimizer {
+            Some(optimizer) => optimizer,
+            None => AdamW::new(self.config.adamw, task.parameters())?,
+        };
+        let group = self.config.batch_size * self.config.gradient_accumulation_steps;
+        let mut sampler = Sampler::new(task.rows(), group, self.config.seed);
+
+        let began = Instant::now();
+        self.tell(&Event::Started { step: state.step, steps, rows: task.rows() })?;
+        let (mut rows_seen, mut evaluation) = (0, None);
+        let mut reason = StopReason::Completed;
+        while state.step < steps {
+            let report = self.step(task, &mut optimizer, &mut sampler, schedule, state.step)?;
+            rows_seen += report.rows as u64;
+            state.step += 1;
+            self.tell(&Event::Step(&StepReport { rows_seen, elapsed: began.elapsed(), ..report }))?;
+            let last = state.step == steps;
+
+            let mut improved = false;
+            if last || due(self.config.eval_steps, state.step) {
+                if let Some(found) = task.evaluate()? {
+                    improved = self.judge(&mut state, &found)?;
+                    evaluation = Some(found);
+                }
+            }
+            if self.stalled(&state) {
+                reason = StopReason::EarlyStopping;
+            } else if self.stop.load(Ordering::Relaxed) && !last {
+                reason = StopReason::Interrupted;
+            }
+            let ends = last || reason != StopReason::Completed;
+            if ends || due(self.config.save_steps, state.step) || (improved && self.config.keep_best) {
+                self.save(task, &optimizer, &state)?;
+            }
+            if ends {
+                break;
+            }
+        }
+        self.tell(&Event::Finished { step: state.step, reason, elapsed: began.elapsed() })?;
+        let last = Checkpoint { step: state.step, path: Checkpoint::path(&self.run, state.step) };
+        Ok(Outcome { reason, last, best: state.best, evaluation })
+    }
+
+    /// The state to begin with and, when resuming, the optimizer; the weights are put in place.
+    fn begin(&self, task: &dyn Task, steps: u64, start: Start) -> Result<(TrainerState, Option<AdamW>)> {
+        let fresh = TrainerState {
+            step: 0,
+            steps,
+            data: task.data_hash(),
+            best: None,
+            evaluations_without_improvement: 0,
+            config: self.config.clone(),
+        };
+        let latest = Checkpoint::list(&self.run)?.pop();
+        match (start, latest) {
+            (Start::Fresh, None) => Ok((fresh, None)),
+            (Start::Fresh, Some(_)) => Err(Error::RunExists { folder: self.run.clone() }),
+            (Start::Resume, None) => Err(Error::NoCheckpoint { folder: self.run.clone() }),
+            (Start::Resume, Some(checkpoint)) => {
+                let mut state = checkpoint.state()?;
+                check_resumable(&checkpoint, &state, &fresh)?;
+                state.config = self.config.clone();
+                restore(task.parameters(), &checkpoint.path)?;
+                let moments = checkpoint.path.join(OPTIMIZER);
+                let optimizer = AdamW::load(self.config.adamw, state.step, &moments, task.parameters())?;
+                Ok((state, Some(optimizer)))
+            }
+        }
+    }
+
+    /// One optimizer step: forward and backward over the step's micro-batches, clipping, update.
+    fn step(
+        &self,
+        task: &dyn Task,
+        optimizer: &mut AdamW,
+        sampler: &mut Sampler,
+        schedule: Schedule,
+        done: u64,
+    ) -> Result<StepReport> {
+        let config = &self.config;
+        let per_epoch = sampler.steps_per_epoch();
+        let (epoch, rows) = sampler.rows(done);
+        let mut sum: Option<Vec<Tensor>> = None;
+        let mut loss = 0.0;
+        for (part, batch) in rows.chunks(config.batch_size).enumerate() {
+            // Dropout is keyed by step and micro-batch, so that a resumed run draws what the first one would have.
+            tch::manual_seed(dropout_seed(config.seed, done, part));
+            // Each row weighs the same, also in a last micro-batch of fewer rows.
+            let share = batch.len() as f64 / rows.len() as f64;
+            let partial = task.loss(epoch, batch)?.f_mul_scalar(share)?;
+            loss += partial.f_double_value(&[])?;
+            self.check_finite("loss", loss, done + 1)?;
+            sum = Some(accumulate(sum, &partial, task.parameters())?);
+        }
+        let gradients = sum.unwrap_or_default();
+        let norm = gradient_norm(&gradients)?;
+        self.check_finite("gradient norm", norm, done + 1)?;
+        let scale = match config.max_grad_norm {
+            max if max > 0.0 => (max / (norm + 1e-6)).min(1.0),
+            _ => 1.0,
+        };
+        let factor = schedule.factor(done);
+        let rates = LearningRates {
+            encoder: config.learning_rate * factor,
+            head: config.head_learning_rate.unwrap_or(config.learning_rate) * factor,
+        };
+        optimizer.step(task.parameters(), &gradients, scale, rates)?;
+        Ok(StepReport {
+            step: done + 1,
+            epoch: (done + 1) as f64 / per_epoch as f64,
+            loss,
+            learning_rate: rates.encoder,
+            gradient_norm: norm,
+            rows: rows.len(),
+            elapsed: std::time::Duration::ZERO,
+            rows_seen: 0,
+        })
+    }
+
+    /// Enters an evaluation into the state; true where it is the best so far.
+    fn judge(&mut self, state: &mut TrainerState, evaluation: &Evaluation) -> Result<bool> {
+        let value = evaluation.value(self.config.metric);
+        let improved = state.best.is_none_or(|best| value > best.value);
+        if improved {
+            state.best = Some(Best { step: state.step, value });
+            state.evaluations_without_improvement = 0;
+        } else {
+            state.evaluations_without_improvement += 1;
+        }
+        self.tell(&Event::Evaluated { step: state.step, evaluation, best: improved })?;
+        Ok(improved)
+    }
+
+    fn stalled(&self, state: &TrainerState) -> bool {
+        let patience = self.config.early_stopping_patience;
+        patience > 0 && state.evaluations_without_improvement >= patience
+    }
+
+    fn save(&mut self, task: &dyn Task, optimizer: &AdamW, state: &TrainerState) -> Result<()> {
+        let saved = Checkpoint::save(&self.run, state, |folder| {
+            task.save(folder)?;
+            optimizer.save(&folder.join(OPTIMIZER), task.parameters())
+        })?;
+        let best = state.best.filter(|_| self.config.keep_best).map(|best| best.step);
+        checkpoint::prune(&self.run, self.config.keep_last, best)?;
+        self.tell(&Event::Saved { step: state.step, path: &saved.path })
+    }
+
+    fn check_finite(&self, what: &'static str, value: f64, step: u64) -> Result<()> {
+        if value.is_finite() {
+            return Ok(());
+        }
+        let checkpoint = Checkpoint::list(&self.run)?.pop().map(|checkpoint| checkpoint.path);
+        Err(Error::NotFinite { step, what, value, checkpoint })
+    }
+
+    fn tell(&mut self, event: &Event<'_>) -> Result<()> {
+        self.observers.iter_mut().try_for_each(|observer| observer.notify(event).map_err(Error::Observer))
+    }
+}
+
+fn due(every: u64, step: u64) -> bool {
+    every > 0 && step.is_multiple_of(every)
+}
+
+fn dropout_seed(seed: u64, done: u64, part: usize) -> i64 {
+    let mut key = [0u8; 24];
+    for (slot, word) in key.chunks_exact_mut(8).zip([seed, done, part as u64]) {
+        slot.copy_from_slice(&word.to_le_bytes());
+    }
+    fnv1a(&key).cast_signed()
+}
+
+/// Adds the gradients of `loss` to `sum`.
+fn accumulate(sum: Option<Vec<Tensor>>, loss: &Tensor, parameters: &Parameters) -> Result<Vec<Tensor>> {
+    let tensors: Vec<&Tensor> = parameters.iter().map(|p| &p.tensor).collect();
+    let gradients = Tensor::f_run_backward(&[loss], &tensors, false, false)?;
+    let Some(sum) = sum else { return Ok(gradients) };
+    let _guard = tch::no_grad_guard();
+    sum.into_iter()
+        .zip(gradients)
+        .map(|(mut sum, gradient)| match (sum.defined(), gradient.defined()) {
+            (true, true) => Ok(sum.f_add_(&gradient)?),
+            (true, false) => Ok(sum),
+            (false, _) => Ok(gradient),
+        })
+        .collect()
+}
+
+/// Copies the weights of a checkpoint into the parameters.
+fn restore(parameters: &Parameters, folder: &Path) -> Result<()> {
+    let _guard = tch::no_grad_guard();
+    let weights = Weights::open(folder)?;
+    for parameter in parameters.iter() {
+        let stored =
+            weights.tensor(&parameter.name)?.filter(|stored| stored.size() == parameter.tensor.size());
+        let stored = stored.ok_or_else(|| Error::Resume {
+            checkpoint: folder.to_owned(),
+            what: "model",
+            found: format!("one with {} of shape {:?}", parameter.name, parameter.tensor.size()),
+            expected: "the same parameters in the same shapes".to_owned(),
+        })?;
+        parameter.tensor.shallow_clone().f_copy_(&stored)?;
+    }
+    Ok(())
+}
+
+/// A checkpoint goes on only with the settings that its bits depend on.
+fn check_resumable(checkpoint: &Checkpoint, saved: &TrainerState, now: &TrainerState) -> Result<()> {
+    let differs = |what, found: String, expected: String| {
+        Err(Error::Resume { checkpoint: checkpoint.path.clone(), what, found, expected })
+    };
+    if saved.data != now.data {
+        let hash = |data: u64| format!("rows with hash {data:016x}");
+        return differs("training data", hash(now.data), hash(saved.data));
+    }
+    if saved.steps != now.steps {
+        return differs("number of steps", now.steps.to_string(), saved.steps.to_string());
+    }
+    // What is watched and kept may change between sessions; what is computed may not.
+    let computed = |config: &TrainConfig| TrainConfig {
+        logging_steps: 1,
+        save_steps: 0,
+        keep_last: 0,
+        keep_best: false,
+        ..config.clone()
+    };
+    let (old, new) = (computed(&saved.config), computed(&now.config));
+    if old != new {
+        let text = |config: &TrainConfig| serde_json::to_value(config).unwrap_or_default();
+        let (old, new) = (text(&old), text(&new));
+        let changed = |(key, value): (&String, &serde_json::Value)| {
+            (new.get(key) != Some(value)).then(|| (key.clone(), value.to_string()))
+        };
+        if let Some((key, value)) = old.as_object().and_then(|fields| fields.iter().find_map(changed)) {
+            let found = new.get(&key).map(ToString::to_string).unwrap_or_default();
+            return differs("setting", format!("{key} = {found}"), format!("{key} = {value}"));
+        }
+    }
+    Ok(())
+}
+
+impl TrainConfig {
+    /// The device that the configuration names.
+    ///
+    /// # Errors
+    /// [`re_model::Error::Device`] where it is absent.
+    pub fn device(&self) -> Result<tch::Device> {
+        Ok(device::device(&self.device)?)
+    }
+}

@@ -1,0 +1,157 @@
+//! A run that is killed again and again ends with the bits of one that never was.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rand::RngExt;
+use re_data::random::stream;
+use re_train::experiment::RunFolder;
+use re_train::{Checkpoint, Error, Event, Experiment, Observer, Start};
+
+const FOLDER: &str = "RE_TEST_RUN_FOLDER";
+const STEPS: u64 = 40;
+
+fn experiment(steps: u64, learning_rate: f64) -> Experiment {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embedded");
+    let mut experiment = Experiment::parse(
+        &format!(
+            "head = \"entity_mean\"\nmarkup = {{ name = \"entity_tokens\" }}\n\
+             model = {{ folder = \"model\", random_weights = true, layers = 1 }}\n\
+             data = {{ train = \"dev.tsv\", validation = \"dev.tsv\", labels = \"labels.json\" }}\n\
+             [training]\nsteps = {steps}\nbatch_size = 4\ngradient_accumulation_steps = 2\n\
+             learning_rate = {learning_rate:e}\neval_steps = 20\nsave_steps = 3\nlogging_steps = 1\n"
+        ),
+        "test.toml",
+    )
+    .unwrap();
+    for path in experiment.paths_mut() {
+        *path = root.join(&path);
+    }
+    experiment
+}
+
+/// Makes a run last long enough to be killed in the middle.
+struct Slow;
+
+impl Observer for Slow {
+    fn notify(&mut self, event: &Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        if matches!(event, Event::Step(_)) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+}
+
+fn run(folder: &Path, start: Start, observers: Vec<Box<dyn Observer>>) {
+    RunFolder::new(folder).run(&experiment(STEPS, 1e-3), start, observers, Default::default()).unwrap();
+}
+
+/// Not a test of its own: what the processes do that [`killed_runs_end_with_the_same_bits`] starts and kills.
+#[test]
+fn child() {
+    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
+    let start = match Checkpoint::list(&folder).unwrap().is_empty() {
+        true => Start::Fresh,
+        false => Start::Resume,
+    };
+    run(&folder, start, vec![Box::new(Slow)]);
+}
+
+fn start_child(folder: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child"])
+        .env(FOLDER, folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn killed_runs_end_with_the_same_bits() {
+    let whole = tempfile::tempdir().unwrap();
+    assert!(start_child(whole.path()).wait().unwrap().success());
+
+    let broken = tempfile::tempdir().unwrap();
+    let mut random = stream(std::process::id().into(), "kill", 0);
+    let mut kills = 0;
+    loop {
+        let mut child = start_child(broken.path());
+        if kills == 6 {
+            assert!(child.wait().unwrap().success());
+            break;
+        }
+        // Wait for the next checkpoint to begin, then kill at any instant: while training, writing or renaming.
+        let before = progress(broken.path());
+        while progress(broken.path()) == before && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_micros(random.random_range(0..60_000)));
+        child.kill().unwrap();
+        if child.wait().unwrap().success() {
+            break;
+        }
+        kills += 1;
+    }
+    assert!(kills >= 3, "the run ended after {kills} kills");
+    for name in ["model.safetensors", "optimizer.safetensors"] {
+        let bytes = |run: &Path| std::fs::read(Checkpoint::path(run, STEPS).join(name)).unwrap();
+        assert!(bytes(whole.path()) == bytes(broken.path()), "{name} differs after {kills} kills");
+    }
+    for name in ["validation_probabilities.csv", "config.toml"] {
+        let bytes = |run: &Path| std::fs::read(run.join(name)).unwrap();
+        assert_eq!(bytes(whole.path()), bytes(broken.path()), "{name}");
+    }
+    let steps = |run: &Path| std::fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines().count();
+    assert_eq!(steps(whole.path()), steps(broken.path()));
+}
+
+/// Names in the run folder: they change when a checkpoint begins or ends.
+fn progress(run: &Path) -> Vec<PathBuf> {
+    let mut names: Vec<PathBuf> = std::fs::read_dir(run).unwrap().map(|e| e.unwrap().path()).collect();
+    names.retain(|path| path.to_string_lossy().contains("checkpoint-"));
+    names.sort();
+    names
+}
+
+#[test]
+fn a_checkpoint_goes_on_only_as_it_began() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::new(folder.path());
+    let go = |experiment: &Experiment, start| run.run(experiment, start, Vec::new(), Default::default());
+    assert!(matches!(go(&experiment(4, 1e-3), Start::Resume), Err(Error::NoCheckpoint { .. })));
+    go(&experiment(4, 1e-3), Start::Fresh).unwrap();
+    assert!(matches!(go(&experiment(4, 1e-3), Start::Fresh), Err(Error::RunExists { .. })));
+
+    let other_rate = go(&experiment(4, 2e-3), Start::Resume).unwrap_err().to_string();
+    assert!(other_rate.contains("learning_rate = 0.002, expected learning_rate = 0.001"), "{other_rate}");
+    let other_steps = go(&experiment(5, 1e-3), Start::Resume).unwrap_err().to_string();
+    assert!(other_steps.contains("number of steps is 5, expected 4"), "{other_steps}");
+    let mut other_data = experiment(4, 1e-3);
+    other_data.data.train.set_file_name("train.tsv");
+    let other_data = go(&other_data, Start::Resume).unwrap_err().to_string();
+    assert!(other_data.contains("training data is rows with hash"), "{other_data}");
+
+    // Resuming a finished run trains nothing and gives the same summary.
+    let again = go(&experiment(4, 1e-3), Start::Resume).unwrap();
+    assert_eq!(again.checkpoint.step, 4);
+}
+
+#[test]
+fn divergence_stops_the_run_and_keeps_the_last_good_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut diverging = experiment(200, 1e30);
+    diverging.training.max_grad_norm = 0.0;
+    diverging.training.save_steps = 1;
+    diverging.training.warmup_steps = 1;
+    let run = RunFolder::new(folder.path());
+    match run.run(&diverging, Start::Fresh, Vec::new(), Default::default()).unwrap_err() {
+        Error::NotFinite { step, checkpoint: Some(path), .. } => {
+            assert!(step > 1);
+            assert!(path.join("model.safetensors").is_file());
+            assert!(format!("{}", path.display()).ends_with(&format!("{:06}", step - 1)));
+        }
+        other => panic!("{other}"),
+    }
+}

@@ -1,0 +1,137 @@
+//! Trains a relation classifier with a markup, a head and an observer of its own, and combines two predictors.
+//!
+//! usage: my-relations FOLDER_OF_MODEL_AND_DATA RUN_FOLDER
+
+use std::path::Path;
+use std::sync::Arc;
+
+use re_data::markup::{MarkedText, Markup};
+use re_data::read::{self, ReadOptions};
+use re_data::{ByteSpan, EncodeOptions, LabelSet, Predictor, Probabilities, RelationExample};
+use re_model::ops::Linear;
+use re_model::{
+    Builder, ClassifierOptions, EncoderConfig, Head, HeadChoice, HeadInput, MarkupChoice, Mode, RelationClassifier,
+    TrainedParts,
+};
+use re_train::{ClassificationTask, Event, LabelledRows, Observer, Start, TrainConfig, Trainer};
+use tch::Tensor;
+
+/// Writes `«` and `»` around the entity that comes first in the text, so that it stands out without new tokens.
+#[derive(Debug)]
+struct Guillemets;
+
+impl Markup for Guillemets {
+    fn name(&self) -> &'static str {
+        "guillemets"
+    }
+
+    fn write(&self, example: &RelationExample, _separator: &str) -> re_data::Result<MarkedText> {
+        let spans = [0, 1].map(|entity: usize| example.entities()[entity].span());
+        let first = usize::from(spans[1] < spans[0]);
+        let (open, close) = ("«", "»");
+        // Offsets behind an inserted mark move by its length.
+        let moved = |at: usize, end: bool| {
+            let opened = at > spans[first].start() || (!end && at == spans[first].start());
+            let closed = at > spans[first].end() || (!end && at == spans[first].end());
+            at + if opened { open.len() } else { 0 } + if closed { close.len() } else { 0 }
+        };
+        let text = example.text();
+        let sentence = [
+            &text[..spans[first].start()],
+            open,
+            &text[spans[first].range()],
+            close,
+            &text[spans[first].end()..],
+        ]
+        .concat();
+        let entities = spans.map(|s| ByteSpan::with_len(moved(s.start(), false), moved(s.end(), true) - moved(s.start(), false)));
+        Ok(MarkedText { first: None, sentence, entities, marked: entities })
+    }
+}
+
+/// The difference of the entities' means, and nothing else.
+#[derive(Debug)]
+struct Difference(Linear);
+
+impl Head for Difference {
+    fn forward(&self, input: &HeadInput<'_>, _mode: Mode) -> re_model::Result<Tensor> {
+        self.0.forward(&input.entity_mean(0)?.f_sub(&input.entity_mean(1)?)?)
+    }
+}
+
+fn difference(builder: &mut Builder<'_>, config: &EncoderConfig, classes: i64) -> re_model::Result<Box<dyn Head>> {
+    Ok(Box::new(Difference(builder.linear("head.difference", config.hidden_size, classes, 0.02)?)))
+}
+
+struct PrintLoss;
+
+impl Observer for PrintLoss {
+    fn notify(&mut self, event: &Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        if let Event::Step(step) = event {
+            println!("step {} loss {:.3}", step.step, step.loss);
+        }
+        Ok(())
+    }
+}
+
+/// Answers with the same class for every row.
+struct Always {
+    labels: Arc<LabelSet>,
+    class: usize,
+}
+
+impl Predictor for Always {
+    fn labels(&self) -> &Arc<LabelSet> {
+        &self.labels
+    }
+
+    fn predict(&self, examples: &[RelationExample]) -> re_data::Result<Probabilities> {
+        let mut values = vec![0.0; examples.len() * self.labels.len()];
+        for row in values.chunks_mut(self.labels.len()) {
+            row[self.class] = 1.0;
+        }
+        let ids = examples.iter().map(|example| example.id().to_owned()).collect();
+        Probabilities::new(ids, Arc::clone(&self.labels), values)
+    }
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, folder, run] = arguments.as_slice() else { anyhow::bail!("usage: my-relations FOLDER RUN") };
+    let folder = Path::new(folder);
+
+    let labels = LabelSet::from_path(folder.join("labels.json"))?;
+    let options = ReadOptions { labels: Some(Arc::new(labels.clone())), ..ReadOptions::default() };
+    let train = read::examples(folder.join("train.tsv"), &options)?.examples;
+    let dev = read::examples(folder.join("dev.tsv"), &options)?.examples;
+
+    let (classifier, report) = RelationClassifier::new(
+        folder.join("model"),
+        labels,
+        ClassifierOptions {
+            markup: MarkupChoice::Own(Arc::new(Guillemets)),
+            head: HeadChoice::Own(Box::new(difference)),
+            encoding: EncodeOptions { max_length: 96, ..EncodeOptions::default() },
+            random_weights: true,
+            ..ClassifierOptions::default()
+        },
+    )?;
+    println!("{report}");
+    let config = TrainConfig { steps: 20, learning_rate: 1e-3, ..TrainConfig::default() };
+    let rows = LabelledRows::new(&classifier, &train)?.0;
+    let task = ClassificationTask::new(classifier, rows, LabelledRows::default(), &config);
+    let outcome = Trainer::new(config, run)?.observe(PrintLoss).train(&task, Start::Fresh)?;
+
+    let parts = TrainedParts {
+        markup: Some(Arc::new(Guillemets)),
+        head: Some(Box::new(difference)),
+        ..TrainedParts::default()
+    };
+    let trained = RelationClassifier::from_pretrained_with(&outcome.last.path, parts)?;
+    let always = Always { labels: Arc::clone(trained.labels()), class: 0 };
+    for predictor in [&trained as &dyn Predictor, &always] {
+        let probabilities = predictor.predict(&dev)?;
+        println!("predicted {} rows, first: {}", probabilities.len(), probabilities.predictions().next().unwrap().label);
+    }
+    Ok(())
+}
