@@ -1,9 +1,11 @@
 //! A checkpoint's tokenizer: text to ids and byte spans, special tokens, added tokens, loading and saving.
 //!
 //! The work is done by the `tokenizers` crate. This module adds what a relation classifier needs around it:
-//! the roles of the special tokens, a vocabulary that grows safely, and a memory of words (module `words`)
-//! that makes encoding a corpus faster than the crate alone at equal ids.
+//! the roles of the special tokens, a vocabulary that grows safely, and two means that make encoding a corpus
+//! several times faster than the crate alone at equal ids: a memory of words (module `words`), and a direct
+//! way to the model for words that the normalizer leaves alone (module `direct`).
 
+mod direct;
 mod folder;
 mod special;
 mod template;

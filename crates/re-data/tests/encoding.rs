@@ -152,9 +152,17 @@ fn repeated_lines_of_a_vocabulary_never_share_an_id_with_a_new_token() {
     assert!(matches!(tokenizer.add_tokens(&["[ENT]"]), Err(Error::Tokenizer { .. })));
 }
 
-static TOKENIZERS: LazyLock<[Tokenizer; 2]> = LazyLock::new(|| ["wordpiece", "unigram"].map(tokenizer));
+/// Both small tokenizers, and the second one in the class of XLM-R, which splits at white space.
+static TOKENIZERS: LazyLock<[Tokenizer; 3]> = LazyLock::new(|| {
+    let xlm_r = tempfile::tempdir().unwrap();
+    let read = |file: &str| std::fs::read_to_string(folder("unigram").join(file)).unwrap();
+    std::fs::write(xlm_r.path().join("tokenizer.json"), read("tokenizer.json")).unwrap();
+    let config = read("tokenizer_config.json").replace("PreTrainedTokenizerFast", "XLMRobertaTokenizer");
+    std::fs::write(xlm_r.path().join("tokenizer_config.json"), config).unwrap();
+    [tokenizer("wordpiece"), tokenizer("unigram"), Tokenizer::from_folder(xlm_r.path()).unwrap()]
+});
 /// The same tokenizers without anything of ours.
-static BARE: LazyLock<[tokenizers::Tokenizer; 2]> = LazyLock::new(|| {
+static BARE: LazyLock<[tokenizers::Tokenizer; 3]> = LazyLock::new(|| {
     TOKENIZERS.each_ref().map(|tokenizer| {
         let folder = tempfile::tempdir().unwrap();
         tokenizer.save(folder.path()).unwrap();

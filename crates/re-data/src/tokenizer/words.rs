@@ -23,6 +23,7 @@ use tokenizers::{
     AddedToken, ModelWrapper, Normalizer, NormalizerWrapper, PreTokenizerWrapper, Tokenizer as Inner,
 };
 
+use super::direct::Direct;
 use super::{Pieces, fault};
 use crate::error::Result;
 
@@ -49,6 +50,8 @@ pub(super) struct Words {
 /// How text may be cut.
 #[derive(Debug, Clone)]
 struct Cuts {
+    /// The way around the general machinery for plain words, where there is one.
+    direct: Option<Direct>,
     /// Whether a word is to be refused if the normalizer makes white space of it.
     refuse_white_space: bool,
     /// Added tokens that are matched in the text itself, longest first, with whether text may be cut there.
@@ -178,7 +181,12 @@ impl Cuts {
                 *flag = true;
             }
         }
-        Some(Self { refuse_white_space: !removes_white_space, tokens, first_bytes })
+        Some(Self {
+            direct: Direct::of(inner),
+            refuse_white_space: !removes_white_space,
+            tokens,
+            first_bytes,
+        })
     }
 
     /// The longest added token that begins at a byte of `word`.
@@ -191,6 +199,12 @@ impl Cuts {
     }
 
     fn tokenize(&self, inner: &Inner, word: &str) -> Result<Word> {
+        if let Some(direct) = &self.direct
+            && (0..word.len()).all(|at| self.token_at(word, at).is_none())
+            && let Some(tokens) = direct.tokenize(inner, word)
+        {
+            return Ok(Some(tokens.into()));
+        }
         if self.refuse_white_space
             && let Some(normalizer) = inner.get_normalizer()
         {
@@ -229,7 +243,7 @@ fn is_separable(word: &str) -> bool {
 }
 
 /// Characters known not to combine with a space beside them; a list of the common ones is enough.
-fn stands_alone(c: char) -> bool {
+pub(super) fn stands_alone(c: char) -> bool {
     matches!(c,
         '!'..='~' | '«' | '·' | '»' | 'À'..='ÿ'
         | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}'
