@@ -3,13 +3,13 @@
 use re_data::{Batch, TokenSpan};
 use tch::{Device, Kind, Tensor};
 
-use crate::config::EncoderConfig;
+use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 
 /// Rows laid end to end on a device: `T` tokens of `B` rows, no padding.
 #[derive(Debug)]
 pub struct TokenBatch {
-    /// Token ids, `[T]`.
+    /// Rows of the word embeddings, `[T]`.
     pub(crate) ids: Tensor,
     /// Token type ids, `[T]`.
     pub(crate) type_ids: Tensor,
@@ -18,7 +18,7 @@ pub struct TokenBatch {
     pub(crate) layout: Layout,
     rows: Vec<RowSpans>,
     offsets: Vec<usize>,
-    classes: Option<Tensor>,
+    classes: Tensor,
     device: Device,
 }
 
@@ -47,14 +47,14 @@ struct RowSpans {
 }
 
 impl TokenBatch {
-    /// Checks `batch` against the encoder's tables and moves it to `device`.
+    /// Checks `batch` against the tables of `encoder` and moves it to its device.
     ///
     /// # Errors
-    /// [`Error::TokenId`], [`Error::TokenType`] or [`Error::TooLong`] where an id lies outside the tables.
-    pub fn new(batch: &Batch, config: &EncoderConfig, device: Device) -> Result<Self> {
-        if let Some(&id) = batch.ids.iter().find(|id| !(0..config.vocab_size).contains(*id)) {
-            return Err(Error::TokenId { id, vocab_size: config.vocab_size });
-        }
+    /// [`Error::TokenId`], [`Error::TrimmedToken`], [`Error::TokenType`] or [`Error::TooLong`] where an id lies
+    /// outside the tables.
+    pub fn new(batch: &Batch, encoder: &Encoder) -> Result<Self> {
+        let (config, device) = (encoder.config(), encoder.device());
+        let ids = encoder.word_rows(&batch.ids)?;
         if let Some(&id) = batch.type_ids.iter().find(|id| !(0..config.type_vocab_size).contains(*id)) {
             return Err(Error::TokenType { id, type_vocab_size: config.type_vocab_size });
         }
@@ -66,7 +66,7 @@ impl TokenBatch {
             batch.lengths().flat_map(|n| (0..n as i64).map(|i| i + config.position_offset)).collect();
         let put = |values: &[i64]| Ok::<_, Error>(Tensor::f_from_slice(values)?.f_to_device(device)?);
         Ok(Self {
-            ids: put(&batch.ids)?,
+            ids: put(&ids)?,
             type_ids: put(&batch.type_ids)?,
             positions: put(&positions)?,
             layout: Layout::new(batch, longest, device)?,
@@ -77,7 +77,7 @@ impl TokenBatch {
                 .map(|(&entities, &marked)| RowSpans { entities, marked })
                 .collect(),
             offsets: batch.offsets.clone(),
-            classes: if batch.classes.is_empty() { None } else { Some(put(&batch.classes)?) },
+            classes: put(&batch.classes)?,
             device,
         })
     }
@@ -92,9 +92,9 @@ impl TokenBatch {
         self.offsets.last().copied().unwrap_or(0)
     }
 
-    /// Class of each row, `[B]`, where the batch has labels.
-    pub fn classes(&self) -> Option<&Tensor> {
-        self.classes.as_ref()
+    /// Class of each row, `[B]`; empty where the batch has no labels.
+    pub fn classes(&self) -> &Tensor {
+        &self.classes
     }
 
     /// Device that holds the batch.

@@ -181,6 +181,11 @@ impl RelationClassifier {
         &self.encoder
     }
 
+    /// The model, to change its vocabulary.
+    pub fn model_mut(&mut self) -> &mut RelationModel {
+        &mut self.model
+    }
+
     /// The classes it chooses from.
     pub fn labels(&self) -> &Arc<LabelSet> {
         &self.labels
@@ -222,7 +227,7 @@ impl RelationClassifier {
         let mut all = vec![0f32; rows.len() * classes];
         for group in token_groups(&order, rows) {
             let batch = Batch::new(group.iter().filter_map(|&row| rows.get(row)), &[])?;
-            let batch = TokenBatch::new(&batch, self.model.config(), self.model.device())?;
+            let batch = TokenBatch::new(&batch, self.model.encoder())?;
             let logits =
                 self.model.forward(&batch, Mode::Eval)?.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?;
             let logits = floats(&logits)?;

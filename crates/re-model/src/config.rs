@@ -277,6 +277,11 @@ impl EncoderConfig {
         }
     }
 
+    /// Name of the word embeddings in a checkpoint with a head.
+    pub(crate) fn word_embeddings(&self) -> String {
+        format!("{}.embeddings.word_embeddings.weight", self.prefix())
+    }
+
     /// How checkpoints of this architecture lay out their classification head.
     pub fn cls_layout(&self) -> ClsLayout {
         let (dense, output) = ("classifier.dense", "classifier.out_proj");

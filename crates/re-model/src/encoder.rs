@@ -2,11 +2,13 @@
 //!
 //! Linear layers run on the flat tokens of the batch; only attention sees rows side by side.
 
-use tch::Tensor;
+use std::borrow::Cow;
+
+use tch::{Device, Tensor};
 
 use crate::batch::TokenBatch;
 use crate::config::{Activation, EncoderConfig};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ops::{LayerNorm, Linear, Mode, dropout};
 use crate::parameters::{Builder, Init, Part};
 
@@ -21,6 +23,10 @@ pub struct Encoder {
 #[derive(Debug)]
 pub(crate) struct Embeddings {
     pub(crate) word: Tensor,
+    /// Row of `word` of every token id, -1 for none, where the vocabulary is trimmed.
+    pub(crate) word_rows: Option<Vec<i64>>,
+    /// Row of `word` that gets no gradient, -1 for none.
+    pub(crate) padding_row: i64,
     pub(crate) token_type: Tensor,
     position: Tensor,
     norm: LayerNorm,
@@ -57,6 +63,25 @@ impl Encoder {
     /// The encoder's shape.
     pub fn config(&self) -> &EncoderConfig {
         &self.config
+    }
+
+    /// Device that holds the parameters.
+    pub fn device(&self) -> Device {
+        self.embeddings.word.device()
+    }
+
+    /// Rows of the word embeddings for token ids.
+    pub(crate) fn word_rows<'a>(&self, ids: &'a [i64]) -> Result<Cow<'a, [i64]>> {
+        let vocab_size = self.config.vocab_size;
+        if let Some(&id) = ids.iter().find(|id| !(0..vocab_size).contains(*id)) {
+            return Err(Error::TokenId { id, vocab_size });
+        }
+        let Some(rows) = &self.embeddings.word_rows else { return Ok(Cow::Borrowed(ids)) };
+        let row = |&id: &i64| {
+            let row = usize::try_from(id).ok().and_then(|id| rows.get(id).copied());
+            row.filter(|row| *row >= 0).ok_or(Error::TrimmedToken { id })
+        };
+        ids.iter().map(row).collect::<Result<_>>().map(Cow::Owned)
     }
 
     /// Hidden states of the last layer.
@@ -104,6 +129,8 @@ impl Embeddings {
         };
         Ok(Self {
             word: table("word_embeddings", config.vocab_size)?,
+            word_rows: None,
+            padding_row: config.pad_token_id.unwrap_or(-1),
             position: table("position_embeddings", config.max_position_embeddings)?,
             token_type: table("token_type_embeddings", config.type_vocab_size)?,
             norm: builder.layer_norm(
@@ -126,7 +153,7 @@ impl Embeddings {
 
     fn forward(&self, config: &EncoderConfig, batch: &TokenBatch, mode: Mode) -> Result<Tensor> {
         let words =
-            Tensor::f_embedding(&self.word, &batch.ids, config.pad_token_id.unwrap_or(-1), false, false)?;
+            Tensor::f_embedding(&self.word, &batch.ids, self.padding_row, false, false)?;
         let sum = words
             .f_add(&Tensor::f_embedding(&self.token_type, &batch.type_ids, -1, false, false)?)?
             .f_add(&Tensor::f_embedding(&self.position, &batch.positions, -1, false, false)?)?;

@@ -95,6 +95,15 @@ pub enum Error {
         /// Rows of the word embeddings.
         vocab_size: i64,
     },
+    /// A token id has no row because the vocabulary was trimmed to other data.
+    #[error(
+        "token id {id} is not among those the vocabulary was trimmed to; name its rows when trimming, or restore \
+         the vocabulary first"
+    )]
+    TrimmedToken {
+        /// The id.
+        id: i64,
+    },
     /// A token type id lies outside the token-type table.
     #[error("token type id {id} is outside a table of {type_vocab_size}; widen the token types first")]
     TokenType {

@@ -11,6 +11,7 @@ pub mod model;
 pub mod ops;
 pub mod parameters;
 pub mod save;
+mod trim;
 pub mod vocabulary;
 pub mod weights;
 

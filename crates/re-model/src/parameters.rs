@@ -1,12 +1,12 @@
 //! A model's parameters: where they come from and what became of each.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use re_data::random::fnv1a;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result, ShapeMismatch};
+use crate::trim::Rest;
 use crate::weights::Weights;
 
 /// How a parameter begins that no file gives.
@@ -38,9 +38,45 @@ pub struct Parameter {
     pub part: Part,
     /// The values.
     pub tensor: Tensor,
+    /// The table that `tensor` holds some rows of, where the vocabulary is trimmed.
+    pub(crate) rest: Option<Rest>,
 }
 
 impl Parameter {
+    /// The values as a checkpoint has them: of a trimmed table, all rows.
+    ///
+    /// # Errors
+    /// [`Error::Torch`].
+    pub fn stored(&self) -> Result<Tensor> {
+        self.rest.as_ref().map_or_else(|| Ok(self.tensor.f_detach()?), |rest| rest.with(&self.tensor))
+    }
+
+    /// Takes its values from a tensor as [`Parameter::stored`] gives it; false where the shape differs.
+    ///
+    /// # Errors
+    /// [`Error::Torch`].
+    pub fn restore(&self, stored: &Tensor) -> Result<bool> {
+        let _guard = tch::no_grad_guard();
+        let shape = self.rest.as_ref().map_or_else(|| self.tensor.size(), Rest::size);
+        if stored.size() != shape {
+            return Ok(false);
+        }
+        let mut tensor = self.tensor.shallow_clone();
+        match &self.rest {
+            None => tensor.f_copy_(stored)?,
+            Some(rest) => tensor.f_copy_(&rest.rows_of(stored)?)?,
+        }
+        Ok(true)
+    }
+
+    /// Multiplies by `keep` the rows of a trimmed table that are not held, as weight decay does to rows without
+    /// gradient. The product is applied when the table is saved.
+    pub fn decay_rest(&self, keep: f64) {
+        if let Some(rest) = &self.rest {
+            rest.decay(keep);
+        }
+    }
+
     /// Whether weight decay applies: biases and LayerNorm are left out, as the reference implementations do.
     pub fn decays(&self) -> bool {
         !(self.name.ends_with("bias") || self.name.contains("LayerNorm"))
@@ -86,9 +122,9 @@ impl Parameters {
         }
     }
 
-    pub(crate) fn replace(&mut self, name: &str, tensor: Tensor) {
+    pub(crate) fn replace(&mut self, name: &str, tensor: Tensor, rest: Option<Rest>) {
         if let Some(parameter) = self.list.iter_mut().find(|p| p.name == name) {
-            parameter.tensor = tensor;
+            (parameter.tensor, parameter.rest) = (tensor, rest);
         }
     }
 }
@@ -185,7 +221,7 @@ impl<'a> Builder<'a> {
             }
         };
         let kept = tensor.shallow_clone();
-        self.parameters.list.push(Parameter { name: name.to_owned(), part: self.part, tensor: kept });
+        self.parameters.list.push(Parameter { name: name.to_owned(), part: self.part, tensor: kept, rest: None });
         Ok(tensor)
     }
 
@@ -269,15 +305,4 @@ pub(crate) fn initial(name: &str, shape: &[i64], init: Init, seed: u64) -> Resul
             Tensor::f_randn(shape, options)?.f_mul_scalar_(std)?
         }
     })
-}
-
-/// The weights of a folder, where it has a readable file of them.
-///
-/// # Errors
-/// As [`Weights::open`], except that a folder without weights gives `None`.
-pub fn weights_of(folder: &Path) -> Result<Option<Weights>> {
-    match Weights::open(folder) {
-        Err(Error::NoWeights { .. }) => Ok(None),
-        other => other.map(Some),
-    }
 }

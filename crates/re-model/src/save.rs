@@ -29,8 +29,8 @@ impl RelationModel {
         let path = folder.join("config.json");
         let text = self.config().to_json(self.config_extra(labels, head));
         std::fs::write(&path, text).map_err(|source| Error::io(&path, source))?;
-        let tensors = self.parameters().iter().map(|p| (p.name.as_str(), &p.tensor));
-        save_tensors(&folder.join("model.safetensors"), tensors)
+        let tensors = self.parameters().iter().map(|p| Ok((p.name.clone(), p.stored()?)));
+        save_tensors(&folder.join("model.safetensors"), tensors.collect::<Result<Vec<_>>>()?)
     }
 
     fn config_extra(&self, labels: &LabelSet, head: Option<HeadConfig>) -> Map<String, Value> {
@@ -51,10 +51,10 @@ impl RelationModel {
 ///
 /// # Errors
 /// [`Error::Safetensors`] or [`Error::Io`].
-pub fn save_tensors<'a>(path: &Path, tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>) -> Result<()> {
+pub fn save_tensors(path: &Path, tensors: impl IntoIterator<Item = (String, Tensor)>) -> Result<()> {
     let views = tensors
         .into_iter()
-        .map(|(name, tensor)| Ok((name, TensorBytes::new(tensor)?)))
+        .map(|(name, tensor)| Ok((name, TensorBytes::new(&tensor)?)))
         .collect::<Result<Vec<_>>>()?;
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     safetensors::serialize_to_file(views, Some(metadata), path)

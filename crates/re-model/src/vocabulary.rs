@@ -35,6 +35,7 @@ impl RelationModel {
         type_vocab_size: usize,
     ) -> Result<VocabularyReport> {
         let _guard = tch::no_grad_guard();
+        self.restore_vocabulary()?;
         let mut unknown: Vec<&String> = tokens.iter().filter(|token| tokenizer.id(token).is_none()).collect();
         unknown.dedup();
         tokenizer.add_tokens(tokens)?;
@@ -44,18 +45,18 @@ impl RelationModel {
         let vocab_size = config.vocab_size.max(tokenizer.vocab_size() as i64);
         let type_vocab_size = config.type_vocab_size.max(type_vocab_size as i64);
 
-        let table = format!("{}.embeddings.word_embeddings.weight", config.prefix());
+        let table = config.word_embeddings();
         let fresh: Vec<i64> =
             added.iter().map(|(_, id)| i64::from(*id)).chain(config.vocab_size..vocab_size).collect();
         let word = self.with_fresh_rows(&self.encoder.embeddings.word, &table, vocab_size, fresh)?;
-        self.parameters.replace(&table, word.shallow_clone());
+        self.parameters.replace(&table, word.shallow_clone(), None);
         self.encoder.embeddings.word = word;
 
         let table = format!("{}.embeddings.token_type_embeddings.weight", config.prefix());
         let fresh = (config.type_vocab_size..type_vocab_size).collect();
         let types =
             self.with_fresh_rows(&self.encoder.embeddings.token_type, &table, type_vocab_size, fresh)?;
-        self.parameters.replace(&table, types.shallow_clone());
+        self.parameters.replace(&table, types.shallow_clone(), None);
         self.encoder.embeddings.token_type = types;
 
         self.encoder.config.vocab_size = vocab_size;

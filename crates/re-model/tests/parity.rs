@@ -4,7 +4,7 @@ mod common;
 
 use common::{Expected, golden, model, norm, relative_to_scale};
 use re_model::{Mode, TokenBatch};
-use tch::{Device, Reduction, Tensor};
+use tch::{Reduction, Tensor};
 
 const CASES: [&str; 8] = [
     "bert",
@@ -22,7 +22,7 @@ fn logits_hidden_states_and_loss() {
     for case in CASES {
         let model = model(&golden(case));
         let expected = Expected::read(&golden(case).join("expected.safetensors"));
-        let batch = TokenBatch::new(&expected.batch(), model.config(), Device::Cpu).unwrap();
+        let batch = TokenBatch::new(&expected.batch(), model.encoder()).unwrap();
 
         let logits = model.forward(&batch, Mode::Eval).unwrap();
         let error = relative_to_scale(&logits, expected.get("logits"));
@@ -38,7 +38,7 @@ fn logits_hidden_states_and_loss() {
         }
 
         for (name, smoothing) in [("loss", 0.0), ("loss_smoothed", 0.1)] {
-            let found = cross_entropy(&logits, batch.classes().unwrap(), smoothing).double_value(&[]);
+            let found = cross_entropy(&logits, batch.classes(), smoothing).double_value(&[]);
             let expected = expected.number(name);
             let error = (found - expected).abs() / expected.abs();
             assert!(error <= 1e-5, "{case}: {name} is {found}, expected {expected}");
@@ -51,10 +51,10 @@ fn gradients() {
     for case in CASES {
         let model = model(&golden(case));
         let expected = Expected::read(&golden(case).join("expected.safetensors"));
-        let batch = TokenBatch::new(&expected.batch(), model.config(), Device::Cpu).unwrap();
+        let batch = TokenBatch::new(&expected.batch(), model.encoder()).unwrap();
         model.parameters().set_trainable(true);
         let logits = model.forward(&batch, Mode::Eval).unwrap();
-        cross_entropy(&logits, batch.classes().unwrap(), 0.0).backward();
+        cross_entropy(&logits, batch.classes(), 0.0).backward();
 
         let reference = |name: &str| expected.get(&format!("grad.{name}"));
         let all = model.parameters().iter().map(|p| norm(reference(&p.name)).powi(2)).sum::<f64>().sqrt();
@@ -73,7 +73,7 @@ fn a_row_does_not_depend_on_its_batch() {
         let model = model(&golden(case));
         let whole = Expected::read(&golden(case).join("expected.safetensors")).batch();
         let forward = |batch: &re_data::Batch| {
-            let batch = TokenBatch::new(batch, model.config(), Device::Cpu).unwrap();
+            let batch = TokenBatch::new(batch, model.encoder()).unwrap();
             model.forward(&batch, Mode::Eval).unwrap()
         };
         let together = forward(&whole);

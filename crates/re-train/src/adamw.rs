@@ -101,6 +101,7 @@ impl AdamW {
                 continue;
             }
             let factors = self.config.factors(self.steps, parameter, gradient_scale, rates);
+            parameter.decay_rest(self.config.keep(parameter, rates));
             if parameter.tensor.device() == Device::Cpu {
                 let gradient = gradient.f_contiguous()?;
                 update_in_place(&parameter.tensor, &gradient, mean, square, factors);
@@ -116,12 +117,9 @@ impl AdamW {
     /// # Errors
     /// [`Error::Model`] where the file cannot be written.
     pub fn save(&self, path: &Path, parameters: &Parameters) -> Result<()> {
-        let names: Vec<[String; 2]> = parameters
-            .iter()
-            .map(|p| [format!("exp_avg.{}", p.name), format!("exp_avg_sq.{}", p.name)])
-            .collect();
-        let tensors = names.iter().zip(&self.moments).flat_map(|([first, second], (mean, square))| {
-            [(first.as_str(), mean), (second.as_str(), square)]
+        let tensors = parameters.iter().zip(&self.moments).flat_map(|(parameter, (mean, square))| {
+            [("exp_avg", mean), ("exp_avg_sq", square)]
+                .map(|(kind, moment)| (format!("{kind}.{}", parameter.name), moment.shallow_clone()))
         });
         Ok(save_tensors(path, tensors)?)
     }
@@ -153,23 +151,26 @@ impl AdamW {
     }
 }
 
+impl LearningRates {
+    fn of(self, parameter: &Parameter) -> f64 {
+        match parameter.part {
+            Part::Encoder => self.encoder,
+            Part::Head => self.head,
+        }
+    }
+}
+
 impl AdamWConfig {
-    fn factors(
-        &self,
-        step: u64,
-        parameter: &Parameter,
-        gradient_scale: f64,
-        rates: LearningRates,
-    ) -> Factors {
-        let rate = match parameter.part {
-            Part::Encoder => rates.encoder,
-            Part::Head => rates.head,
-        };
-        let decay = if parameter.decays() { self.weight_decay } else { 0.0 };
-        let power = step as f64;
+    /// Factor by which weight decay multiplies a parameter in one step.
+    pub(crate) fn keep(&self, parameter: &Parameter, rates: LearningRates) -> f64 {
+        1.0 - rates.of(parameter) * if parameter.decays() { self.weight_decay } else { 0.0 }
+    }
+
+    fn factors(&self, step: u64, parameter: &Parameter, gradient_scale: f64, rates: LearningRates) -> Factors {
+        let (rate, power) = (rates.of(parameter), step as f64);
         Factors {
             gradient_scale: gradient_scale as f32,
-            keep: (1.0 - rate * decay) as f32,
+            keep: self.keep(parameter, rates) as f32,
             beta1: self.beta1 as f32,
             beta2: self.beta2 as f32,
             step_size: (rate / (1.0 - self.beta1.powf(power))) as f32,

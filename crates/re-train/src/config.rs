@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::adamw::AdamWConfig;
+use crate::adamw::{AdamWConfig, LearningRates};
 use crate::error::{Error, Result};
 use crate::schedule::{Decay, Schedule};
 
@@ -50,6 +50,9 @@ pub struct TrainConfig {
     pub early_stopping_patience: u64,
     /// Seed of every random stream: order of rows, dropout, fresh parameters.
     pub seed: u64,
+    /// Whether only the word embeddings that the rows touch are held and updated: the same training in less
+    /// time and memory. Checkpoints hold the whole table.
+    pub trim_vocabulary: bool,
     /// `cpu` or `cuda:N`.
     pub device: String,
 }
@@ -90,6 +93,7 @@ impl Default for TrainConfig {
             metric: Metric::Accuracy,
             early_stopping_patience: 0,
             seed: 42,
+            trim_vocabulary: true,
             device: "cpu".to_owned(),
         }
     }
@@ -157,6 +161,15 @@ impl TrainConfig {
             return self.steps;
         }
         ((self.steps_per_epoch(rows) as f64 * self.epochs).round() as u64).max(1)
+    }
+
+    /// Learning rates of the step that follows `done` finished ones.
+    pub fn learning_rates(&self, schedule: Schedule, done: u64) -> LearningRates {
+        let factor = schedule.factor(done);
+        LearningRates {
+            encoder: self.learning_rate * factor,
+            head: self.head_learning_rate.unwrap_or(self.learning_rate) * factor,
+        }
     }
 
     /// The learning-rate schedule over `steps` steps.

@@ -74,13 +74,20 @@ pub struct ClassificationTask {
 
 impl ClassificationTask {
     /// A task that trains `classifier` on `train`; `validation` may be empty.
+    ///
+    /// # Errors
+    /// [`re_model::Error::TokenId`] where the rows were encoded for another model.
     pub fn new(
-        classifier: RelationClassifier,
+        mut classifier: RelationClassifier,
         train: LabelledRows,
         validation: LabelledRows,
         config: &TrainConfig,
-    ) -> Self {
-        Self { classifier, train, validation, label_smoothing: config.label_smoothing }
+    ) -> Result<Self> {
+        if config.trim_vocabulary {
+            let rows = train.rows.iter().chain(&validation.rows);
+            classifier.model_mut().trim_vocabulary(rows.flat_map(|row| row.ids.iter().copied()))?;
+        }
+        Ok(Self { classifier, train, validation, label_smoothing: config.label_smoothing })
     }
 
     /// The classifier in its present state.
@@ -88,9 +95,13 @@ impl ClassificationTask {
         &self.classifier
     }
 
-    /// Ends the task and gives the classifier back.
-    pub fn into_classifier(self) -> RelationClassifier {
-        self.classifier
+    /// Ends the task and gives the classifier back, with its whole vocabulary.
+    ///
+    /// # Errors
+    /// [`re_model::Error::Torch`] where memory for it is lacking.
+    pub fn into_classifier(mut self) -> Result<RelationClassifier> {
+        self.classifier.model_mut().restore_vocabulary()?;
+        Ok(self.classifier)
     }
 }
 
@@ -120,16 +131,10 @@ impl Task for ClassificationTask {
             rows.iter().filter_map(|&row| self.train.classes.get(row).copied()).collect();
         let batch = Batch::new(rows.iter().filter_map(|&row| self.train.rows.get(row)), &classes)?;
         let model = self.classifier.model();
-        let batch = TokenBatch::new(&batch, model.config(), model.device())?;
+        let batch = TokenBatch::new(&batch, model.encoder())?;
         let logits = model.forward(&batch, Mode::Train)?;
-        let classes = Tensor::f_from_slice(&batch_classes(&classes))?.f_to_device(model.device())?;
-        Ok(logits.f_cross_entropy_loss(
-            &classes,
-            None::<&Tensor>,
-            Reduction::Mean,
-            -100,
-            self.label_smoothing,
-        )?)
+        let smoothing = self.label_smoothing;
+        Ok(logits.f_cross_entropy_loss(batch.classes(), None::<&Tensor>, Reduction::Mean, -100, smoothing)?)
     }
 
     fn evaluate(&self) -> Result<Option<Evaluation>> {
@@ -145,10 +150,6 @@ impl Task for ClassificationTask {
     fn save(&self, folder: &Path) -> Result<()> {
         Ok(self.classifier.save(folder)?)
     }
-}
-
-fn batch_classes(classes: &[usize]) -> Vec<i64> {
-    classes.iter().map(|&class| class as i64).collect()
 }
 
 impl Evaluation {

@@ -10,7 +10,7 @@ use re_model::parameters::Parameters;
 use re_model::{Weights, device};
 use tch::Tensor;
 
-use crate::adamw::{AdamW, LearningRates, gradient_norm};
+use crate::adamw::{AdamW, gradient_norm};
 use crate::checkpoint::{self, Best, Checkpoint, OPTIMIZER, TrainerState};
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
@@ -188,6 +188,12 @@ impl Trainer {
                 check_resumable(&checkpoint, &state, &fresh)?;
                 state.config = self.config.clone();
                 restore(task.parameters(), &checkpoint.path)?;
+                let schedule = self.config.schedule(steps)?;
+                for parameter in task.parameters().iter() {
+                    // Rows outside a trimmed vocabulary decay when they are saved, from where training began.
+                    let keep = |done| self.config.adamw.keep(parameter, self.config.learning_rates(schedule, done));
+                    (0..state.step).for_each(|done| parameter.decay_rest(keep(done)));
+                }
                 let moments = checkpoint.path.join(OPTIMIZER);
                 let optimizer = AdamW::load(self.config.adamw, state.step, &moments, task.parameters())?;
                 Ok((state, Some(optimizer)))
@@ -226,11 +232,7 @@ impl Trainer {
             max if max > 0.0 => (max / (norm + 1e-6)).min(1.0),
             _ => 1.0,
         };
-        let factor = schedule.factor(done);
-        let rates = LearningRates {
-            encoder: config.learning_rate * factor,
-            head: config.head_learning_rate.unwrap_or(config.learning_rate) * factor,
-        };
+        let rates = config.learning_rates(schedule, done);
         optimizer.step(task.parameters(), &gradients, scale, rates)?;
         Ok(StepReport {
             step: done + 1,

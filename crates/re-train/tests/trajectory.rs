@@ -13,7 +13,7 @@ use re_model::parameters::Parameters;
 use re_model::{Mode, RelationModel, TokenBatch, Weights};
 use re_train::observer::{Evaluation, StepReport};
 use re_train::{AdamWConfig, Decay, Event, Observer, Start, Task, TrainConfig, Trainer};
-use tch::{Device, Reduction, Tensor};
+use tch::{Reduction, Tensor};
 
 /// The golden batches, one a step, in their own order.
 struct Trajectory {
@@ -36,9 +36,9 @@ impl Task for Trajectory {
 
     // One row makes an epoch, so that the epoch is the number of the step.
     fn loss(&self, epoch: u64, _: &[usize]) -> re_train::Result<Tensor> {
-        let batch = TokenBatch::new(&self.batches[epoch as usize], self.model.config(), Device::Cpu)?;
+        let batch = TokenBatch::new(&self.batches[epoch as usize], self.model.encoder())?;
         let logits = self.model.forward(&batch, Mode::Train)?;
-        Ok(logits.cross_entropy_loss(batch.classes().unwrap(), None::<Tensor>, Reduction::Mean, -100, 0.1))
+        Ok(logits.cross_entropy_loss(batch.classes(), None::<Tensor>, Reduction::Mean, -100, 0.1))
     }
 
     fn evaluate(&self) -> re_train::Result<Option<Evaluation>> {

@@ -119,7 +119,7 @@ fn main() -> anyhow::Result<()> {
     println!("{report}");
     let config = TrainConfig { steps: 20, learning_rate: 1e-3, ..TrainConfig::default() };
     let rows = LabelledRows::new(&classifier, &train)?.0;
-    let task = ClassificationTask::new(classifier, rows, LabelledRows::default(), &config);
+    let task = ClassificationTask::new(classifier, rows, LabelledRows::default(), &config)?;
     let outcome = Trainer::new(config, run)?.observe(PrintLoss).train(&task, Start::Fresh)?;
 
     let parts = TrainedParts {

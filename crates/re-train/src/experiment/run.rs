@@ -96,7 +96,7 @@ impl RunFolder {
         for observer in observers {
             trainer = trainer.observe(observer);
         }
-        let task = ClassificationTask::new(classifier, train, validation, config);
+        let task = ClassificationTask::new(classifier, train, validation, config)?;
         let outcome = trainer.train(&task, start)?;
         drop(task);
         self.conclude(experiment, &data, outcome)

@@ -1,0 +1,259 @@
+//! Saving, loading, extending and trimming.
+
+mod common;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{Expected, golden, model};
+use re_data::read::{self, ReadOptions};
+use re_data::{EncodeOptions, LabelSet, MarkupConfig, RelationExample};
+use re_model::save::save_tensors;
+use re_model::{
+    ClassifierOptions, EncoderConfig, Error, HeadChoice, HeadConfig, MarkupChoice, Mode, RelationClassifier,
+    RelationModel, TokenBatch, Weights,
+};
+use tch::Device;
+
+fn embedded(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embedded").join(name)
+}
+
+fn examples(count: usize) -> Vec<RelationExample> {
+    let mut all = read::examples(embedded("dev.tsv"), &ReadOptions::default()).unwrap().examples;
+    all.truncate(count);
+    all
+}
+
+fn classifier(markup: MarkupConfig, head: HeadConfig) -> RelationClassifier {
+    let options = ClassifierOptions {
+        markup: MarkupChoice::Known(markup),
+        head: HeadChoice::Known(head),
+        random_weights: true,
+        ..ClassifierOptions::default()
+    };
+    let labels = LabelSet::from_path(embedded("labels.json")).unwrap();
+    RelationClassifier::new(embedded("model"), labels, options).unwrap().0
+}
+
+#[test]
+fn a_saved_classifier_comes_back_with_the_same_bits() {
+    let tokens = MarkupConfig::EntityTokens { entity_embedding: true, pair: true };
+    for (markup, head) in [
+        (tokens, HeadConfig::Cls),
+        (MarkupConfig::Pair {}, HeadConfig::RBert),
+        (MarkupConfig::Query {}, HeadConfig::EntityStart),
+        (MarkupConfig::Plain {}, HeadConfig::EntityMean),
+    ] {
+        let before = classifier(markup, head);
+        let folder = tempfile::tempdir().unwrap();
+        before.save(folder.path()).unwrap();
+        let after = RelationClassifier::from_pretrained(folder.path()).unwrap();
+        let examples = examples(40);
+        assert_eq!(before.predict(&examples).unwrap(), after.predict(&examples).unwrap(), "{head:?}");
+        assert_eq!(after.labels().no_relation(), Some(0));
+        assert_eq!(after.model().config(), EncoderConfig::from_folder(folder.path()).as_ref().unwrap());
+    }
+}
+
+#[test]
+fn entity_embedding_widens_tokens_and_token_types_together() {
+    let plain = classifier(MarkupConfig::Plain {}, HeadConfig::EntityMean);
+    let marked = MarkupConfig::EntityTokens { entity_embedding: true, pair: true };
+    let marked = classifier(marked, HeadConfig::EntityMean);
+    let sizes = |c: &RelationClassifier| (c.model().config().vocab_size, c.model().config().type_vocab_size);
+    let (vocab_size, types) = sizes(&plain);
+    assert_eq!(types, 1);
+    assert_eq!(sizes(&marked), (vocab_size + 2, 2));
+    // Old rows stay what they were.
+    let table = |c: &RelationClassifier, name: &str| {
+        c.model().parameters().get(&format!("roberta.embeddings.{name}.weight")).unwrap().tensor.shallow_clone()
+    };
+    let (old, new) = (table(&plain, "word_embeddings"), table(&marked, "word_embeddings"));
+    assert_eq!(new.narrow(0, 0, vocab_size), old);
+    let (first, second) = (new.get(vocab_size), new.get(vocab_size + 1));
+    assert!(first.norm().double_value(&[]) > 0.0 && first != second);
+}
+
+#[test]
+fn extending_twice_changes_nothing_and_reports_what_it_did() {
+    let mut classifier = classifier(MarkupConfig::Plain {}, HeadConfig::Cls);
+    let mut tokenizer = classifier.encoder().tokenizer().clone();
+    let known = tokenizer.token(10).unwrap();
+    let tokens = ["[A]".to_owned(), known, "[B]".to_owned()];
+    let model = classifier.model_mut();
+    let before = model.config().vocab_size;
+    let report = model.extend_vocabulary(&mut tokenizer, &tokens, 3).unwrap();
+    let names: Vec<&str> = report.added.iter().map(|(token, _)| token.as_str()).collect();
+    assert_eq!(names, ["[A]", "[B]"]);
+    assert_eq!((report.vocab_size, report.type_vocab_size), ((before, before + 2), (1, 3)));
+    let table = model.encoder().config().vocab_size;
+    let again = model.extend_vocabulary(&mut tokenizer, &tokens, 2).unwrap();
+    assert_eq!((again.added.len(), again.vocab_size, again.type_vocab_size), (0, (table, table), (3, 3)));
+}
+
+#[test]
+fn checkpoints_of_bare_encoders_and_of_torch_save_load() {
+    let folder = golden("bert");
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::copy(folder.join("config.json"), copy.path().join("config.json")).unwrap();
+    let weights = Weights::open(&folder).unwrap();
+    let bare = weights.names().filter_map(|name| {
+        let name = name.strip_prefix("bert.")?;
+        let old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+        Some((old, weights.tensor(&format!("bert.{name}")).unwrap().unwrap()))
+    });
+    save_tensors(&copy.path().join("model.safetensors"), bare.collect::<Vec<_>>()).unwrap();
+    let load = |folder: &Path, head: HeadConfig| {
+        let config = EncoderConfig::from_folder(folder).unwrap();
+        let weights = Weights::open(folder).unwrap();
+        RelationModel::new(config, Some(&weights), 5, |b, c, n| head.build(b, c, n), Device::Cpu, 1).unwrap()
+    };
+    let expected = Expected::read(&folder.join("expected.safetensors"));
+    let states = |model: &RelationModel| {
+        let batch = TokenBatch::new(&expected.batch(), model.encoder()).unwrap();
+        model.encoder().forward(&batch, Mode::Eval).unwrap()
+    };
+    let whole = states(&model(&folder));
+    let (bare, report) = load(copy.path(), HeadConfig::Cls);
+    assert_eq!(states(&bare), whole);
+    assert_eq!(report.missing, ["classifier.weight", "classifier.bias"]);
+
+    std::fs::remove_file(copy.path().join("model.safetensors")).unwrap();
+    let bin = golden("torch_save").join("pytorch_model.bin");
+    std::fs::copy(bin, copy.path().join("pytorch_model.bin")).unwrap();
+    let (from_torch, report) = load(copy.path(), HeadConfig::EntityMean);
+    assert_eq!(states(&from_torch), whole);
+    assert!(report.unused.contains(&"classifier.weight".to_owned()), "{report:?}");
+    assert!(report.missing.iter().all(|name| name.starts_with("head.")), "{report:?}");
+}
+
+#[test]
+fn folders_that_do_not_fit_are_refused() {
+    let folder = golden("bert");
+    let copy = tempfile::tempdir().unwrap();
+    let config = std::fs::read_to_string(folder.join("config.json")).unwrap();
+    let load = |config: &str| {
+        std::fs::write(copy.path().join("config.json"), config).unwrap();
+        let config = EncoderConfig::from_folder(copy.path())?;
+        let weights = Weights::open(copy.path())?;
+        RelationModel::new(config, Some(&weights), 5, |b, c, n| HeadConfig::Cls.build(b, c, n), Device::Cpu, 1)
+    };
+    assert!(matches!(load(&config), Err(Error::NoWeights { .. })));
+    std::fs::copy(folder.join("model.safetensors"), copy.path().join("model.safetensors")).unwrap();
+    load(&config).unwrap();
+
+    let vocab = with_number(&config, "type_vocab_size", "7");
+    match load(&vocab).unwrap_err() {
+        Error::Shapes { mismatches, .. } => assert!(mismatches[0].to_string().contains("token_type_embeddings")),
+        other => panic!("{other}"),
+    }
+    let deeper = with_number(&config, "num_hidden_layers", "9");
+    match load(&deeper).unwrap_err() {
+        Error::MissingTensors { names, .. } => assert_eq!(names.len() % 16, 0),
+        other => panic!("{other}"),
+    }
+    std::fs::write(copy.path().join("model.safetensors"), b"no tensors").unwrap();
+    assert!(matches!(load(&config), Err(Error::Safetensors { .. })));
+}
+
+/// Replaces the number behind a key of a JSON text.
+fn with_number(text: &str, key: &str, value: &str) -> String {
+    let mut json: serde_json::Value = serde_json::from_str(text).unwrap();
+    json[key] = value.parse::<i64>().unwrap().into();
+    json.to_string()
+}
+
+#[test]
+fn rows_longer_than_the_position_table_are_refused_at_once() {
+    let options = ClassifierOptions {
+        encoding: EncodeOptions { max_length: 300, ..EncodeOptions::default() },
+        random_weights: true,
+        ..ClassifierOptions::default()
+    };
+    let labels = LabelSet::new(["a"]).unwrap();
+    match RelationClassifier::new(embedded("model"), labels, options).unwrap_err() {
+        Error::TooLong { tokens: 300, max } => assert!(max < 300),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_trimmed_vocabulary_answers_the_same_and_refuses_what_it_does_not_hold() {
+    let mut classifier = classifier(MarkupConfig::Plain {}, HeadConfig::EntityMean);
+    let examples = examples(60);
+    let (rows, _) = classifier.encoder().encode_batch(&examples).unwrap();
+    let (held, rest) = rows.split_at(20);
+    let before = classifier.logits(held).unwrap();
+    let table = classifier.model().parameters().get("roberta.embeddings.word_embeddings.weight").unwrap();
+    let whole = table.tensor.copy();
+    let count = classifier.model_mut().trim_vocabulary(held.iter().flat_map(|row| row.ids.iter().copied())).unwrap();
+    assert!((count as i64) < classifier.model().config().vocab_size);
+    assert_eq!(classifier.logits(held).unwrap(), before);
+    assert!(matches!(classifier.logits(rest), Err(Error::TrimmedToken { .. })));
+
+    let table = classifier.model().parameters().get("roberta.embeddings.word_embeddings.weight").unwrap();
+    assert_eq!(table.stored().unwrap(), whole);
+    table.decay_rest(0.5);
+    let decayed = table.stored().unwrap();
+    let changed = decayed.ne_tensor(&whole).any_dim(1, false).sum(tch::Kind::Int64).int64_value(&[]);
+    assert_eq!(changed, classifier.model().config().vocab_size - count as i64);
+    classifier.model_mut().restore_vocabulary().unwrap();
+    classifier.logits(rest).unwrap();
+}
+
+/// Needs a Python interpreter with `transformers`, named by `RE_PYTHON`.
+#[test]
+fn saved_folders_load_in_transformers_with_the_same_logits() {
+    let Some(python) = std::env::var_os("RE_PYTHON") else {
+        eprintln!("skipped: RE_PYTHON names no interpreter with transformers");
+        return;
+    };
+    let classifier = classifier(MarkupConfig::Pair {}, HeadConfig::Cls);
+    let folder = tempfile::tempdir().unwrap();
+    classifier.save(folder.path()).unwrap();
+    let (rows, _) = classifier.encoder().encode_batch(&examples(5)).unwrap();
+    let ids: Vec<Vec<u32>> = rows.iter().map(|row| row.ids.clone()).collect();
+    let script = "import json, sys, torch\n\
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer\n\
+        folder, rows = sys.argv[1], json.loads(sys.argv[2])\n\
+        AutoTokenizer.from_pretrained(folder)\n\
+        model = AutoModelForSequenceClassification.from_pretrained(folder).eval()\n\
+        with torch.no_grad():\n    print(json.dumps([model(torch.tensor([r])).logits[0].tolist() for r in rows]))\n";
+    let output = Command::new(python)
+        .args(["-c", script])
+        .arg(folder.path())
+        .arg(serde_json::to_string(&ids).unwrap())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let theirs: Vec<Vec<f32>> = serde_json::from_slice(&output.stdout).unwrap();
+    let ours = classifier.logits(&rows).unwrap();
+    let theirs: Vec<f32> = theirs.concat();
+    let scale = theirs.iter().fold(0f32, |a, b| a.max(b.abs()));
+    for (a, b) in ours.iter().zip(&theirs) {
+        assert!((a - b).abs() <= 2e-5 * scale, "{a} and {b}");
+    }
+}
+
+/// Parity on a real encoder, in the folder that `RE_E5` names; the expectation is the same model run row by row.
+#[test]
+fn a_real_encoder_loads_whole() {
+    let Some(folder) = std::env::var_os("RE_E5").map(PathBuf::from) else {
+        eprintln!("skipped: RE_E5 names no folder of make_e5_small.py");
+        return;
+    };
+    let labels = LabelSet::from_path(embedded("labels.json")).unwrap();
+    let (classifier, report) = RelationClassifier::new(folder, labels, ClassifierOptions::default()).unwrap();
+    assert!(report.unused.is_empty(), "{report:?}");
+    let examples = examples(30);
+    let together = classifier.predict(&examples).unwrap();
+    let mut worst = HashMap::new();
+    for (example, row) in examples.iter().zip(together.rows()) {
+        let alone = classifier.predict(std::slice::from_ref(example)).unwrap();
+        let difference = alone.values().iter().zip(row).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+        worst.insert(example.id(), difference);
+    }
+    assert!(worst.values().all(|d| *d < 1e-5), "{worst:?}");
+}
