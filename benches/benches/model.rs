@@ -1,0 +1,71 @@
+//! Forward pass, training step (forward and backward) and optimizer step, in batches of 16 rows.
+
+use anyhow::Result;
+use criterion::{Criterion, Throughput};
+use re_benches::Checkpoint;
+use re_data::{Batch, LostEntities};
+use re_model::{ClassifierOptions, Mode, RelationClassifier, TokenBatch};
+use re_train::adamw::LearningRates;
+use re_train::{AdamW, ClassificationTask, LabelledRows, Task, TrainConfig};
+use tch::Tensor;
+
+const BATCH: usize = 16;
+
+fn main() -> Result<()> {
+    let mut criterion = re_benches::criterion();
+    for checkpoint in Checkpoint::encoders() {
+        let corpus = checkpoint.corpus()?.first(4 * BATCH);
+        let mut options = ClassifierOptions { random_weights: true, ..ClassifierOptions::default() };
+        options.encoding.lost_entities = LostEntities::Count;
+        let (classifier, _) = RelationClassifier::new(&checkpoint.folder, corpus.labels.clone(), options)?;
+        let (rows, _) = LabelledRows::new(&classifier, &corpus.examples)?;
+        forward(&mut criterion, checkpoint.name, &classifier, &rows)?;
+        let task =
+            ClassificationTask::new(classifier, rows, LabelledRows::default(), &TrainConfig::default())?;
+        train(&mut criterion, checkpoint.name, &task)?;
+    }
+    criterion.final_summary();
+    Ok(())
+}
+
+fn forward(
+    criterion: &mut Criterion,
+    name: &str,
+    classifier: &RelationClassifier,
+    rows: &LabelledRows,
+) -> Result<()> {
+    let batch = Batch::new(rows.rows().iter().take(BATCH), &[])?;
+    let batch = TokenBatch::new(&batch, classifier.model().encoder())?;
+    let _guard = tch::no_grad_guard();
+    let _ = classifier.model().forward(&batch, Mode::Eval)?;
+    let mut group = criterion.benchmark_group(format!("model/{name}"));
+    group.throughput(Throughput::Elements(batch.tokens() as u64));
+    group.bench_function("forward", |b| b.iter(|| classifier.model().forward(&batch, Mode::Eval)));
+    group.finish();
+    Ok(())
+}
+
+fn train(criterion: &mut Criterion, name: &str, task: &ClassificationTask) -> Result<()> {
+    let parameters = task.parameters();
+    parameters.set_trainable(true);
+    let tensors: Vec<&Tensor> = parameters.iter().map(|parameter| &parameter.tensor).collect();
+    let rows: Vec<usize> = (0..BATCH.min(task.rows())).collect();
+    let gradients = || -> Result<Vec<Tensor>> {
+        let loss = task.loss(0, &rows)?;
+        Ok(Tensor::f_run_backward(&[loss], &tensors, false, false)?)
+    };
+    let found = gradients()?;
+    let mut group = criterion.benchmark_group(format!("model/{name}"));
+    group.throughput(Throughput::Elements(rows.len() as u64));
+    group.bench_function("forward and backward", |b| b.iter(gradients));
+    let values = tensors.iter().map(|tensor| tensor.numel() as u64).sum();
+    group.throughput(Throughput::Elements(values));
+    // A rate of 0 keeps the weights as they are; the work is the same.
+    let rates = LearningRates { encoder: 0.0, head: 0.0 };
+    let mut optimizer = AdamW::new(TrainConfig::default().adamw, parameters)?;
+    group.bench_function("optimizer step", |b| {
+        b.iter(|| optimizer.step(parameters, &found, 1.0, rates));
+    });
+    group.finish();
+    Ok(())
+}

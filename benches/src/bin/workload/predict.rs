@@ -1,0 +1,40 @@
+//! Workload E.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+use re_model::RelationClassifier;
+
+use crate::inputs::{Data, Report, report};
+
+#[derive(Debug, Args)]
+pub struct Predict {
+    #[command(flatten)]
+    data: Data,
+    /// Trained folder
+    #[arg(long)]
+    model: PathBuf,
+    /// File for the class of each row, one a line
+    #[arg(long)]
+    out: PathBuf,
+}
+
+impl Predict {
+    pub fn run(&self) -> Result<Report> {
+        let examples = self.data.read()?;
+        let classifier = RelationClassifier::from_pretrained(&self.model)?;
+        // The first pass finds libtorch's kernels and memory unprepared, for the peers as for us.
+        classifier.predict(examples.get(..examples.len().min(64)).unwrap_or_default())?;
+        let began = Instant::now();
+        let probabilities = classifier.predict(&examples)?;
+        let seconds = began.elapsed().as_secs_f64();
+        let lines: String = probabilities.classes().iter().map(|class| format!("{class}\n")).collect();
+        std::fs::write(&self.out, lines)?;
+        let mut report = report("predict", examples.len());
+        report.insert("seconds".to_owned(), seconds.into());
+        report.insert("labels".to_owned(), self.out.display().to_string().into());
+        Ok(report)
+    }
+}
