@@ -1,5 +1,8 @@
 //! A crate outside the workspace trains and predicts through the public API alone.
 
+// Helpers of integration tests are outside clippy's exemption for tests.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 use std::path::Path;
 use std::process::Command;
 

@@ -2,6 +2,21 @@
 //!
 //! Data flows one way: a reader gives [`RelationExample`]s and a [`LabelSet`], a markup writes the pair of
 //! entities into the text, the encoder turns it into [`Encoded`] rows, and a [`Batch`] lays rows end to end.
+//!
+//! ```
+//! # fn main() -> re_data::Result<()> {
+//! use re_data::read::{self, ReadOptions};
+//! use re_data::{Batch, EncodeOptions, ExampleEncoder, MarkupConfig, Tokenizer};
+//!
+//! let rows = read::examples("../../fixtures/embedded/dev.tsv", &ReadOptions::default())?;
+//! let tokenizer = Tokenizer::from_folder("../../fixtures/embedded/model")?;
+//! let encoder = ExampleEncoder::new(tokenizer, MarkupConfig::Pair {}.build()?, EncodeOptions::default())?;
+//! let (encoded, report) = encoder.encode_batch(&rows.examples)?;
+//! let batch = Batch::new(&encoded, &[])?;
+//! assert_eq!(batch.tokens(), report.tokens);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod encode;
 pub mod encoded;

@@ -90,7 +90,7 @@ impl Encoder {
     /// `[T, hidden_size]` for the `T` tokens of the batch.
     ///
     /// # Errors
-    /// [`Error::Torch`](crate::Error::Torch).
+    /// [`Error::Torch`].
     pub fn forward(&self, batch: &TokenBatch, mode: Mode) -> Result<Tensor> {
         let mut states = self.embeddings.forward(&self.config, batch, mode)?;
         for layer in &self.layers {
@@ -105,7 +105,7 @@ impl Encoder {
     /// `[T, hidden_size]` each.
     ///
     /// # Errors
-    /// [`Error::Torch`](crate::Error::Torch).
+    /// [`Error::Torch`].
     pub fn hidden_states(&self, batch: &TokenBatch, mode: Mode) -> Result<Vec<Tensor>> {
         let mut all = vec![self.embeddings.forward(&self.config, batch, mode)?];
         for layer in &self.layers {
@@ -152,8 +152,7 @@ impl Embeddings {
     }
 
     fn forward(&self, config: &EncoderConfig, batch: &TokenBatch, mode: Mode) -> Result<Tensor> {
-        let words =
-            Tensor::f_embedding(&self.word, &batch.ids, self.padding_row, false, false)?;
+        let words = Tensor::f_embedding(&self.word, &batch.ids, self.padding_row, false, false)?;
         let sum = words
             .f_add(&Tensor::f_embedding(&self.token_type, &batch.type_ids, -1, false, false)?)?
             .f_add(&Tensor::f_embedding(&self.position, &batch.positions, -1, false, false)?)?;

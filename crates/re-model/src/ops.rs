@@ -1,5 +1,7 @@
 //! The few operations that encoder and heads are made of.
 
+use std::sync::{Mutex, PoisonError};
+
 use tch::Tensor;
 
 use crate::config::Activation;
@@ -8,7 +10,7 @@ use crate::error::Result;
 /// Whether a model is being trained (dropout on) or evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Dropout is on. It draws from libtorch's generator, which the trainer seeds at every step.
+    /// Dropout is on. It draws from libtorch's generator: see [`with_seed`].
     Train,
     /// Dropout is off.
     Eval,
@@ -74,6 +76,17 @@ impl Activation {
             Self::Tanh => x.f_tanh()?,
         })
     }
+}
+
+/// Runs `f` with libtorch's random numbers starting at `seed`.
+///
+/// libtorch has one generator for the whole process: threads that call this at the same time take turns, so that
+/// none draws from another's stream.
+pub fn with_seed<T>(seed: i64, f: impl FnOnce() -> T) -> T {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    tch::manual_seed(seed);
+    f()
 }
 
 /// Dropout with rate `rate` while training, the identity otherwise.

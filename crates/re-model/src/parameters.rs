@@ -6,6 +6,7 @@ use re_data::random::fnv1a;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result, ShapeMismatch};
+use crate::ops::with_seed;
 use crate::trim::Rest;
 use crate::weights::Weights;
 
@@ -221,7 +222,12 @@ impl<'a> Builder<'a> {
             }
         };
         let kept = tensor.shallow_clone();
-        self.parameters.list.push(Parameter { name: name.to_owned(), part: self.part, tensor: kept, rest: None });
+        self.parameters.list.push(Parameter {
+            name: name.to_owned(),
+            part: self.part,
+            tensor: kept,
+            rest: None,
+        });
         Ok(tensor)
     }
 
@@ -301,8 +307,8 @@ pub(crate) fn initial(name: &str, shape: &[i64], init: Init, seed: u64) -> Resul
         Init::Ones => Tensor::f_ones(shape, options)?,
         Init::Normal(std) => {
             // The name is part of the key, so that a parameter's start depends on no other parameter.
-            tch::manual_seed((seed ^ fnv1a(name.as_bytes())).cast_signed());
-            Tensor::f_randn(shape, options)?.f_mul_scalar_(std)?
+            let seed = (seed ^ fnv1a(name.as_bytes())).cast_signed();
+            with_seed(seed, || Tensor::f_randn(shape, options))?.f_mul_scalar_(std)?
         }
     })
 }

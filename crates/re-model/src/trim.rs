@@ -76,13 +76,16 @@ impl RelationModel {
         let _guard = tch::no_grad_guard();
         let table = self.encoder.embeddings.word.f_detach()?;
         let index = Tensor::f_from_slice(&held)?.f_to_device(table.device())?;
-        let word = table.f_index_select(0, &index)?.f_set_requires_grad(self.encoder.embeddings.word.requires_grad())?;
+        let word = table
+            .f_index_select(0, &index)?
+            .f_set_requires_grad(self.encoder.embeddings.word.requires_grad())?;
         let padding = self.config().pad_token_id.and_then(|id| rows.get(usize::try_from(id).ok()?).copied());
         let name = self.config().word_embeddings();
         let rest = Rest { table, held: index, keep: Cell::new(1.0) };
         self.parameters.replace(&name, word.shallow_clone(), Some(rest));
         let embeddings = &mut self.encoder.embeddings;
-        (embeddings.word, embeddings.word_rows, embeddings.padding_row) = (word, Some(rows), padding.unwrap_or(-1));
+        (embeddings.word, embeddings.word_rows, embeddings.padding_row) =
+            (word, Some(rows), padding.unwrap_or(-1));
         Ok(held.len())
     }
 

@@ -1,10 +1,13 @@
 //! Logits, hidden states, loss and gradients equal those of `transformers` on the same weights.
 
+// Helpers of integration tests are outside clippy's exemption for tests.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 mod common;
 
 use common::{Expected, golden, model, norm, relative_to_scale};
-use re_model::{Mode, TokenBatch};
-use tch::{Reduction, Tensor};
+use re_model::{Builder, EncoderConfig, Head, HeadInput, Mode, RelationModel, TokenBatch, Weights};
+use tch::{Device, Reduction, Tensor};
 
 const CASES: [&str; 8] = [
     "bert",
@@ -88,6 +91,56 @@ fn a_row_does_not_depend_on_its_batch() {
             let error = relative_to_scale(&alone, &together.narrow(0, row as i64, 1));
             assert!(error <= 2e-5, "{case}: row {row} differs by {error:e} when it is alone");
         }
+    }
+}
+
+/// A head that hands on the first five values of each row's first token, so that a bare encoder has a loss.
+#[derive(Debug)]
+struct FirstFive;
+
+impl Head for FirstFive {
+    fn forward(&self, input: &HeadInput<'_>, _: Mode) -> re_model::Result<Tensor> {
+        Ok(input.first_token()?.narrow(1, 0, 5))
+    }
+}
+
+/// On the encoder of `shared/tools/make_e5_small.py`, in the folder that `RE_E5` names.
+#[test]
+fn a_real_encoder() {
+    let Some(folder) = std::env::var_os("RE_E5").map(std::path::PathBuf::from) else {
+        eprintln!("skipped: RE_E5 names no folder of make_e5_small.py");
+        return;
+    };
+    let config = EncoderConfig::from_folder(&folder).unwrap();
+    let weights = Weights::open(&folder).unwrap();
+    let head = |_: &mut Builder<'_>, _: &EncoderConfig, _| Ok(Box::new(FirstFive) as Box<dyn Head>);
+    let (model, report) = RelationModel::new(config, Some(&weights), 5, head, Device::Cpu, 1).unwrap();
+    assert!(report.missing.is_empty() && report.unused.is_empty(), "{report:?}");
+
+    let expected = Expected::read(&golden("e5").join("expected.safetensors"));
+    let batch = TokenBatch::new(&expected.batch(), model.encoder()).unwrap();
+    model.parameters().set_trainable(true);
+    let states = model.encoder().forward(&batch, Mode::Eval).unwrap();
+    let real = expected.get("attention_mask").eq(1).reshape([-1]).nonzero().squeeze_dim(1);
+    let padded = expected.get("last_hidden_state");
+    let error = relative_to_scale(&states, &padded.reshape([-1, padded.size()[2]]).index_select(0, &real));
+    assert!(error <= 2e-5, "hidden states differ by {error:e}");
+
+    let loss = cross_entropy(&model.forward(&batch, Mode::Eval).unwrap(), batch.classes(), 0.0);
+    let (found, wanted) = (loss.double_value(&[]), expected.number("loss"));
+    assert!((found - wanted).abs() <= 1e-5 * wanted, "loss is {found}, expected {wanted}");
+    loss.backward();
+    let norm_of = |name: &str| expected.number(&format!("norm.{name}"));
+    let all = model.parameters().iter().map(|p| norm_of(&p.name).powi(2)).sum::<f64>().sqrt();
+    for parameter in model.parameters().iter() {
+        let gradient = parameter.tensor.grad().flatten(0, -1);
+        let allowed = 1e-4 * norm_of(&parameter.name) + 1e-6 * all;
+        let error = (norm(&gradient) - norm_of(&parameter.name)).abs();
+        assert!(error <= allowed, "norm of {} differs by {error:e}, allowed {allowed:e}", parameter.name);
+        let sample = expected.get(&format!("sample.{}", parameter.name));
+        let step = (gradient.numel() / 64).max(1) as i64;
+        let error = norm(&(gradient.slice(0, 0, None, step).narrow(0, 0, sample.size()[0]) - sample));
+        assert!(error <= allowed, "{} differs by {error:e}, allowed {allowed:e}", parameter.name);
     }
 }
 

@@ -166,7 +166,13 @@ impl AdamWConfig {
         1.0 - rates.of(parameter) * if parameter.decays() { self.weight_decay } else { 0.0 }
     }
 
-    fn factors(&self, step: u64, parameter: &Parameter, gradient_scale: f64, rates: LearningRates) -> Factors {
+    fn factors(
+        &self,
+        step: u64,
+        parameter: &Parameter,
+        gradient_scale: f64,
+        rates: LearningRates,
+    ) -> Factors {
         let (rate, power) = (rates.of(parameter), step as f64);
         Factors {
             gradient_scale: gradient_scale as f32,

@@ -1,4 +1,32 @@
 //! Training relation classifiers: trainer, optimizer, schedules, checkpoints and observers.
+//!
+//! An [`Experiment`] is a whole run in one TOML file; a [`Trainer`] with a [`ClassificationTask`] is the same
+//! from code:
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use re_data::{LabelSet, read};
+//! use re_model::{ClassifierOptions, RelationClassifier};
+//! use re_train::{ClassificationTask, LabelledRows, Start, TrainConfig, Trainer};
+//!
+//! # std::env::set_current_dir("../..")?;
+//! let labels = LabelSet::from_path("fixtures/embedded/labels.json")?;
+//! let rows = read::examples("fixtures/embedded/dev.tsv", &read::ReadOptions::default())?.examples;
+//! let options = ClassifierOptions { random_weights: true, ..ClassifierOptions::default() };
+//! let (classifier, report) = RelationClassifier::new("fixtures/embedded/model", labels, options)?;
+//! println!("{report}");
+//!
+//! let config = TrainConfig { steps: 2, learning_rate: 1e-3, ..TrainConfig::default() };
+//! let (rows, _) = LabelledRows::new(&classifier, &rows)?;
+//! let task = ClassificationTask::new(classifier, rows, LabelledRows::default(), &config)?;
+//! # let folder = tempfile::tempdir()?;
+//! # let run = folder.path();
+//! let outcome = Trainer::new(config, run)?.train(&task, Start::Fresh)?;
+//! let trained = RelationClassifier::from_pretrained(&outcome.last.path)?;
+//! # assert_eq!(trained.labels().len(), 42);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod adamw;
 pub mod checkpoint;
@@ -20,3 +48,8 @@ pub use observer::{Evaluation, Event, JsonlLog, Observer, StopReason, Terminal};
 pub use schedule::{Decay, Schedule};
 pub use task::{ClassificationTask, LabelledRows};
 pub use trainer::{Outcome, Start, Task, Trainer};
+
+/// The README's code, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use re_data::random::fnv1a;
+use re_model::ops::with_seed;
 use re_model::parameters::Parameters;
 use re_model::{Weights, device};
 use tch::Tensor;
@@ -144,11 +145,11 @@ impl Trainer {
             let last = state.step == steps;
 
             let mut improved = false;
-            if last || due(self.config.eval_steps, state.step) {
-                if let Some(found) = task.evaluate()? {
-                    improved = self.judge(&mut state, &found)?;
-                    evaluation = Some(found);
-                }
+            if (last || due(self.config.eval_steps, state.step))
+                && let Some(found) = task.evaluate()?
+            {
+                improved = self.judge(&mut state, &found)?;
+                evaluation = Some(found);
             }
             if self.stalled(&state) {
                 reason = StopReason::EarlyStopping;
@@ -191,7 +192,8 @@ impl Trainer {
                 let schedule = self.config.schedule(steps)?;
                 for parameter in task.parameters().iter() {
                     // Rows outside a trimmed vocabulary decay when they are saved, from where training began.
-                    let keep = |done| self.config.adamw.keep(parameter, self.config.learning_rates(schedule, done));
+                    let keep =
+                        |done| self.config.adamw.keep(parameter, self.config.learning_rates(schedule, done));
                     (0..state.step).for_each(|done| parameter.decay_rest(keep(done)));
                 }
                 let moments = checkpoint.path.join(OPTIMIZER);
@@ -217,10 +219,10 @@ impl Trainer {
         let mut loss = 0.0;
         for (part, batch) in rows.chunks(config.batch_size).enumerate() {
             // Dropout is keyed by step and micro-batch, so that a resumed run draws what the first one would have.
-            tch::manual_seed(dropout_seed(config.seed, done, part));
             // Each row weighs the same, also in a last micro-batch of fewer rows.
             let share = batch.len() as f64 / rows.len() as f64;
-            let partial = task.loss(epoch, batch)?.f_mul_scalar(share)?;
+            let seed = dropout_seed(config.seed, done, part);
+            let partial = with_seed(seed, || task.loss(epoch, batch))?.f_mul_scalar(share)?;
             loss += partial.f_double_value(&[])?;
             self.check_finite("loss", loss, done + 1)?;
             sum = Some(accumulate(sum, &partial, task.parameters())?);
@@ -318,18 +320,17 @@ fn accumulate(sum: Option<Vec<Tensor>>, loss: &Tensor, parameters: &Parameters) 
 
 /// Copies the weights of a checkpoint into the parameters.
 fn restore(parameters: &Parameters, folder: &Path) -> Result<()> {
-    let _guard = tch::no_grad_guard();
     let weights = Weights::open(folder)?;
     for parameter in parameters.iter() {
-        let stored =
-            weights.tensor(&parameter.name)?.filter(|stored| stored.size() == parameter.tensor.size());
-        let stored = stored.ok_or_else(|| Error::Resume {
-            checkpoint: folder.to_owned(),
-            what: "model",
-            found: format!("one with {} of shape {:?}", parameter.name, parameter.tensor.size()),
-            expected: "the same parameters in the same shapes".to_owned(),
-        })?;
-        parameter.tensor.shallow_clone().f_copy_(&stored)?;
+        let stored = weights.tensor(&parameter.name)?;
+        if !stored.map_or(Ok(false), |stored| parameter.restore(&stored))? {
+            return Err(Error::Resume {
+                checkpoint: folder.to_owned(),
+                what: "model",
+                found: format!("one with {} of shape {:?}", parameter.name, parameter.tensor.size()),
+                expected: "the same parameters in the same shapes".to_owned(),
+            });
+        }
     }
     Ok(())
 }

@@ -1,5 +1,8 @@
 //! A run that is killed again and again ends with the bits of one that never was.
 
+// Helpers of integration tests are outside clippy's exemption for tests.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;

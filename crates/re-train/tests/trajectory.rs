@@ -1,5 +1,8 @@
 //! Fifty training steps equal those of PyTorch's AdamW with `transformers`' linear schedule.
 
+// Helpers of integration tests are outside clippy's exemption for tests.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 #[path = "../../re-model/tests/common/mod.rs"]
 mod common;
 

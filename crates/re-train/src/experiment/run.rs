@@ -104,13 +104,13 @@ impl RunFolder {
 
     /// Evaluates and predicts with the checkpoint that the run is about.
     fn conclude(&self, experiment: &Experiment, data: &ExperimentData, outcome: Outcome) -> Result<Summary> {
-        let kept = outcome.best.filter(|_| experiment.training.keep_best);
-        let checkpoint = match kept {
+        let done = outcome.reason != StopReason::Interrupted;
+        let checkpoint = match outcome.best.filter(|_| done && experiment.training.keep_best) {
             Some(best) => Checkpoint { step: best.step, path: Checkpoint::path(&self.0, best.step) },
             None => outcome.last,
         };
         let mut summary = Summary { reason: outcome.reason, checkpoint, evaluation: None, submission: None };
-        if outcome.reason == StopReason::Interrupted {
+        if !done {
             return Ok(summary);
         }
         let parts = TrainedParts { device: Some(experiment.training.device()?), ..TrainedParts::default() };

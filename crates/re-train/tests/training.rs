@@ -1,0 +1,163 @@
+//! What settings do to a training: accumulation, trimming, early stopping, interruption.
+
+// Helpers of integration tests are outside clippy's exemption for tests.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use re_data::{MarkupConfig, Predictor};
+use re_model::{RelationClassifier, Weights};
+use re_train::experiment::RunFolder;
+use re_train::{Checkpoint, Event, Experiment, Observer, Start, StopReason};
+
+fn experiment() -> Experiment {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embedded");
+    let text = "model = { folder = \"model\", random_weights = true, layers = 1 }\n\
+                data = { train = \"dev.tsv\", validation = \"dev.tsv\", test = \"test.tsv\", labels = \"labels.json\" }\n\
+                [training]\nsteps = 12\nbatch_size = 8\nlearning_rate = 1e-3\neval_steps = 4\nsave_steps = 6\n";
+    let mut experiment = Experiment::parse(text, "test.toml").unwrap();
+    for path in experiment.paths_mut() {
+        *path = root.join(&path);
+    }
+    experiment
+}
+
+fn without_dropout(folder: &Path) -> Experiment {
+    let mut experiment = experiment();
+    let model = folder.join("model");
+    std::fs::create_dir_all(&model).unwrap();
+    for entry in std::fs::read_dir(&experiment.model.folder).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, model.join(path.file_name().unwrap())).unwrap();
+    }
+    let config = std::fs::read_to_string(model.join("config.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    for name in ["hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"] {
+        config[name] = 0.0.into();
+    }
+    std::fs::write(model.join("config.json"), config.to_string()).unwrap();
+    experiment.model.folder = model;
+    experiment
+}
+
+/// Largest difference of any parameter of two checkpoints, relative to the parameter's norm.
+fn difference(a: &Path, b: &Path) -> f64 {
+    let (a, b) = (Weights::open(a).unwrap(), Weights::open(b).unwrap());
+    let difference = |name: &str| {
+        let (a, b) = (a.tensor(name).unwrap().unwrap(), b.tensor(name).unwrap().unwrap());
+        (&a - &b).norm().double_value(&[]) / (a.norm().double_value(&[]) + 1e-6)
+    };
+    // The exact gradient of a key bias is zero: Adam makes full steps out of its rounding noise.
+    a.names().filter(|name| !name.ends_with("key.bias")).map(difference).fold(0.0, f64::max)
+}
+
+fn train(experiment: &Experiment, run: &Path) -> Checkpoint {
+    RunFolder::new(run).run(experiment, Start::Fresh, Vec::new(), Arc::default()).unwrap();
+    Checkpoint::list(run).unwrap().pop().unwrap()
+}
+
+#[test]
+fn accumulated_micro_batches_equal_one_large_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = without_dropout(folder.path());
+    // 300 rows and groups of 16: the last group of an epoch has 12 rows, its last micro-batch 2.
+    experiment.training.steps = 20;
+    experiment.training.batch_size = 16;
+    let whole = train(&experiment, &folder.path().join("whole"));
+    experiment.training.batch_size = 4;
+    experiment.training.gradient_accumulation_steps = 4;
+    let parts = train(&experiment, &folder.path().join("parts"));
+    let difference = difference(&whole.path, &parts.path);
+    assert!(difference < 1e-3, "{difference:e}");
+}
+
+#[test]
+fn a_trimmed_vocabulary_trains_the_same_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = without_dropout(folder.path());
+    experiment.training.adamw.weight_decay = 0.1;
+    let trimmed = train(&experiment, &folder.path().join("trimmed"));
+    experiment.training.trim_vocabulary = false;
+    let whole = train(&experiment, &folder.path().join("whole"));
+    let difference = difference(&whole.path, &trimmed.path);
+    assert!(difference < 1e-4, "{difference:e}");
+}
+
+/// Raises a flag after a step.
+struct StopAfter(u64, Arc<AtomicBool>);
+
+impl Observer for StopAfter {
+    fn notify(&mut self, event: &Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        if matches!(event, Event::Step(report) if report.step == self.0) {
+            self.1.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn an_interrupted_run_saves_a_checkpoint_and_goes_on_to_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
+    let end = train(&experiment(), &whole);
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let observers: Vec<Box<dyn Observer>> = vec![Box::new(StopAfter(5, Arc::clone(&stop)))];
+    let run = RunFolder::new(&broken);
+    let summary = run.run(&experiment(), Start::Fresh, observers, stop).unwrap();
+    assert_eq!((summary.reason, summary.checkpoint.step), (StopReason::Interrupted, 5));
+    assert_eq!(run.experiment().unwrap(), experiment());
+    let summary = run.run(&run.experiment().unwrap(), Start::Resume, Vec::new(), Arc::default()).unwrap();
+    assert_eq!(summary.reason, StopReason::Completed);
+
+    let bytes =
+        |run: &Path| std::fs::read(Checkpoint::path(run, end.step).join("model.safetensors")).unwrap();
+    assert!(bytes(&whole) == bytes(&broken));
+    let submission = std::fs::read_to_string(summary.submission.unwrap()).unwrap();
+    assert_eq!(submission.lines().next(), Some("pred"));
+    assert_eq!(submission.lines().count(), 201);
+}
+
+#[test]
+fn training_stops_early_and_the_best_checkpoint_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = experiment();
+    // Without learning no evaluation is better than the first.
+    experiment.training.learning_rate = 0.0;
+    experiment.training.steps = 100;
+    experiment.training.early_stopping_patience = 3;
+    experiment.training.keep_last = 1;
+    let run = RunFolder::new(folder.path());
+    let summary = run.run(&experiment, Start::Fresh, Vec::new(), Arc::default()).unwrap();
+    assert_eq!((summary.reason, summary.checkpoint.step), (StopReason::EarlyStopping, 4));
+    let kept: Vec<u64> = Checkpoint::list(folder.path()).unwrap().iter().map(|c| c.step).collect();
+    assert_eq!(kept, [4, 16], "the best and the last");
+
+    let classifier = RelationClassifier::from_pretrained(&summary.checkpoint.path).unwrap();
+    let predictor: &dyn Predictor = &classifier;
+    assert_eq!(predictor.labels().len(), 42);
+}
+
+#[test]
+fn every_markup_trains_and_predicts() {
+    let folder = tempfile::tempdir().unwrap();
+    let types = folder.path().join("types.tsv");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embedded/entity_types.tsv");
+    // Every entity needs a type here: rows that the tagger left open are persons.
+    std::fs::write(&types, std::fs::read_to_string(source).unwrap().replace("\tO", "\tPERSON")).unwrap();
+    let markups = [
+        MarkupConfig::Pair {},
+        MarkupConfig::EntityTokens { entity_embedding: true, pair: true },
+        MarkupConfig::TypedPunct {},
+        MarkupConfig::Query {},
+    ];
+    for (number, markup) in markups.into_iter().enumerate() {
+        let mut experiment = experiment();
+        experiment.markup = markup;
+        experiment.data.entity_types = Some(types.clone());
+        experiment.training.steps = 2;
+        train(&experiment, &folder.path().join(number.to_string()));
+    }
+}
