@@ -15,6 +15,8 @@ pub enum Command {
     Test,
     /// Report on the machine.
     Doctor,
+    /// Measure beside the Python stack.
+    Peers,
 }
 
 /// A parsed command line.
@@ -24,7 +26,7 @@ pub struct Arguments {
     pub command: Command,
     /// `setup --download`: ignore other installs.
     pub download: bool,
-    /// What stands behind `--`, for the program that the command starts.
+    /// What stands behind `--`, or all options of `peers`, for the program that the command starts.
     pub rest: Vec<String>,
 }
 
@@ -61,6 +63,7 @@ impl Arguments {
             Some("demo") => Command::Demo,
             Some("test") => Command::Test,
             Some("doctor") => Command::Doctor,
+            Some("peers") => Command::Peers,
             Some(other) => return Err(Refused::Command(other.to_owned())),
         };
         let mut download = false;
@@ -70,6 +73,7 @@ impl Arguments {
                 (_, "--help" | "-h") => command = Command::Help,
                 (Command::Setup, "--download") => download = true,
                 (Command::Demo | Command::Test, "--") => rest.extend(words.by_ref()),
+                (Command::Peers, _) => rest.push(word),
                 (Command::Help, _) => {}
                 _ => return Err(Refused::Option(word)),
             }
@@ -99,6 +103,12 @@ mod tests {
         let parsed = parse("test -- -p re-data --help -- --nocapture").unwrap();
         assert_eq!(parsed.command, Command::Test);
         assert_eq!(parsed.rest, ["-p", "re-data", "--help", "--", "--nocapture"]);
+    }
+
+    #[test]
+    fn options_of_the_measurement_are_passed_on() {
+        assert_eq!(parse("peers --quick --only A,B").unwrap().rest, ["--quick", "--only", "A,B"]);
+        assert_eq!(parse("peers --help").unwrap().command, Command::Help);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod libtorch;
 mod link;
 mod machine;
 mod manifest;
+mod peers;
 mod python;
 mod setup;
 mod test;
@@ -28,12 +29,18 @@ cargo xtask COMMAND [OPTIONS] [-- ARGUMENTS]
   test     set up, then run every test; ARGUMENTS go to `cargo test --workspace`
   setup    find or download libtorch 2.11.0 and link it as `.libtorch`
            --download   take the CPU part from PyPI even if another install is at hand
+  peers    set up, then measure beside transformers and ONNX Runtime, and write docs/BENCHMARKS.md
+           --quick            a few steps of each, nothing is written
+           --only A,B,..      some of the workloads; the results of the others stay
+           --repetitions N    how often each program runs, alternating; default 3
+           --model DIR        the stand-in encoder; made in the cache where left out
   doctor   say what was found, what was expected and how to mend it
   help     this text
 
 Variables, none of them needed:
   LIBTORCH   folder of an installed libtorch 2.11.0 (with include/ and lib/) to use
   RE_CACHE   where downloads are kept; default $XDG_CACHE_HOME/re, else ~/.cache/re
+  RE_PEERS_PYTHON   interpreter that has the peers; an environment is made in the cache where left out
 ";
 
 fn main() -> ExitCode {
@@ -64,5 +71,6 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Demo => demo::run(&layout, &arguments.rest),
         Command::Test => test::run(&layout, &arguments.rest),
         Command::Doctor => doctor::run(&layout),
+        Command::Peers => peers::run(&layout, &arguments.rest),
     }
 }

@@ -83,6 +83,19 @@ pub fn download(requirement: &str, folder: &Path) -> Result<()> {
     bail!("pip could not download {requirement}; it said: {last}")
 }
 
+/// Makes a virtual environment in a folder.
+///
+/// # Errors
+/// The interpreter cannot make one.
+pub fn environment(folder: &Path) -> Result<()> {
+    let mut command = Command::new(PYTHON);
+    command.args(["-m", "venv"]).arg(folder);
+    if !command.status().context("python3 cannot be started")?.success() {
+        bail!("python3 cannot make a virtual environment in {}", folder.display());
+    }
+    Ok(())
+}
+
 /// The last line that pip marks as an error, else the last line that is not empty.
 fn last_error(lines: &[String]) -> Option<&str> {
     let mut filled = lines.iter().rev().map(|line| line.trim()).filter(|line| !line.is_empty());

@@ -144,18 +144,19 @@ impl Layout {
         })
     }
 
-    /// Flat states as attention heads of a padded batch.
+    /// Flat queries, keys and values, side by side, as attention heads of a padded batch.
     ///
     /// # Shapes
-    /// `[T, H]` to `[B, heads, L, H / heads]`.
-    pub(crate) fn split(&self, x: &Tensor, heads: i64) -> Result<Tensor> {
+    /// `[T, 3 H]` to three of `[B, heads, L, H / heads]`.
+    pub(crate) fn split(&self, x: &Tensor, heads: i64) -> Result<[Tensor; 3]> {
         let (rows, length) = self.size();
-        let width = x.size().last().copied().unwrap_or(0);
+        let width = x.size().last().copied().unwrap_or(0) / 3;
         let padded = match self {
             Self::Equal { .. } => x.shallow_clone(),
             Self::Ragged { to_padded, .. } => x.f_index_select(0, to_padded)?,
         };
-        Ok(padded.f_view([rows, length, heads, width / heads])?.f_transpose(1, 2)?)
+        let parts = padded.f_view([rows, length, 3, heads, width / heads])?.f_permute([2, 0, 3, 1, 4])?;
+        Ok([parts.f_select(0, 0)?, parts.f_select(0, 1)?, parts.f_select(0, 2)?])
     }
 
     /// The inverse of [`Layout::split`]: drops the padding and joins the heads.

@@ -7,7 +7,7 @@ use crate::config::EncoderConfig;
 use crate::encoder::Encoder;
 use crate::error::Result;
 use crate::head::{Head, HeadInput};
-use crate::ops::Mode;
+use crate::ops::{Mode, Precision};
 use crate::parameters::{Builder, LoadReport, Parameters};
 use crate::weights::Weights;
 
@@ -62,6 +62,11 @@ impl RelationModel {
     /// The encoder.
     pub fn encoder(&self) -> &Encoder {
         &self.encoder
+    }
+
+    /// Chooses the number format in which the encoder computes.
+    pub fn set_precision(&mut self, precision: Precision) {
+        self.encoder.set_precision(precision);
     }
 
     /// Shape of the encoder.

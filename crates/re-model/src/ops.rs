@@ -2,7 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tch::Tensor;
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
 
 use crate::config::Activation;
 use crate::error::Result;
@@ -16,6 +17,37 @@ pub enum Mode {
     Eval,
 }
 
+/// Number format in which the encoder computes. Parameters, their gradients, LayerNorm statistics, softmax and
+/// loss are 32-bit floats in either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32-bit floats throughout.
+    #[default]
+    Fp32,
+    /// Products and activations in bfloat16, as `transformers` does under autocast: faster where the processor
+    /// multiplies bfloat16 natively.
+    Bf16,
+}
+
+impl Precision {
+    /// [`Precision::Bf16`] where this processor multiplies bfloat16 natively, else [`Precision::Fp32`].
+    pub fn native() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx512bf16") {
+            return Self::Bf16;
+        }
+        Self::Fp32
+    }
+
+    pub(crate) fn kind(self) -> Kind {
+        match self {
+            Self::Fp32 => Kind::Float,
+            Self::Bf16 => Kind::BFloat16,
+        }
+    }
+}
+
 /// A linear layer `x Wᵀ + b`.
 #[derive(Debug)]
 pub struct Linear {
@@ -26,7 +58,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Applies the layer to the last dimension of `x`.
+    /// Applies the layer to the last dimension of `x`, in the number format of `x`.
     ///
     /// # Shapes
     /// `[.., in]` to `[.., out]`.
@@ -34,7 +66,8 @@ impl Linear {
     /// # Errors
     /// [`Error::Torch`](crate::Error::Torch) where the widths differ.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(x.f_linear(&self.weight, Some(&self.bias))?)
+        let (weight, bias) = (self.weight.f_to_kind(x.kind())?, self.bias.f_to_kind(x.kind())?);
+        Ok(x.f_linear(&weight, Some(&bias))?)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Settings of a training run.
 
+use re_model::Precision;
 use serde::{Deserialize, Serialize};
 
 use crate::adamw::{AdamWConfig, LearningRates};
@@ -53,6 +54,9 @@ pub struct TrainConfig {
     /// Whether only the word embeddings that the rows touch are held and updated: the same training in less
     /// time and memory. Checkpoints hold the whole table.
     pub trim_vocabulary: bool,
+    /// Number format in which the encoder computes; where it is left out, bf16 where the processor multiplies it
+    /// natively, else fp32.
+    pub precision: Option<Precision>,
     /// `cpu` or `cuda:N`.
     pub device: String,
 }
@@ -94,6 +98,7 @@ impl Default for TrainConfig {
             early_stopping_patience: 0,
             seed: 42,
             trim_vocabulary: true,
+            precision: None,
             device: "cpu".to_owned(),
         }
     }
@@ -148,6 +153,12 @@ impl TrainConfig {
                 Err(Error::Config { key, found: found.to_string(), expected: expected.to_owned() })
             }
         }
+    }
+
+    /// The number format that `precision` names or, where it is left out, the one that suits the device.
+    pub fn precision(&self) -> Precision {
+        let native = || if self.device == "cpu" { Precision::native() } else { Precision::Bf16 };
+        self.precision.unwrap_or_else(native)
     }
 
     /// Optimizer steps of one pass over `rows` rows: the last, partial group counts.

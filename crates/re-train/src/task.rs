@@ -83,6 +83,7 @@ impl ClassificationTask {
         validation: LabelledRows,
         config: &TrainConfig,
     ) -> Result<Self> {
+        classifier.model_mut().set_precision(config.precision());
         if config.trim_vocabulary {
             let rows = train.rows.iter().chain(&validation.rows);
             classifier.model_mut().trim_vocabulary(rows.flat_map(|row| row.ids.iter().copied()))?;

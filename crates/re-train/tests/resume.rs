@@ -23,7 +23,7 @@ fn experiment(steps: u64, learning_rate: f64) -> Experiment {
              model = {{ folder = \"model\", random_weights = true, layers = 1 }}\n\
              data = {{ train = \"dev.tsv\", validation = \"dev.tsv\", labels = \"labels.json\" }}\n\
              [training]\nsteps = {steps}\nbatch_size = 4\ngradient_accumulation_steps = 2\n\
-             learning_rate = {learning_rate:e}\neval_steps = 20\nsave_steps = 3\nlogging_steps = 1\n"
+             learning_rate = {learning_rate:e}\neval_steps = 20\nsave_steps = 3\nlogging_steps = 1\nprecision = \"bf16\"\n"
         ),
         "test.toml",
     )

@@ -16,7 +16,7 @@ fn experiment() -> Experiment {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embedded");
     let text = "model = { folder = \"model\", random_weights = true, layers = 1 }\n\
                 data = { train = \"dev.tsv\", validation = \"dev.tsv\", test = \"test.tsv\", labels = \"labels.json\" }\n\
-                [training]\nsteps = 12\nbatch_size = 8\nlearning_rate = 1e-3\neval_steps = 4\nsave_steps = 6\n";
+                [training]\nsteps = 12\nbatch_size = 8\nlearning_rate = 1e-3\nprecision = \"fp32\"\neval_steps = 4\nsave_steps = 6\n";
     let mut experiment = Experiment::parse(text, "test.toml").unwrap();
     for path in experiment.paths_mut() {
         *path = root.join(&path);

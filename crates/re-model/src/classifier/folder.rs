@@ -11,6 +11,7 @@ use super::{HeadBuilder, HeadChoice, MarkupChoice, RelationClassifier, example_e
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::head::HeadConfig;
+use crate::ops::Precision;
 use crate::weights::Weights;
 
 /// Name of the file that says how examples become rows and logits become labels.
@@ -37,6 +38,8 @@ pub struct TrainedParts {
     pub head: Option<HeadBuilder>,
     /// Device of the model; the CPU where left out.
     pub device: Option<Device>,
+    /// Number format in which the encoder computes.
+    pub precision: Precision,
 }
 
 impl RelationClassifier {
@@ -80,8 +83,9 @@ impl RelationClassifier {
         let encoder = example_encoder(folder, &markup, settings.encoding, &config)?;
         let weights = Weights::open(folder)?;
         let device = parts.device.unwrap_or(Device::Cpu);
-        let (classifier, report) =
+        let (mut classifier, report) =
             Self::assemble(config, Some(&weights), encoder, labels, markup, head, device, 0)?;
+        classifier.model.set_precision(parts.precision);
         if report.missing.is_empty() {
             Ok(classifier)
         } else {

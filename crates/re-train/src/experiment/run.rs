@@ -73,7 +73,10 @@ impl RunFolder {
         mut observers: Vec<Box<dyn Observer>>,
         stop: Arc<AtomicBool>,
     ) -> Result<Summary> {
-        let config = &experiment.training;
+        // The file that is kept names the format, so that a resumed run computes in the same one.
+        let mut experiment = experiment.clone();
+        experiment.training.precision = Some(experiment.training.precision());
+        let (experiment, config) = (&experiment, &experiment.training);
         let begun = Checkpoint::list(&self.0)?.last().map_or(0, |checkpoint| checkpoint.step);
         if start == Start::Fresh && begun > 0 {
             return Err(Error::RunExists { folder: self.0.clone() });
@@ -113,7 +116,11 @@ impl RunFolder {
         if !done {
             return Ok(summary);
         }
-        let parts = TrainedParts { device: Some(experiment.training.device()?), ..TrainedParts::default() };
+        let parts = TrainedParts {
+            device: Some(experiment.training.device()?),
+            precision: experiment.training.precision(),
+            ..TrainedParts::default()
+        };
         let classifier = RelationClassifier::from_pretrained_with(&summary.checkpoint.path, parts)?;
         if !data.validation.is_empty() {
             let probabilities = predict(&classifier, &data.validation)?;

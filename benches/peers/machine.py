@@ -1,0 +1,39 @@
+"""What the numbers were measured on."""
+import datetime
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+
+LIBRARIES = ["torch", "transformers", "tokenizers", "accelerate", "onnx", "onnxruntime"]
+
+
+def output(*command: str, cwd: Path | None = None) -> str:
+    try:
+        return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def describe(root: Path, threads: int) -> dict[str, str]:
+    processor = dict(line.split(":", 1) for line in output("lscpu").splitlines() if ":" in line)
+    flags = processor.get("Flags", "").split()
+    features = [flag for flag in ["avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16"] if flag in flags]
+    memory = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
+    return {
+        "processor": f"{processor.get('Model name', 'unknown').strip()}, {processor.get('CPU(s)', '?').strip()} "
+                     f"cores ({', '.join(features)}), {threads} threads used",
+        "memory": f"{int(memory.split()[1]) / 2**20:.1f} GiB",
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version() + ": " + ", ".join(
+            f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES),
+        "rust": output("rustc", "--version", cwd=root),
+        "libtorch": "2.11.0, CPU part",
+    }
+
+
+def commit_and_time(root: Path) -> str:
+    commit = output("git", "rev-parse", "--short", "HEAD", cwd=root)
+    changed = output("git", "status", "--porcelain", "--untracked-files=no", cwd=root)
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{commit}{' with uncommitted changes' if changed else ''}, {now}"

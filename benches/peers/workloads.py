@@ -1,0 +1,271 @@
+"""The workloads: their programs, what is compared, and what is to be reached."""
+import statistics
+
+import common
+import floors
+from harness import Harness, Program
+
+SEED = 42
+FP32 = 'precision = "fp32"'
+
+
+def measured(title: str, unit: str, programs: list[Program], value, comparisons, notes=()) -> dict:
+    """A result to be stored: `value` takes a run to its number of seconds."""
+    listed = [{"name": p.name, "ours": p.ours, "values": [value(run) for run in p.runs],
+               "peaks": [run["peak_rss_bytes"] for run in p.runs], "floor": p.floor_seconds} for p in programs]
+    by_name = {entry["name"]: entry for entry in listed}
+    return {"title": title, "unit": unit, "programs": listed, "notes": list(notes),
+            "comparisons": [compare(by_name, *comparison) for comparison in comparisons]}
+
+
+def compare(programs: dict, ours: str, theirs: str, what: str, target: float) -> dict:
+    """Times as theirs/ours, to be at least `target`; memory as ours/theirs, to be at most `target`."""
+    key = "values" if what == "time" else "peaks"
+    mine, other = (statistics.median(programs[name][key]) for name in [ours, theirs])
+    ratio = other / mine if what == "time" else mine / other
+    reached = ratio >= target if what == "time" else ratio <= target
+    return {"ours": ours, "theirs": theirs, "what": what, "ratio": ratio, "target": target, "reached": reached}
+
+
+def encode(harness: Harness, shape: str, tokenizer: str) -> dict:
+    limit = 500 if harness.quick else 8000
+    model = harness.model(shape)
+    file = harness.rows(model, limit)
+    inputs = harness.inputs(model, limit)
+    programs = [
+        harness.theirs("Python fast tokenizer", "encode_python.py", "--model", model, "--rows", file),
+        harness.ours("tokenizers crate, bare", "encode", *inputs, "--bare"),
+        harness.ours("re", "encode", *inputs),
+        harness.ours("re, window truncation", "encode", *inputs, "--truncation", "window"),
+    ]
+    harness.alternate(programs)
+    sizes = [len(row["sentence"].encode()) + 16 * len(row["ids"]) for row in common.read_rows(file)]
+    for program in programs:
+        program.floor_seconds = sum(sizes) / harness.rates["bandwidth"]
+    first = programs[0].runs[0]
+    warm = [f"{p.name} {statistics.median(run['seconds_warm'] for run in p.runs):.3f} s" for p in programs]
+    return measured(
+        f"encode {limit} rows, {tokenizer}, cold memory of words", "s", programs, lambda run: run["seconds"],
+        [("re", "Python fast tokenizer", "time", 1.5), ("re", "tokenizers crate, bare", "time", 1.0)],
+        [f"Equal token ids in {first['equal_ids']} of {first['rows']} rows, equal entity spans in "
+         f"{first['equal_spans']}: where two tokens share a character, as Unigram's word mark does with the first "
+         "piece, Python's char_to_token takes the first of them and ours all.",
+         "A second pass, in which our encoder finds its words in memory: " + ", ".join(warm) + ".",
+         "The floor is reading the sentences and writing the ids."])
+
+
+def encode_unigram(harness: Harness) -> dict:
+    return encode(harness, "e5", "XLM-R's Unigram tokenizer")
+
+
+def encode_wordpiece(harness: Harness) -> dict:
+    return encode(harness, "mbert", "mBERT's WordPiece tokenizer")
+
+
+def train(harness: Harness, shape: str, title: str, steps: int, warm_up: int, comparisons) -> dict:
+    if harness.quick:
+        steps, warm_up = 2, 1
+    model, limit = harness.model(shape), 16 * (steps + warm_up)
+    file = harness.rows(model, limit, seed=SEED)
+    ours = ["train", *harness.inputs(model, limit), "--seed", SEED, "--warm-up", warm_up]
+    theirs = ["train_transformers.py", "--model", model, "--rows", file, "--seed", SEED, "--warm-up", warm_up]
+    programs = [
+        harness.theirs("transformers, padded fp32", *theirs, "--mode", "padded-fp32"),
+        harness.ours("re", *ours),
+        harness.theirs("transformers, tuned", *theirs, "--mode", "tuned"),
+        harness.ours("re, fp32", *ours, "--settings", FP32),
+    ]
+    harness.alternate(programs)
+    rows = common.read_rows(file)[16 * warm_up:]
+    for program in programs:
+        rate = harness.rates["fp32" if "fp32" in program.name else "bf16"]
+        program.floor_seconds = floors.training(model, rows, steps, rate, harness.rates["bandwidth"])
+    return measured(f"fine-tune {title}, batch 16, max length 100, {steps} steps", "s/step", programs,
+                    lambda run: run["seconds"] / run["steps"], comparisons,
+                    ["The floor counts the tokens without padding and the parameters that the rows touch."])
+
+
+def targets(padded: float, tuned: float, memory: float) -> list:
+    return [("re", "transformers, padded fp32", "time", padded), ("re", "transformers, tuned", "time", tuned),
+            ("re, fp32", "transformers, padded fp32", "time", 1.5),
+            ("re", "transformers, padded fp32", "memory", memory), ("re", "transformers, tuned", "memory", memory)]
+
+
+def train_stand_in(harness: Harness) -> dict:
+    return train(harness, "e5", "the stand-in encoder", 20, 2, targets(4.0, 1.6, 0.45))
+
+
+def train_mbert(harness: Harness) -> dict:
+    return train(harness, "mbert", "an mBERT-shaped encoder", 8, 2, targets(4.0, 1.05, 0.6))
+
+
+def train_large(harness: Harness) -> dict:
+    return train(harness, "xlmr", "an XLM-R-large-shaped encoder", 3, 1, targets(3.5, 1.1, 0.6))
+
+
+def predict(harness: Harness) -> dict:
+    limit = 128 if harness.quick else 8000
+    model = harness.trained("e5", 4 if harness.quick else 500)
+    file = harness.rows(harness.model("e5"), limit)
+    onnx = harness.cache / "onnx" / model.name
+    if not (onnx / "model-int8.onnx").exists():
+        harness.run(harness.theirs("export", "export_onnx.py", "--model", model, "--out", onnx))
+    answers = harness.cache / "answers"
+    answers.mkdir(exist_ok=True)
+
+    def python(name: str, script: str, *extra) -> Program:
+        out = answers / f"{name.replace(' ', '-').replace(',', '')}.txt"
+        return harness.theirs(name, script, "--model", model, "--rows", file, "--out", out, *extra)
+
+    def own(name: str, *extra) -> Program:
+        out = answers / f"{name.replace(' ', '-').replace(',', '')}.txt"
+        return harness.ours(name, "predict", "--data", harness.data / "train.tsv", "--limit", limit, "--model",
+                            model, "--out", out, *extra)
+
+    programs = [
+        python("transformers fp32", "predict_transformers.py"),
+        own("re, fp32", "--precision", "fp32"),
+        python("ONNX Runtime fp32", "predict_onnx.py", "--onnx", onnx / "model.onnx"),
+        own("re"),
+        python("ONNX Runtime int8", "predict_onnx.py", "--onnx", onnx / "model-int8.onnx"),
+        python("transformers bf16", "predict_transformers.py", "--precision", "bf16"),
+    ]
+    harness.alternate(programs)
+    rows = common.read_rows(file)
+    for program in programs:
+        if "int8" not in program.name:
+            rate = harness.rates["fp32" if "fp32" in program.name else "bf16"]
+            program.floor_seconds = floors.prediction(model, rows, rate)
+
+    labels = {p.name: open(p.runs[-1]["labels"], encoding="utf-8").read().split() for p in programs}
+    reference = labels["transformers fp32"]
+    agreement = {name: sum(map(str.__eq__, found, reference)) / limit for name, found in labels.items()}
+    told = ", ".join(f"{name} {100 * share:.2f} %" for name, share in agreement.items())
+    result = measured(
+        f"predict {limit} rows with the fine-tuned stand-in", "s", programs, lambda run: run["seconds"],
+        [("re, fp32", "transformers fp32", "time", 1.0), ("re, fp32", "ONNX Runtime fp32", "time", 1.0),
+         ("re", "ONNX Runtime int8", "time", 1.0), ("re", "transformers bf16", "time", 1.0)],
+        [f"Same label as transformers in fp32: {told}; {len(set(reference))} different labels occur."])
+    result["comparisons"].append(
+        {"ours": "re", "theirs": "transformers fp32", "what": "label agreement", "ratio": agreement["re"],
+         "target": 0.995, "reached": agreement["re"] >= 0.995})
+    return result
+
+
+def first_prediction(harness: Harness) -> dict:
+    model = harness.trained("e5", 4 if harness.quick else 500)
+    file = harness.rows(harness.model("e5"), 128 if harness.quick else 8000)
+    programs = [
+        harness.theirs("transformers", "first_prediction.py", "--model", model, "--rows", file),
+        harness.ours("re", "first-prediction", "--model", model, "--data", harness.data / "train.tsv"),
+    ]
+    harness.alternate(programs, max(5, harness.repetitions))
+    for program in programs:
+        size = (model / "model.safetensors").stat().st_size
+        program.floor_seconds = size / harness.rates["bandwidth"]
+    classes = {run["class"] for program in programs for run in program.runs}
+    return measured("from the start of the process to the first prediction", "s", programs,
+                    lambda run: run["process_seconds"],
+                    [("re", "transformers", "time", 8.0), ("re", "transformers", "memory", 0.5)],
+                    [f"Both give the same class: {'yes' if len(classes) == 1 else 'NO'}. The file is in the page "
+                     "cache; the floor is copying the weights once."])
+
+
+def stream(harness: Harness) -> dict:
+    limit = 10_000 if harness.quick else 1_000_000
+    embedded = harness.root / "fixtures/embedded"
+    model = harness.cache / "models/tiny-trained"
+    if not model.exists():
+        harness.run(harness.ours("train", "train", "--data", embedded / "train.tsv", "--labels",
+                                 embedded / "labels.json", "--model", harness.model("tiny"), "--limit", 640,
+                                 "--learning-rate", 1e-3, "--save", model))
+    program = harness.ours("re", "stream", "--data", embedded / "train.tsv", "--limit", limit, "--model", model,
+                           "--out", harness.cache / "answers-stream.csv")
+    harness.alternate([program], 1)
+    marks = program.runs[0]["marks"]
+    seconds = [mark["seconds"] for mark in marks]
+    parts = [after - before for before, after in zip([0.0, *seconds], seconds)]
+    memory = [mark["rss_bytes"] for mark in marks]
+    growth = memory[-1] / memory[min(1, len(memory) - 1)]
+    result = measured(f"predict {limit} rows from disk to disk, embedded encoder", "s", [program],
+                      lambda run: run["seconds"], [],
+                      ["Seconds for each tenth: " + ", ".join(f"{part:.1f}" for part in parts) + ".",
+                       "Memory after each tenth, MB: " + ", ".join(f"{size / 1e6:.0f}" for size in memory) + "."])
+    if not harness.quick:
+        result["comparisons"] = [
+            {"ours": "last tenth", "theirs": "second tenth", "what": "memory", "ratio": growth, "target": 1.05,
+             "reached": growth <= 1.05},
+            {"ours": "slowest tenth", "theirs": "fastest tenth", "what": "duration", "ratio":
+             max(parts[1:]) / min(parts[1:]), "target": 1.2, "reached": max(parts[1:]) / min(parts[1:]) <= 1.2}]
+    return result
+
+
+def equal_losses(harness: Harness, shape: str, title: str, steps: int) -> dict:
+    """Both sides in fp32, without dropout, from the same weights, on the same rows: the same losses."""
+    steps = 3 if harness.quick else steps
+    model, limit = harness.model(f"{shape}-still"), 16 * steps
+    file = harness.rows(model, limit, seed=SEED)
+    theirs = harness.theirs("transformers, padded fp32", "train_transformers.py", "--mode", "padded-fp32",
+                            "--losses", "--model", model, "--rows", file, "--seed", SEED, "--warm-up", 1)
+    ours = harness.ours("re, fp32", "train", *harness.inputs(model, limit), "--seed", SEED, "--warm-up", 1,
+                        "--settings", FP32)
+    harness.alternate([theirs, ours], 1)
+    pairs = list(zip(ours.runs[0]["losses"], theirs.runs[0]["losses"], strict=True))
+    largest = max(abs(mine - other) / abs(other) for mine, other in pairs)
+    result = measured(f"the first {steps} losses of {title}, fp32, no dropout", "s/step", [theirs, ours],
+                      lambda run: run["seconds"] / run["steps"], [],
+                      [f"First loss {pairs[0][1]:.4f}, last loss {pairs[-1][1]:.4f} in both."])
+    result["comparisons"] = [{"ours": "re, fp32", "theirs": "transformers, padded fp32",
+                              "what": "largest relative difference", "ratio": largest, "target": 1e-4,
+                              "reached": largest <= 1e-4}]
+    return result
+
+
+def accuracy(harness: Harness) -> dict:
+    """Our default precision against our fp32: validation accuracy over three seeds."""
+    steps = 4 if harness.quick else 400
+    model, limit = harness.model("e5"), 16 * steps
+    inputs = ["train", *harness.inputs(model, limit), "--learning-rate", 1e-4, "--head-learning-rate", 1e-3,
+              "--validation", validation_rows(harness)]
+    programs = []
+    for seed in range(1, 2 if harness.quick else 4):
+        programs.append(harness.ours(f"re, seed {seed}", *inputs, "--seed", seed))
+        programs.append(harness.ours(f"re, fp32, seed {seed}", *inputs, "--seed", seed, "--settings", FP32))
+    harness.alternate(programs, 1)
+    found = {"reduced": [], "fp32": []}
+    for program in programs:
+        found["fp32" if "fp32" in program.name else "reduced"].append(100 * program.runs[0]["accuracy"])
+    means = {name: statistics.mean(values) for name, values in found.items()}
+    listed = "; ".join(f"{name} " + ", ".join(f"{value:.2f}" for value in values) for name, values in found.items())
+    gap = abs(means["reduced"] - means["fp32"])
+    result = measured(f"validation accuracy after {steps} steps on the stand-in", "s/step", programs,
+                      lambda run: run["seconds"] / run["steps"], [], [f"Accuracy in %: {listed}."])
+    result["comparisons"] = [{"ours": "re", "theirs": "re, fp32", "what": "points of accuracy apart",
+                              "ratio": gap, "target": 0.5, "reached": gap <= 0.5}]
+    return result
+
+
+def validation_rows(harness: Harness):
+    """The last 1,000 training rows; training takes the first ones."""
+    file = harness.cache / "validation.tsv"
+    lines = (harness.data / "train.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
+    file.write_text("".join(lines[-(100 if harness.quick else 1000):]), encoding="utf-8")
+    return file
+
+
+ALL = {
+    "A": encode_unigram,
+    "A-wordpiece": encode_wordpiece,
+    "B": train_stand_in,
+    "C": train_mbert,
+    "D": train_large,
+    "E": predict,
+    "F": first_prediction,
+    "G": stream,
+    "equal-B": lambda harness: equal_losses(harness, "e5", "B", 50),
+    "equal-C": lambda harness: equal_losses(harness, "mbert", "C", 50),
+    "equal-D": lambda harness: equal_losses(harness, "xlmr", "D", 50),
+    "accuracy": accuracy,
+}
+# The last three take most of an hour; they are measured when asked for.
+DEFAULT = [name for name in ALL if name not in ("equal-C", "equal-D", "accuracy")]
