@@ -21,8 +21,7 @@ pub fn run(layout: &Layout, rest: &[String]) -> Result<ExitCode> {
         Some(named) => PathBuf::from(named),
         None => environment(layout)?,
     };
-    let built =
-        cargo::run(layout, ["build", "--release", "--package", "re-benches", "--bin", "workload"])?;
+    let built = cargo::run(layout, ["build", "--release", "--package", "re-benches", "--bin", "workload"])?;
     if built != ExitCode::SUCCESS {
         return Ok(built);
     }
