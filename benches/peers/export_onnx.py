@@ -8,9 +8,12 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.optimizer import optimize_model
 from transformers import AutoModelForSequenceClassification
 
+import common
+
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--model", type=Path, required=True)
 parser.add_argument("--out", type=Path, required=True)
+parser.add_argument("--threads", type=int, default=2)
 args = parser.parse_args()
 
 NAMES = ["input_ids", "attention_mask", "token_type_ids"]
@@ -28,6 +31,7 @@ class Logits(torch.nn.Module):
 
 
 def main() -> None:
+    torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
     plain, fused, int8 = (args.out / name for name in ["plain.onnx", "model.onnx", "model-int8.onnx"])
     # The exporter's patterns and the fusion know attention that is written out.
@@ -46,6 +50,7 @@ def main() -> None:
     quantize_dynamic(str(fused), str(int8), weight_type=QuantType.QInt8,
                      extra_options={"DefaultTensorType": TensorProto.FLOAT})
     plain.unlink()
+    common.report(workload="export")
 
 
 main()

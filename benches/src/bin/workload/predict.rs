@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
-use re_model::RelationClassifier;
+use re_model::{Precision, RelationClassifier, TrainedParts};
 
 use crate::inputs::{Data, Report, report};
 
@@ -16,6 +16,9 @@ pub struct Predict {
     /// Trained folder
     #[arg(long)]
     model: PathBuf,
+    /// `fp32` or `bf16`
+    #[arg(long, default_value = "fp32")]
+    precision: String,
     /// File for the class of each row, one a line
     #[arg(long)]
     out: PathBuf,
@@ -24,7 +27,9 @@ pub struct Predict {
 impl Predict {
     pub fn run(&self) -> Result<Report> {
         let examples = self.data.read()?;
-        let classifier = RelationClassifier::from_pretrained(&self.model)?;
+        let precision: Precision = serde_json::from_value(self.precision.as_str().into())?;
+        let parts = TrainedParts { precision, ..TrainedParts::default() };
+        let classifier = RelationClassifier::from_pretrained_with(&self.model, parts)?;
         // The first pass finds libtorch's kernels and memory unprepared, for the peers as for us.
         classifier.predict(examples.get(..examples.len().min(64)).unwrap_or_default())?;
         let began = Instant::now();
