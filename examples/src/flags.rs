@@ -16,6 +16,9 @@ pub struct Flags {
     /// Folder of the pretrained encoder: config.json, model.safetensors, tokenizer.json or vocab.txt
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
+    /// Allow --model to be downloaded by its name (built with `--features hub`)
+    #[arg(long)]
+    pub download: bool,
     /// Labelled training rows (competition TSV or JSONL)
     #[arg(long, value_name = "FILE")]
     pub train: Option<PathBuf>,
@@ -70,6 +73,7 @@ impl Flags {
         }
         let Experiment { model, data, training, .. } = experiment;
         set(&mut model.folder, &self.model);
+        model.download |= self.download;
         set(&mut data.train, &self.train);
         for (target, flag) in [
             (&mut data.test, &self.test),

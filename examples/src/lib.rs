@@ -52,7 +52,7 @@ fn settings(name: &str, toml: &str, flags: &Flags) -> Result<Experiment> {
             );
             embedded.clone()
         }
-        (None, Some(model)) if EncoderConfig::from_folder(model)?.hidden_size < NARROW => {
+        (None, Some(model)) if hidden_size(model, flags)? < NARROW => {
             eprintln!(
                 "{name}: {} is a small encoder: using examples/configs/small_encoder.toml instead of the report's \
                  settings, under which it learns nothing (choose with --config)",
@@ -76,6 +76,11 @@ fn settings(name: &str, toml: &str, flags: &Flags) -> Result<Experiment> {
         *path = in_repository(path);
     }
     Ok(experiment)
+}
+
+fn hidden_size(model: &Path, flags: &Flags) -> Result<i64> {
+    let folder = re_model::hub::model_folder(model, flags.download)?;
+    Ok(EncoderConfig::from_folder(&folder)?.hidden_size)
 }
 
 /// Paths of the shipped settings begin at the repository's root, wherever the example is started.

@@ -45,6 +45,23 @@ pub enum Error {
         /// The files that were looked for.
         expected: String,
     },
+    /// A model is neither a folder nor to be had by its name.
+    #[error("model {}: {reason}", name.display())]
+    NoModel {
+        /// What was asked for.
+        name: PathBuf,
+        /// Why it cannot be had.
+        reason: String,
+    },
+    /// A model could not be downloaded.
+    #[cfg(feature = "hub")]
+    #[error("model {name}: {source}")]
+    Hub {
+        /// Its name on the hub.
+        name: String,
+        /// The client's reason.
+        source: Box<hf_hub::api::sync::ApiError>,
+    },
     /// A safetensors file is damaged.
     #[error("{}: {source}", path.display())]
     Safetensors {

@@ -25,6 +25,7 @@ pub mod device;
 pub mod encoder;
 pub mod error;
 pub mod head;
+pub mod hub;
 pub mod model;
 pub mod ops;
 pub mod parameters;

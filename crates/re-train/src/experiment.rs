@@ -52,10 +52,12 @@ pub struct Experiment {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
-    /// Folder in Hugging Face layout: `config.json`, weights, tokenizer.
+    /// Folder in Hugging Face layout: `config.json`, weights, tokenizer; or, with the feature `hub`, a model's name.
     pub folder: PathBuf,
     /// How many of its first layers are used; all where left out.
     pub layers: Option<i64>,
+    /// Whether a model that is named instead of a folder may be downloaded (feature `hub`).
+    pub download: bool,
     /// Whether a folder without weights may start at random.
     pub random_weights: bool,
 }

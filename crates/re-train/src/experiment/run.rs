@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use re_data::write::{self, PredictionFormat};
 use re_data::{EncodeOptions, EncodeReport, Probabilities, RelationExample};
-use re_model::{ClassifierOptions, HeadChoice, MarkupChoice, RelationClassifier, TrainedParts};
+use re_model::{ClassifierOptions, HeadChoice, MarkupChoice, RelationClassifier, TrainedParts, hub};
 use serde_json::json;
 
 use super::{Experiment, ExperimentData};
@@ -195,7 +195,8 @@ fn build(
         seed: experiment.training.seed,
         device: experiment.training.device()?,
     };
-    Ok(RelationClassifier::new(&experiment.model.folder, data.labels.as_ref().clone(), options)?)
+    let folder = hub::model_folder(&experiment.model.folder, experiment.model.download)?;
+    Ok(RelationClassifier::new(folder, data.labels.as_ref().clone(), options)?)
 }
 
 /// Predictions of any number of rows, a part of them in memory as tokens at a time.
