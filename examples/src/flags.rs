@@ -41,7 +41,7 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Optimizer steps
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,
     /// Steps between checkpoints
     #[arg(long, value_name = "N")]
@@ -85,18 +85,24 @@ impl Flags {
                 target.clone_from(flag);
             }
         }
+        if self.validation.is_some() {
+            data.val_size = 0.0;
+        }
         if let Some(share) = self.val_size {
             data.val_size = share;
             data.validation = None;
         }
-        set(&mut training.steps, &self.steps);
+        if let Some(steps) = self.steps.filter(|steps| *steps != training.steps) {
+            // Warm-up keeps its share, so that a short trial is a small copy of the whole training.
+            if training.steps > 0 {
+                training.warmup_steps = (training.warmup_steps * steps).div_ceil(training.steps);
+            }
+            training.warmup_steps = training.warmup_steps.min(steps - 1);
+            training.steps = steps;
+        }
         set(&mut training.save_steps, &self.save_steps);
         set(&mut training.eval_steps, &self.eval_steps);
         set(&mut training.seed, &self.seed);
         set(&mut training.device, &self.device);
-        // A short trial must not fail for a warm-up that is longer than itself.
-        if self.steps.is_some() && training.warmup_steps > training.steps {
-            training.warmup_steps = training.steps;
-        }
     }
 }

@@ -2,17 +2,21 @@
 
 mod flags;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use re_model::EncoderConfig;
+use re_model::hub::model_folder;
 use re_train::experiment::{RunFolder, Summary};
 use re_train::observer::stop_on_signals;
 use re_train::{Experiment, Start, StopReason, Terminal};
 
 pub use flags::Flags;
 
+/// Exit code of a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
 /// Settings of the embedded default.
 const EMBEDDED: &str = include_str!("../configs/embedded.toml");
 /// Settings for encoders that are narrower than [`NARROW`].
@@ -36,6 +40,9 @@ pub fn run(name: &str, toml: &str) -> Result<()> {
     let stop = stop_on_signals().context("installing the Ctrl-C handler")?;
     let summary = folder.run(&experiment, start, vec![Box::new(Terminal::default())], stop)?;
     tell(name, &folder, &summary);
+    if summary.reason == StopReason::Interrupted {
+        std::process::exit(INTERRUPTED);
+    }
     Ok(())
 }
 
@@ -45,26 +52,28 @@ fn settings(name: &str, toml: &str, flags: &Flags) -> Result<Experiment> {
     let mut experiment = match (&flags.config, &flags.model) {
         (Some(path), _) => Experiment::from_file(path)?,
         (None, None) => {
-            eprintln!(
+            say(&format!(
                 "{name}: no --model: this is the EMBEDDED DEFAULT, a tiny encoder with random weights on invented \
                  sentences.\n  Real data and a real checkpoint: --model DIR --train FILE --labels FILE --test FILE \
                  (see --help)"
-            );
+            ));
             embedded.clone()
         }
-        (None, Some(model)) if hidden_size(model, flags)? < NARROW => {
-            eprintln!(
+        (None, Some(model))
+            if EncoderConfig::from_folder(&model_folder(model, flags.download)?)?.hidden_size < NARROW =>
+        {
+            say(&format!(
                 "{name}: {} is a small encoder: using examples/configs/small_encoder.toml instead of the report's \
                  settings, under which it learns nothing (choose with --config)",
                 model.display()
-            );
+            ));
             Experiment::parse(SMALL_ENCODER, "examples/configs/small_encoder.toml")?
         }
         (None, Some(_)) => Experiment::parse(toml, format!("examples/configs/{name}.toml"))?,
     };
     // Only what the caller's own files do not replace comes from the embedded default.
     if flags.train.is_none() && experiment.data.train.as_os_str().is_empty() {
-        eprintln!("{name}: no --train: training on the embedded corpus");
+        say(&format!("{name}: no --train: training on the embedded corpus"));
         experiment.data = embedded.data;
     } else if flags.train.is_some() {
         experiment.data = re_train::experiment::DataConfig::default();
@@ -75,12 +84,31 @@ fn settings(name: &str, toml: &str, flags: &Flags) -> Result<Experiment> {
     for path in experiment.paths_mut() {
         *path = in_repository(path);
     }
+    if flags.config.is_none()
+        && let Some(model) = &flags.model
+    {
+        fit(name, &mut experiment, &EncoderConfig::from_folder(&model_folder(model, flags.download)?)?);
+    }
     Ok(experiment)
 }
 
-fn hidden_size(model: &Path, flags: &Flags) -> Result<i64> {
-    let folder = re_model::hub::model_folder(model, flags.download)?;
-    Ok(EncoderConfig::from_folder(&folder)?.hidden_size)
+/// Shipped settings ask no more layers or tokens of an encoder than it has.
+fn fit(name: &str, experiment: &mut Experiment, config: &EncoderConfig) {
+    let layers = config.num_hidden_layers;
+    if experiment.model.layers.is_some_and(|wanted| wanted > layers) {
+        experiment.model.layers = None;
+        say(&format!("{name}: using all {layers} layers, the encoder has no more"));
+    }
+    let encoding = &mut experiment.encoding;
+    if encoding.max_length > config.max_length() {
+        encoding.max_length = config.max_length();
+        say(&format!("{name}: max_length = {}, the encoder reads no more", encoding.max_length));
+    }
+}
+
+/// Writes to standard error; a reader that has gone away is no reason to stop.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Paths of the shipped settings begin at the repository's root, wherever the example is started.

@@ -35,7 +35,8 @@ pub enum LostEntities {
     /// [`Error::LostEntity`].
     #[default]
     Error,
-    /// The row has `None` in the place of the entity's spans, and the report lists it.
+    /// The row has `None` in the place of the entity's spans, and the report lists it. So does that of an entity
+    /// that no token covers, such as one of characters that the tokenizer drops.
     Count,
 }
 
@@ -205,7 +206,7 @@ impl ExampleEncoder {
     /// Encodes one example.
     ///
     /// # Errors
-    /// [`Error::LostEntity`] unless lost entities are counted, [`Error::EntityWithoutTokens`], and those of
+    /// [`Error::LostEntity`] and [`Error::EntityWithoutTokens`] unless lost entities are counted, and those of
     /// the markup and the tokenizer.
     pub fn encode(&self, example: &RelationExample) -> Result<Encoded> {
         self.encode_row(example, &mut Scratch::default()).map(|(row, _)| row)
@@ -251,7 +252,17 @@ impl ExampleEncoder {
             self.tokenizer.pieces_into(text, first)?;
         }
         self.tokenizer.pieces_into(&text.sentence, sentence)?;
-        let (entities, marked) = find_entities(example, &text, sentence)?;
+        let entities = find_entities(&text, sentence);
+        if self.options.lost_entities == LostEntities::Error
+            && let Some(entity) = entities.iter().position(Option::is_none)
+        {
+            let surface = example.surface(entity).to_owned();
+            return Err(Error::EntityWithoutTokens { id: example.id().to_owned(), entity, surface });
+        }
+        // What the window goes around where an entity has no tokens: the other one, or the beginning.
+        let [subject, object] = entities.map(|spans| spans.map(|(_, marked)| marked));
+        let anchor = subject.or(object).unwrap_or(TokenSpan::with_len(0, 0));
+        let marked = [subject.unwrap_or(anchor), object.unwrap_or(anchor)];
 
         let budget = self.options.max_length.saturating_sub(self.template.special_tokens());
         let needed = first.len() + sentence.len();
@@ -268,13 +279,7 @@ impl ExampleEncoder {
                 (first, whole(second))
             }
         };
-        let row = self.assemble(
-            first.ids.get(..first_length).unwrap_or_default(),
-            sentence,
-            &kept,
-            entities,
-            marked,
-        );
+        let row = self.assemble(first.ids.get(..first_length).unwrap_or_default(), sentence, &kept, entities);
         if self.options.lost_entities == LostEntities::Error
             && let Some(entity) = row.entities.iter().position(Option::is_none)
         {
@@ -293,8 +298,7 @@ impl ExampleEncoder {
         first: &[u32],
         sentence: &Pieces,
         kept: &Kept,
-        entities: [TokenSpan; 2],
-        marked: [TokenSpan; 2],
+        entities: [Option<(TokenSpan, TokenSpan)>; 2],
     ) -> Encoded {
         let [left, right] = kept.clone().map(|range| sentence.ids.get(range).unwrap_or_default());
         let joined;
@@ -311,10 +315,8 @@ impl ExampleEncoder {
         let start = if self.markup.writes_pair() { second } else { single };
 
         let place = |span: TokenSpan, whole: TokenSpan| Some(move_span(span, whole, kept)?.shifted(start));
-        let [subject, object] = marked;
-        let row_marked = [place(subject, subject), place(object, object)];
-        let [subject_surface, object_surface] = entities;
-        let row_entities = [place(subject_surface, subject), place(object_surface, object)];
+        let row_marked = entities.map(|spans| spans.and_then(|(_, marked)| place(marked, marked)));
+        let row_entities = entities.map(|spans| spans.and_then(|(surface, marked)| place(surface, marked)));
         if self.markup.entity_embedding() {
             for (at, type_id) in type_ids.iter_mut().enumerate() {
                 let inside = |span: &TokenSpan| span.range().contains(&at);
@@ -325,24 +327,14 @@ impl ExampleEncoder {
     }
 }
 
-/// The tokens of each entity's surface form, and of each entity with its markers.
-fn find_entities(
-    example: &RelationExample,
-    text: &MarkedText,
-    sentence: &Pieces,
-) -> Result<([TokenSpan; 2], [TokenSpan; 2])> {
-    let find = |entity: usize, surface, marked| match sentence.covering(surface) {
-        Some(span) => Ok((span, sentence.covering(marked).map_or(span, |marked| marked.cover(&span)))),
-        None => Err(Error::EntityWithoutTokens {
-            id: example.id().to_owned(),
-            entity,
-            surface: example.surface(entity).to_owned(),
-        }),
+/// The tokens of each entity's surface form, and of each entity with its markers; `None` where no token covers one.
+fn find_entities(text: &MarkedText, sentence: &Pieces) -> [Option<(TokenSpan, TokenSpan)>; 2] {
+    let find = |surface, marked| {
+        let span = sentence.covering(surface)?;
+        Some((span, sentence.covering(marked).map_or(span, |marked| marked.cover(&span))))
     };
     let ([subject, object], [marked_subject, marked_object]) = (text.entities, text.marked);
-    let (subject, marked_subject) = find(0, subject, marked_subject)?;
-    let (object, marked_object) = find(1, object, marked_object)?;
-    Ok(([subject, object], [marked_subject, marked_object]))
+    [find(subject, marked_subject), find(object, marked_object)]
 }
 
 fn whole(length: usize) -> Kept {

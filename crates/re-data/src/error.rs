@@ -134,16 +134,6 @@ pub enum Error {
         /// The types of the markup.
         expected: Vec<String>,
     },
-    /// A markup needs the types of the entities and an example has none.
-    #[error("example {id}: entity {} has no type, and the markup {markup} writes it", entity + 1)]
-    MissingEntityType {
-        /// Id of the example.
-        id: String,
-        /// 0 for the first entity, 1 for the second.
-        entity: usize,
-        /// Name of the markup.
-        markup: &'static str,
-    },
 }
 
 impl Error {

@@ -12,7 +12,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::example::RelationExample;
 use crate::span::ByteSpan;
 
@@ -66,7 +66,7 @@ pub trait Markup: fmt::Debug + Send + Sync {
     /// is written, the tokenizer reads that one special token.
     ///
     /// # Errors
-    /// Where the example lacks what the markup needs, such as [`Error::MissingEntityType`].
+    /// Where the example lacks what the markup needs, such as [`Error::UnknownEntityType`].
     fn write(&self, example: &RelationExample, separator: &str) -> Result<MarkedText>;
 
     /// Tokens that the markup writes and that have to be in the vocabulary as special tokens.
@@ -109,9 +109,9 @@ pub enum MarkupConfig {
         #[serde(default)]
         pair: bool,
     },
-    /// [`TypedPunct`]: the type between punctuation around each entity.
+    /// [`TypedPunct`]: the type between punctuation around each entity; [`UNTYPED`] for an entity without one.
     TypedPunct {},
-    /// [`TypedTokens`]: a token for each role and type around each entity.
+    /// [`TypedTokens`]: a token for each role and type around each entity; [`UNTYPED`] for an entity without one.
     TypedTokens {
         /// All entity types that occur.
         types: Vec<String>,
@@ -139,11 +139,9 @@ impl MarkupConfig {
     }
 }
 
-/// The type of an entity that the markup named `markup` has to write.
-fn entity_type<'a>(example: &'a RelationExample, entity: usize, markup: &'static str) -> Result<&'a str> {
-    example.entities().get(entity).and_then(|e| e.kind()).ok_or_else(|| Error::MissingEntityType {
-        id: example.id().to_owned(),
-        entity,
-        markup,
-    })
+/// What stands in place of the type of an entity that has none, as taggers write it.
+pub const UNTYPED: &str = "O";
+
+fn entity_type(example: &RelationExample, entity: usize) -> &str {
+    example.entities().get(entity).and_then(|e| e.kind()).unwrap_or(UNTYPED)
 }

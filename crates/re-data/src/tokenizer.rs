@@ -80,8 +80,8 @@ pub struct Tokenizer {
 impl Tokenizer {
     /// Reads the tokenizer of a checkpoint folder.
     ///
-    /// `tokenizer.json` is taken where it exists, otherwise a WordPiece `vocab.txt` with BERT's rules, cased
-    /// unless `tokenizer_config.json` says `do_lower_case`. The settings in `tokenizer_config.json` count as
+    /// `tokenizer.json` is taken where it exists, otherwise a WordPiece `vocab.txt` with BERT's rules,
+    /// cased as `do_lower_case` in `tokenizer_config.json` says or, without it, as the vocabulary itself is. The settings in `tokenizer_config.json` count as
     /// `transformers` 5 lets them count: a BERT-like class applies its `do_lower_case`, `strip_accents` and
     /// `tokenize_chinese_chars`, and `XLMRobertaTokenizer` splits at white space before it marks word starts.
     /// Truncation and padding stored in the file are switched off.

@@ -104,7 +104,7 @@ impl Ensemble<'_> {
             values.extend_from_slice(row);
         });
         let ids = examples.iter().map(|example| example.id().to_owned()).collect();
-        Ok(probabilities(ids, &self.labels, values)?)
+        probabilities(ids, &self.labels, values)
     }
 }
 

@@ -101,6 +101,14 @@ pub struct RelationClassifier {
     head: Option<HeadConfig>,
 }
 
+/// What a model is built from, besides its head.
+struct ModelParts<'a> {
+    config: EncoderConfig,
+    weights: Option<&'a Weights>,
+    device: Device,
+    seed: u64,
+}
+
 impl RelationClassifier {
     /// A new classifier on the encoder in `folder`, to be trained: its head starts at random.
     ///
@@ -125,41 +133,31 @@ impl RelationClassifier {
         };
         let type_vocab_size = usize::try_from(config.type_vocab_size).unwrap_or(1);
         let encoding = EncodeOptions { type_vocab_size, ..options.encoding };
-        let encoder = example_encoder(folder, &options.markup, encoding, &config)?;
-        Self::assemble(
-            config,
-            weights.as_ref(),
-            encoder,
-            labels,
-            options.markup,
-            options.head,
-            options.device,
-            options.seed,
-        )
+        // The tokenizer as it was: the tokens that the markup adds are new to the model, too.
+        let mut tokenizer = Tokenizer::from_folder(folder)?;
+        let encoder = example_encoder(tokenizer.clone(), &options.markup, encoding, &config)?;
+        let model =
+            ModelParts { config, weights: weights.as_ref(), device: options.device, seed: options.seed };
+        let (mut classifier, report) = Self::assemble(model, encoder, labels, options.markup, options.head)?;
+        let tokens = classifier.encoder.markup().tokens();
+        let types = classifier.encoder.required_type_vocab_size();
+        classifier.model.extend_vocabulary(&mut tokenizer, &tokens, types)?;
+        Ok((classifier, report))
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn assemble(
-        config: EncoderConfig,
-        weights: Option<&Weights>,
+        parts: ModelParts<'_>,
         encoder: ExampleEncoder,
         labels: LabelSet,
         markup: MarkupChoice,
         head: HeadChoice,
-        device: Device,
-        seed: u64,
     ) -> Result<(Self, LoadReport)> {
         let build = |builder: &mut Builder<'_>, config: &EncoderConfig, classes| match &head {
             HeadChoice::Known(head) => head.build(builder, config, classes),
             HeadChoice::Own(make) => make(builder, config, classes),
         };
-        let (mut model, report) = RelationModel::new(config, weights, labels.len(), build, device, seed)?;
-        let mut tokenizer = encoder.tokenizer().clone();
-        model.extend_vocabulary(
-            &mut tokenizer,
-            &encoder.markup().tokens(),
-            encoder.required_type_vocab_size(),
-        )?;
+        let ModelParts { config, weights, device, seed } = parts;
+        let (model, report) = RelationModel::new(config, weights, labels.len(), build, device, seed)?;
         let markup = match markup {
             MarkupChoice::Known(config) => Some(config),
             MarkupChoice::Own(_) => None,
@@ -253,19 +251,19 @@ impl Predictor for RelationClassifier {
 
 /// The encoder of a classifier's examples; rows never get longer than the position embeddings allow.
 fn example_encoder(
-    folder: &Path,
+    tokenizer: Tokenizer,
     markup: &MarkupChoice,
     encoding: EncodeOptions,
     config: &EncoderConfig,
 ) -> Result<ExampleEncoder> {
     if encoding.max_length > config.max_length() {
-        return Err(Error::TooLong { tokens: encoding.max_length, max: config.max_length() });
+        return Err(Error::MaxLength { max_length: encoding.max_length, max: config.max_length() });
     }
     let markup: Arc<dyn Markup> = match markup {
         MarkupChoice::Known(config) => config.build()?.into(),
         MarkupChoice::Own(markup) => Arc::clone(markup),
     };
-    Ok(ExampleEncoder::new(Tokenizer::from_folder(folder)?, markup, encoding)?)
+    Ok(ExampleEncoder::new(tokenizer, markup, encoding)?)
 }
 
 /// Cuts rows sorted by length into groups of at most [`TOKENS_PER_BATCH`] tokens, at least one row each.

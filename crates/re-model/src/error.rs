@@ -96,6 +96,20 @@ pub enum Error {
         /// The tensors.
         mismatches: Vec<ShapeMismatch>,
     },
+    /// A head asked for the same parameter twice.
+    #[error("parameter {name} exists already")]
+    RepeatedParameter {
+        /// Its name.
+        name: String,
+    },
+    /// A setting asks for longer rows than the position embeddings allow.
+    #[error("max_length = {max_length}, the position embeddings of this encoder allow at most {max}")]
+    MaxLength {
+        /// The setting.
+        max_length: usize,
+        /// Largest length.
+        max: usize,
+    },
     /// A weights file lacks tensors of the encoder.
     #[error("{}: {} encoder tensors are missing: {}", path.display(), names.len(), list(names))]
     MissingTensors {

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::config::Activation;
 use crate::error::Result;
@@ -91,7 +91,14 @@ impl LayerNorm {
     /// # Errors
     /// [`Error::Torch`](crate::Error::Torch) where the widths differ.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(x.f_layer_norm(self.weight.size(), Some(&self.weight), Some(&self.bias), self.eps, false)?)
+        let norm = |x: &Tensor| {
+            x.f_layer_norm(self.weight.size(), Some(&self.weight), Some(&self.bias), self.eps, false)
+        };
+        // The CPU's kernel takes bf16 values with fp32 parameters and computes in fp32; CUDA's wants one format.
+        if x.kind() == Kind::Float || x.device() == Device::Cpu {
+            return Ok(norm(x)?);
+        }
+        Ok(norm(&x.f_to_kind(Kind::Float)?)?.f_to_kind(x.kind())?)
     }
 }
 

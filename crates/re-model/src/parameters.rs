@@ -78,9 +78,9 @@ impl Parameter {
         }
     }
 
-    /// Whether weight decay applies: biases and LayerNorm are left out, as the reference implementations do.
+    /// Whether weight decay applies: to matrices, not to biases and LayerNorm, as the reference implementations do.
     pub fn decays(&self) -> bool {
-        !(self.name.ends_with("bias") || self.name.contains("LayerNorm"))
+        self.tensor.dim() > 1
     }
 }
 
@@ -198,11 +198,16 @@ impl<'a> Builder<'a> {
 
     /// The parameter `name` of this shape.
     ///
+    /// Two parameters of one name would be one in a checkpoint: the second is an error.
+    ///
     /// A shape mismatch is remembered and reported for all tensors together by [`Builder::finish`].
     ///
     /// # Errors
-    /// [`Error::TensorType`] or [`Error::Torch`].
+    /// [`Error::RepeatedParameter`], [`Error::TensorType`] or [`Error::Torch`].
     pub fn parameter(&mut self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
+        if self.parameters.get(name).is_some() {
+            return Err(Error::RepeatedParameter { name: name.to_owned() });
+        }
         let tensor = match self.read(name)? {
             Some(found) if found.size() == shape => {
                 self.report.applied.push(name.to_owned());

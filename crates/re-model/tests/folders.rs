@@ -191,7 +191,7 @@ fn rows_longer_than_the_position_table_are_refused_at_once() {
     };
     let labels = LabelSet::new(["a"]).unwrap();
     match RelationClassifier::new(embedded("model"), labels, options).unwrap_err() {
-        Error::TooLong { tokens: 300, max } => assert!(max < 300),
+        Error::MaxLength { max_length: 300, max } => assert!(max < 300),
         other => panic!("{other}"),
     }
 }

@@ -57,8 +57,9 @@ pub struct AdamW {
 struct Factors {
     gradient_scale: f32,
     keep: f32,
-    beta1: f32,
     beta2: f32,
+    one_minus_beta1: f32,
+    one_minus_beta2: f32,
     step_size: f32,
     bias_correction2_sqrt: f32,
     epsilon: f32,
@@ -177,8 +178,10 @@ impl AdamWConfig {
         Factors {
             gradient_scale: gradient_scale as f32,
             keep: self.keep(parameter, rates) as f32,
-            beta1: self.beta1 as f32,
             beta2: self.beta2 as f32,
+            // The difference is taken before rounding: 1 - 0.999 in 32 bits is off by 1e-5.
+            one_minus_beta1: (1.0 - self.beta1) as f32,
+            one_minus_beta2: (1.0 - self.beta2) as f32,
             step_size: (rate / (1.0 - self.beta1.powf(power))) as f32,
             bias_correction2_sqrt: (1.0 - self.beta2.powf(power)).sqrt() as f32,
             epsilon: self.epsilon as f32,
@@ -224,8 +227,8 @@ fn update_chunk_avx2(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], f: 
 fn update_values(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], f: Factors) {
     for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
         let g = g * f.gradient_scale;
-        *m += (g - *m) * (1.0 - f.beta1);
-        *v = *v * f.beta2 + g * g * (1.0 - f.beta2);
+        *m += (g - *m) * f.one_minus_beta1;
+        *v = *v * f.beta2 + g * g * f.one_minus_beta2;
         *p = *p * f.keep - f.step_size * (*m / (v.sqrt() / f.bias_correction2_sqrt + f.epsilon));
     }
 }
@@ -240,9 +243,9 @@ fn update_with_kernels(
 ) -> Result<()> {
     let scalar = |value: f32| f64::from(value);
     let gradient = gradient.f_mul_scalar(scalar(f.gradient_scale))?;
-    let _ = mean.f_lerp_(&gradient, 1.0 - scalar(f.beta1))?;
+    let _ = mean.f_lerp_(&gradient, scalar(f.one_minus_beta1))?;
     let _ = square.f_mul_scalar_(scalar(f.beta2))?;
-    let _ = square.f_add_(&gradient.f_square()?.f_mul_scalar(1.0 - scalar(f.beta2))?)?;
+    let _ = square.f_add_(&gradient.f_square()?.f_mul_scalar(scalar(f.one_minus_beta2))?)?;
     let denominator =
         square.f_sqrt()?.f_div_scalar(scalar(f.bias_correction2_sqrt))?.f_add_scalar(scalar(f.epsilon))?;
     let mut parameter = parameter.shallow_clone();

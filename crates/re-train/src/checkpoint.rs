@@ -161,6 +161,17 @@ pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Resu
     path.parent().map_or(Ok(()), sync)
 }
 
+/// Writes a file that appears under its name, in place of an older one, only when it is complete and on disk.
+///
+/// # Errors
+/// [`Error::Io`] or whatever `fill` returns.
+pub fn write_file(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let partial = partial(path);
+    fill(&partial)?;
+    sync(&partial)?;
+    std::fs::rename(&partial, path).map_err(|source| Error::io(path, source))
+}
+
 fn partial(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(PARTIAL);

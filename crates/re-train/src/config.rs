@@ -54,8 +54,8 @@ pub struct TrainConfig {
     /// Whether only the word embeddings that the rows touch are held and updated: the same training in less
     /// time and memory. Checkpoints hold the whole table.
     pub trim_vocabulary: bool,
-    /// Number format in which the encoder computes; where it is left out, bf16 where the processor multiplies it
-    /// natively, else fp32.
+    /// Number format in which the encoder computes; where it is left out, bf16 on CUDA devices and where the
+    /// processor multiplies it natively, else fp32.
     pub precision: Option<Precision>,
     /// `cpu` or `cuda:N`.
     pub device: String,

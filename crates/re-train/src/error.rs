@@ -57,7 +57,7 @@ pub enum Error {
     NotFinite {
         /// The step, from 1.
         step: u64,
-        /// What is not finite: `loss` or `gradient norm`.
+        /// What is not finite: `loss`, `gradient norm` or `parameters`.
         what: &'static str,
         /// Its value.
         value: f64,
@@ -77,7 +77,7 @@ pub enum Error {
         expected: String,
     },
     /// A folder has no checkpoint to continue from.
-    #[error("{}: no checkpoint to resume from", folder.display())]
+    #[error("{}: no checkpoint to resume from; start the run without resuming", folder.display())]
     NoCheckpoint {
         /// The folder.
         folder: PathBuf,
@@ -85,6 +85,18 @@ pub enum Error {
     /// A new run was to be written where another one lies.
     #[error("{}: holds a run already; resume it or choose another folder", folder.display())]
     RunExists {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A new run was to be written into a folder that holds other things.
+    #[error("{}: is not empty and not a run's folder; choose another one", folder.display())]
+    NotEmpty {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Another process is at work in the folder.
+    #[error("{}: another process is training in this folder", folder.display())]
+    RunBusy {
         /// The folder.
         folder: PathBuf,
     },

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use re_data::metrics::Metrics;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// What happens during a training.
 #[derive(Debug, Clone, Copy)]
@@ -111,7 +112,7 @@ pub trait Observer {
     fn notify(&mut self, event: &Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
 }
 
-/// A flag that becomes true on Ctrl-C (SIGINT) or SIGTERM, for [`Trainer::stop_when`](crate::Trainer::stop_when).
+/// A flag that becomes true on Ctrl-C (SIGINT), SIGTERM or SIGHUP, for [`Trainer::stop_when`](crate::Trainer::stop_when).
 ///
 /// A second signal ends the process at once.
 ///
@@ -119,7 +120,7 @@ pub trait Observer {
 /// [`std::io::Error`] where the system refuses the handler.
 pub fn stop_on_signals() -> std::io::Result<std::sync::Arc<std::sync::atomic::AtomicBool>> {
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
         // The order matters: the first signal finds the flag still false and only raises it.
         signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, std::sync::Arc::clone(&stop))?;
         signal_hook::flag::register(signal, std::sync::Arc::clone(&stop))?;

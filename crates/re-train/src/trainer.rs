@@ -136,8 +136,10 @@ impl Trainer {
         let began = Instant::now();
         self.tell(&Event::Started { step: state.step, steps, rows: task.rows() })?;
         let (mut rows_seen, mut evaluation) = (0, None);
-        let mut reason = StopReason::Completed;
-        while state.step < steps {
+        // A run that had stopped early stays stopped when it is resumed.
+        let stalled = self.stalled(&state);
+        let mut reason = if stalled { StopReason::EarlyStopping } else { StopReason::Completed };
+        while state.step < steps && !stalled {
             let report = self.step(task, &mut optimizer, &mut sampler, schedule, state.step)?;
             rows_seen += report.rows as u64;
             state.step += 1;
@@ -268,6 +270,10 @@ impl Trainer {
     }
 
     fn save(&mut self, task: &dyn Task, optimizer: &AdamW, state: &TrainerState) -> Result<()> {
+        let mut finite = task.parameters().iter().map(|p| p.tensor.f_isfinite()?.f_all()?.f_int64_value(&[]));
+        if finite.any(|finite| !matches!(finite, Ok(1))) {
+            self.check_finite("parameters", f64::NAN, state.step)?;
+        }
         let saved = Checkpoint::save(&self.run, state, |folder| {
             task.save(folder)?;
             optimizer.save(&folder.join(OPTIMIZER), task.parameters())

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use re_data::{MarkupConfig, Predictor};
 use re_model::{RelationClassifier, Weights};
 use re_train::experiment::RunFolder;
-use re_train::{Checkpoint, Event, Experiment, Observer, Start, StopReason};
+use re_train::{Checkpoint, Error, Event, Experiment, Observer, Start, StopReason};
 
 fn experiment() -> Experiment {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embedded");
@@ -108,7 +108,7 @@ fn an_interrupted_run_saves_a_checkpoint_and_goes_on_to_the_same_bits() {
     let run = RunFolder::new(&broken);
     let summary = run.run(&experiment(), Start::Fresh, observers, stop).unwrap();
     assert_eq!((summary.reason, summary.checkpoint.step), (StopReason::Interrupted, 5));
-    assert_eq!(run.experiment().unwrap(), experiment());
+    assert_eq!(run.experiment().unwrap().training, experiment().training);
     let summary = run.run(&run.experiment().unwrap(), Start::Resume, Vec::new(), Arc::default()).unwrap();
     assert_eq!(summary.reason, StopReason::Completed);
 
@@ -135,6 +135,11 @@ fn training_stops_early_and_the_best_checkpoint_answers() {
     let kept: Vec<u64> = Checkpoint::list(folder.path()).unwrap().iter().map(|c| c.step).collect();
     assert_eq!(kept, [4, 16], "the best and the last");
 
+    // Resuming it does not train on.
+    let again = run.run(&experiment, Start::Resume, Vec::new(), Arc::default()).unwrap();
+    assert_eq!((again.reason, again.checkpoint.step), (StopReason::EarlyStopping, 4));
+    assert_eq!(Checkpoint::list(folder.path()).unwrap().len(), 2);
+
     let classifier = RelationClassifier::from_pretrained(&summary.checkpoint.path).unwrap();
     let predictor: &dyn Predictor = &classifier;
     assert_eq!(predictor.labels().len(), 42);
@@ -143,10 +148,7 @@ fn training_stops_early_and_the_best_checkpoint_answers() {
 #[test]
 fn every_markup_trains_and_predicts() {
     let folder = tempfile::tempdir().unwrap();
-    let types = folder.path().join("types.tsv");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embedded/entity_types.tsv");
-    // Every entity needs a type here: rows that the tagger left open are persons.
-    std::fs::write(&types, std::fs::read_to_string(source).unwrap().replace("\tO", "\tPERSON")).unwrap();
+    let types = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embedded/entity_types.tsv");
     let markups = [
         MarkupConfig::Pair {},
         MarkupConfig::EntityTokens { entity_embedding: true, pair: true },
@@ -160,4 +162,43 @@ fn every_markup_trains_and_predicts() {
         experiment.training.steps = 2;
         train(&experiment, &folder.path().join(number.to_string()));
     }
+}
+
+#[test]
+fn a_refused_resume_leaves_the_run_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::new(folder.path().join("run"));
+    let go = |experiment: &Experiment, start| run.run(experiment, start, Vec::new(), Arc::default());
+    let mut longer = experiment();
+    longer.training.steps = 13;
+    go(&experiment(), Start::Fresh).unwrap();
+    let config = std::fs::read_to_string(run.path().join("config.toml")).unwrap();
+    assert!(matches!(go(&longer, Start::Resume), Err(Error::Resume { .. })));
+    assert_eq!(std::fs::read_to_string(run.path().join("config.toml")).unwrap(), config);
+    go(&run.experiment().unwrap(), Start::Resume).unwrap();
+}
+
+#[test]
+fn folders_of_other_things_are_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.toml"), "mine").unwrap();
+    let run = RunFolder::new(folder.path());
+    let fresh = run.run(&experiment(), Start::Fresh, Vec::new(), Arc::default());
+    assert!(matches!(fresh, Err(Error::NotEmpty { .. })), "{fresh:?}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("config.toml")).unwrap(), "mine");
+}
+
+#[test]
+fn rows_that_cannot_be_predicted_are_found_before_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = experiment();
+    let long = "가나다라 ".repeat(200);
+    let row = format!("x\t{long}끝\t{}\t0\t{}\t끝\t1000\t1000\tblind\n", long.trim_end(), 998);
+    let test = folder.path().join("test.tsv");
+    std::fs::write(&test, row).unwrap();
+    experiment.data.test = Some(test);
+    let run = RunFolder::new(folder.path().join("run"));
+    let error = run.run(&experiment, Start::Fresh, Vec::new(), Arc::default()).unwrap_err();
+    assert!(matches!(error, Error::Data(re_data::Error::LostEntity { .. })), "{error}");
+    assert_eq!(Checkpoint::list(run.path()).unwrap(), []);
 }

@@ -1,7 +1,7 @@
 //! Markups that write markers around the entities.
 
 use super::segments::surfaces;
-use super::{MarkedText, Markers, Markup, entity_type, insert_markers};
+use super::{MarkedText, Markers, Markup, UNTYPED, entity_type, insert_markers};
 use crate::error::{Error, Result};
 use crate::example::RelationExample;
 
@@ -54,10 +54,10 @@ impl Markup for TypedPunct {
     }
 
     fn write(&self, example: &RelationExample, _: &str) -> Result<MarkedText> {
-        let [subject, object] = [0, 1].map(|entity| entity_type(example, entity, self.name()));
+        let [subject, object] = [0, 1].map(|entity| entity_type(example, entity));
         let markers = [
-            Markers { open: format!("@ * {} * ", subject?), close: " @".into() },
-            Markers { open: format!("# ^ {} ^ ", object?), close: " #".into() },
+            Markers { open: format!("@ * {subject} * "), close: " @".into() },
+            Markers { open: format!("# ^ {object} ^ "), close: " #".into() },
         ];
         Ok(insert_markers(example, &markers))
     }
@@ -77,7 +77,7 @@ impl TypedTokens {
     /// # Errors
     /// [`Error::Argument`] where there is no type, an empty one, or one that stands twice.
     pub fn new<S: AsRef<str>>(types: &[S]) -> Result<Self> {
-        let types: Vec<String> = types.iter().map(|kind| kind.as_ref().to_owned()).collect();
+        let mut types: Vec<String> = types.iter().map(|kind| kind.as_ref().to_owned()).collect();
         let mut sorted: Vec<&String> = types.iter().collect();
         sorted.sort();
         sorted.dedup();
@@ -88,11 +88,14 @@ impl TypedTokens {
                 expected: "at least one entity type, each once, none empty",
             });
         }
+        if !types.iter().any(|kind| kind == UNTYPED) {
+            types.push(UNTYPED.to_owned());
+        }
         Ok(Self { types })
     }
 
     fn markers(&self, example: &RelationExample, entity: usize, role: char) -> Result<Markers> {
-        let kind = entity_type(example, entity, self.name())?;
+        let kind = entity_type(example, entity);
         if !self.types.iter().any(|known| known == kind) {
             return Err(Error::UnknownEntityType {
                 id: example.id().to_owned(),

@@ -73,12 +73,15 @@ fn from_vocabulary(path: &Path, settings: [&Map<String, Value>; 2]) -> Result<In
             None => Err(file_fault(path, format!("no line holds the {key} {content:?}"), None)),
         }
     };
+    // A vocabulary in which only special tokens have capitals was made from lower-cased text.
+    let cased =
+        vocabulary.keys().any(|token| !token.starts_with('[') && token.chars().any(char::is_uppercase));
     let (sep, cls) = (special("sep_token", "[SEP]")?, special("cls_token", "[CLS]")?);
     let (unknown, _) = special("unk_token", "[UNK]")?;
     let model = WordPiece::builder().vocab(vocabulary).unk_token(unknown).build().map_err(unreadable)?;
     let mut inner = Inner::new(model);
     inner
-        .with_normalizer(Some(BertNormalizer::new(true, true, None, false)))
+        .with_normalizer(Some(BertNormalizer::new(true, true, None, !cased)))
         .map_err(|e| fault("BERT's normalizer cannot be used", e))?
         .with_pre_tokenizer(Some(BertPreTokenizer))
         .with_post_processor(Some(BertProcessing::new(sep, cls)))

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use re_data::{EncodeOptions, LabelSet, MarkupConfig};
+use re_data::{EncodeOptions, LabelSet, MarkupConfig, Tokenizer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tch::Device;
 
-use super::{HeadBuilder, HeadChoice, MarkupChoice, RelationClassifier, example_encoder};
+use super::{HeadBuilder, HeadChoice, MarkupChoice, ModelParts, RelationClassifier, example_encoder};
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::head::HeadConfig;
@@ -80,11 +80,15 @@ impl RelationClassifier {
         };
         let config = EncoderConfig::from_folder(folder)?;
         let labels = labels(&config, folder)?.with_no_relation(settings.no_relation.as_deref())?;
-        let encoder = example_encoder(folder, &markup, settings.encoding, &config)?;
+        let encoder = example_encoder(Tokenizer::from_folder(folder)?, &markup, settings.encoding, &config)?;
+        let ids = encoder.tokenizer().vocab_size() as i64;
+        if ids > config.vocab_size {
+            return Err(Error::TokenId { id: ids - 1, vocab_size: config.vocab_size });
+        }
         let weights = Weights::open(folder)?;
         let device = parts.device.unwrap_or(Device::Cpu);
-        let (mut classifier, report) =
-            Self::assemble(config, Some(&weights), encoder, labels, markup, head, device, 0)?;
+        let model = ModelParts { config, weights: Some(&weights), device, seed: 0 };
+        let (mut classifier, report) = Self::assemble(model, encoder, labels, markup, head)?;
         classifier.model.set_precision(parts.precision);
         if report.missing.is_empty() {
             Ok(classifier)

@@ -45,6 +45,12 @@ impl ExperimentData {
             Some(labels) => Arc::clone(labels),
             None => Arc::new(labels_of(&all)?),
         };
+        if config.labels.is_none() {
+            let count = labels.len();
+            reader.notes.push(format!(
+                "no label file: the {count} labels of the training rows are numbered in sorted order"
+            ));
+        }
         reader.labels = Some(Arc::clone(&labels));
         let (mut train, validation) = match &config.validation {
             Some(path) => (all, reader.read(path)?),
@@ -53,6 +59,8 @@ impl ExperimentData {
         if let Some(path) = &config.additional {
             train.extend(reader.read(path)?);
         }
+        // A submission has a line for every row: none may be left out.
+        reader.lenient = false;
         let test = config.test.as_ref().map_or(Ok(Vec::new()), |path| reader.read(path))?;
         Ok(Self { labels, train, validation, test, notes: reader.notes })
     }

@@ -1,5 +1,6 @@
 //! Running an experiment in a folder of its own.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,12 +11,14 @@ use re_model::{ClassifierOptions, HeadChoice, MarkupChoice, RelationClassifier, 
 use serde_json::json;
 
 use super::{Experiment, ExperimentData};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, write_file};
 use crate::error::{Error, Result};
 use crate::observer::{Evaluation, Event, JsonlLog, Observer, StopReason};
 use crate::task::{ClassificationTask, LabelledRows};
 use crate::trainer::{Outcome, Start, Trainer};
 
+/// Name of the file whose lock says that a process works in the folder.
+const LOCK: &str = ".lock";
 /// Rows that are predicted at a time.
 const ROWS: usize = 4096;
 
@@ -59,6 +62,30 @@ impl RunFolder {
         Experiment::from_file(path)
     }
 
+    /// Makes sure that the folder is one to start or resume in, and keeps other processes out of it.
+    fn claim(&self, start: Start) -> Result<File> {
+        let folder = || self.0.clone();
+        let begun = !Checkpoint::list(&self.0)?.is_empty();
+        match start {
+            Start::Resume if !begun => return Err(Error::NoCheckpoint { folder: folder() }),
+            Start::Fresh if begun => return Err(Error::RunExists { folder: folder() }),
+            _ => {}
+        }
+        std::fs::create_dir_all(&self.0).map_err(|source| Error::io(&self.0, source))?;
+        let path = self.0.join(LOCK);
+        // A run that ended before its first checkpoint may start afresh; a folder of something else may not.
+        let mut names = std::fs::read_dir(&self.0).map_err(|source| Error::io(&self.0, source))?;
+        if start == Start::Fresh && !path.exists() && names.next().is_some() {
+            return Err(Error::NotEmpty { folder: folder() });
+        }
+        let lock = File::create(&path).map_err(|source| Error::io(&path, source))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(lock),
+            Err(TryLockError::WouldBlock) => Err(Error::RunBusy { folder: folder() }),
+            Err(TryLockError::Error(source)) => Err(Error::io(path, source)),
+        }
+    }
+
     /// Runs `experiment`: reads the data, trains, evaluates the best checkpoint and predicts the test rows.
     ///
     /// `observers` watch, beside the log that is always written; once `stop` is true, training ends with a
@@ -76,24 +103,33 @@ impl RunFolder {
         // The file that is kept names the format, so that a resumed run computes in the same one.
         let mut experiment = experiment.clone();
         experiment.training.precision = Some(experiment.training.precision());
-        let (experiment, config) = (&experiment, &experiment.training);
-        let begun = Checkpoint::list(&self.0)?.last().map_or(0, |checkpoint| checkpoint.step);
-        if start == Start::Fresh && begun > 0 {
-            return Err(Error::RunExists { folder: self.0.clone() });
+        for path in experiment.paths_mut().filter(|path| path.exists()) {
+            *path = std::path::absolute(&*path).map_err(|source| Error::io(&*path, source))?;
         }
+        let (experiment, config) = (&experiment, &experiment.training);
+        let _lock = self.claim(start)?;
         let data = ExperimentData::read(&experiment.data, config.seed)?;
         let (classifier, report) = build(experiment, &data)?;
         let (train, encoded) = LabelledRows::new(&classifier, &data.train)?;
-        let (validation, _) = LabelledRows::new(&classifier, &data.validation)?;
+        let (validation, encoded_validation) = LabelledRows::new(&classifier, &data.validation)?;
         let mut notes = data.notes.clone();
         notes.push(format!("model {}: {report}", experiment.model.folder.display()));
         notes.push(describe(&encoded, "training"));
+        if !validation.is_empty() {
+            notes.push(describe(&encoded_validation, "validation"));
+        }
+        // A row that cannot be predicted should be known now, not after hours of training.
+        for part in data.test.chunks(ROWS) {
+            notes.push(describe(&classifier.encoder().encode_batch(part)?.1, "test"));
+        }
         for note in &notes {
             tell(&mut observers, &Event::Notice(note))?;
         }
 
-        std::fs::create_dir_all(&self.0).map_err(|source| Error::io(&self.0, source))?;
-        self.write("config.toml", &experiment.to_toml()?)?;
+        if start == Start::Fresh {
+            self.write("config.toml", &experiment.to_toml()?)?;
+        }
+        let begun = Checkpoint::list(&self.0)?.last().map_or(0, |checkpoint| checkpoint.step);
         let log = JsonlLog::open(&self.0.join("metrics.jsonl"), begun, config.logging_steps)?;
         let mut trainer = Trainer::new(config.clone(), &self.0)?.stop_when(stop).observe(log);
         for observer in observers {
@@ -155,13 +191,14 @@ impl RunFolder {
         probabilities: &Probabilities,
     ) -> Result<PathBuf> {
         let path = self.0.join(name);
-        write::predictions(&path, format, probabilities)?;
+        write_file(&path, |partial| Ok(write::predictions(partial, format, probabilities)?))?;
         Ok(path)
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {
-        let path = self.0.join(name);
-        std::fs::write(&path, text).map_err(|source| Error::io(path, source))
+        write_file(&self.0.join(name), |partial| {
+            std::fs::write(partial, text).map_err(|source| Error::io(partial, source))
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Progress on the terminal.
 
+use std::io::Write;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -20,7 +21,7 @@ impl Terminal {
     fn say(&self, text: &str) {
         match &self.bar {
             Some(bar) if !bar.is_hidden() => bar.println(text),
-            _ => eprintln!("{text}"),
+            _ => line(text),
         }
     }
 
@@ -41,6 +42,11 @@ impl Terminal {
     }
 }
 
+/// Writes to standard error; a reader that has gone away is no reason to end a training.
+fn line(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 impl Observer for Terminal {
     fn notify(&mut self, event: &Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         match event {
@@ -59,7 +65,7 @@ impl Observer for Terminal {
                         let left = report.elapsed.as_secs_f64() / report.rows_seen.max(1) as f64
                             * (self.steps - report.step) as f64
                             * report.rows as f64;
-                        eprintln!("step {}/{}  {text}  {left:.0} s left", report.step, self.steps);
+                        line(&format!("step {}/{}  {text}  {left:.0} s left", report.step, self.steps));
                     }
                 }
             }
