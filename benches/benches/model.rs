@@ -1,10 +1,10 @@
-//! Forward pass, training step (forward and backward) and optimizer step, in batches of 16 rows.
+//! Forward pass, training step (forward and backward) in both precisions, and optimizer step; batches of 16 rows.
 
 use anyhow::Result;
 use criterion::{Criterion, Throughput};
 use re_benches::Checkpoint;
 use re_data::{Batch, LostEntities};
-use re_model::{ClassifierOptions, Mode, RelationClassifier, TokenBatch};
+use re_model::{ClassifierOptions, Mode, Precision, RelationClassifier, TokenBatch};
 use re_train::adamw::LearningRates;
 use re_train::{AdamW, ClassificationTask, LabelledRows, Task, TrainConfig};
 use tch::Tensor;
@@ -15,14 +15,20 @@ fn main() -> Result<()> {
     let mut criterion = re_benches::criterion();
     for checkpoint in Checkpoint::encoders() {
         let corpus = checkpoint.corpus()?.first(4 * BATCH);
-        let mut options = ClassifierOptions { random_weights: true, ..ClassifierOptions::default() };
-        options.encoding.lost_entities = LostEntities::Count;
-        let (classifier, _) = RelationClassifier::new(&checkpoint.folder, corpus.labels.clone(), options)?;
-        let (rows, _) = LabelledRows::new(&classifier, &corpus.examples)?;
-        forward(&mut criterion, checkpoint.name, &classifier, &rows)?;
-        let task =
-            ClassificationTask::new(classifier, rows, LabelledRows::default(), &TrainConfig::default())?;
-        train(&mut criterion, checkpoint.name, &task)?;
+        for (name, precision) in [("fp32", Precision::Fp32), ("bf16", Precision::Bf16)] {
+            let mut options = ClassifierOptions { random_weights: true, ..ClassifierOptions::default() };
+            options.encoding.lost_entities = LostEntities::Count;
+            let (mut classifier, _) =
+                RelationClassifier::new(&checkpoint.folder, corpus.labels.clone(), options)?;
+            classifier.model_mut().set_precision(precision);
+            let (rows, _) = LabelledRows::new(&classifier, &corpus.examples)?;
+            let name = format!("model/{}/{name}", checkpoint.name);
+            forward(&mut criterion, &name, &classifier, &rows)?;
+
+            let config = TrainConfig { precision: Some(precision), ..TrainConfig::default() };
+            let task = ClassificationTask::new(classifier, rows, LabelledRows::default(), &config)?;
+            train(&mut criterion, &name, &task)?;
+        }
     }
     criterion.final_summary();
     Ok(())
@@ -38,7 +44,7 @@ fn forward(
     let batch = TokenBatch::new(&batch, classifier.model().encoder())?;
     let _guard = tch::no_grad_guard();
     let _ = classifier.model().forward(&batch, Mode::Eval)?;
-    let mut group = criterion.benchmark_group(format!("model/{name}"));
+    let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(batch.tokens() as u64));
     group.bench_function("forward", |b| b.iter(|| classifier.model().forward(&batch, Mode::Eval)));
     group.finish();
@@ -55,7 +61,7 @@ fn train(criterion: &mut Criterion, name: &str, task: &ClassificationTask) -> Re
         Ok(Tensor::f_run_backward(&[loss], &tensors, false, false)?)
     };
     let found = gradients()?;
-    let mut group = criterion.benchmark_group(format!("model/{name}"));
+    let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(rows.len() as u64));
     group.bench_function("forward and backward", |b| b.iter(gradients));
     let values = tensors.iter().map(|tensor| tensor.numel() as u64).sum();

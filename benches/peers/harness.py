@@ -29,6 +29,7 @@ class Harness:
         self.quick, self.repetitions, self.threads = args.quick, args.repetitions, args.threads
         self.root, self.stand_in, self.cache = root, stand_in, args.cache
         self.workload = args.workload
+        self.candle = args.candle if args.candle and args.candle.exists() else None
         self.data = args.shared / "data/p-stage2"
         self.vocabulary = args.shared / "data/bert-base-multilingual-cased/vocab.txt"
         self.rates: dict = {}
@@ -39,8 +40,10 @@ class Harness:
         return Program(name, [self.workload, *arguments, "--threads", self.threads], True)
 
     def theirs(self, name: str, script: str, *arguments) -> Program:
-        command = [sys.executable, HERE / script, *arguments, "--threads", self.threads]
-        return Program(name, command, False)
+        return self.other(name, sys.executable, HERE / script, *arguments)
+
+    def other(self, name: str, *command) -> Program:
+        return Program(name, [*command, "--threads", self.threads], False)
 
     def run(self, program: Program) -> dict:
         """What the program reports, with the seconds from its start to its end."""
@@ -76,7 +79,7 @@ class Harness:
         folder = self.cache / "models" / name
         if not folder.exists():
             subprocess.run([sys.executable, HERE / "make_shapes.py", name.removesuffix("-still"),
-                            "--out", self.cache / "models", "--e5", self.stand_in,
+                            "--out", self.cache / "models", "--e5", self.stand_in, "--sentences", self.data / "train.tsv",
                             "--vocabulary", self.vocabulary, "--tiny", self.root / "fixtures/embedded/model"],
                            check=True, stderr=subprocess.DEVNULL)
         return folder

@@ -1,6 +1,6 @@
 """Writes the models that training begins with: folders in Hugging Face layout with a head of random weights.
 
-e5      the stand-in encoder with its pretrained weights
+e5      the stand-in encoder with its pretrained weights and a head that tells its states apart
 mbert   the shape of bert-base-multilingual-cased, random weights, the real vocabulary
 xlmr    the shape of xlm-roberta-large, random weights, the stand-in's tokenizer (it is XLM-R's)
 tiny    the embedded default, random weights
@@ -13,13 +13,14 @@ import shutil
 from pathlib import Path
 
 import torch
-from transformers import (AutoConfig, AutoModelForSequenceClassification, BertConfig, BertTokenizerFast,
-                          XLMRobertaConfig)
+from transformers import (AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, BertConfig,
+                          BertTokenizerFast, XLMRobertaConfig)
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("names", nargs="+", choices=["e5", "mbert", "xlmr", "tiny"])
 parser.add_argument("--out", type=Path, required=True, help="where the folders go")
 parser.add_argument("--e5", type=Path, help="what make_e5_small.py wrote")
+parser.add_argument("--sentences", type=Path, help="train.tsv, to scale the head of e5 by")
 parser.add_argument("--vocabulary", type=Path, help="vocab.txt of bert-base-multilingual-cased")
 parser.add_argument("--tiny", type=Path, help="fixtures/embedded/model")
 parser.add_argument("--classes", type=int, default=42)
@@ -41,9 +42,23 @@ def from_config(config, folder: Path):
 
 
 def e5(folder: Path) -> None:
-    model = AutoModelForSequenceClassification.from_pretrained(args.e5, num_labels=args.classes)
+    model = AutoModelForSequenceClassification.from_pretrained(args.e5, num_labels=args.classes).eval()
+    spread_pooler(model, AutoTokenizer.from_pretrained(args.e5))
     model.save_pretrained(folder)
     copy_tokenizer(args.e5, folder)
+
+
+@torch.inference_mode()
+def spread_pooler(model, tokenizer) -> None:
+    """Centres and scales what the pooler gives for some sentences. The encoder's first state barely varies between
+    inputs: behind an ordinary random pooler training would stay at the most frequent class, and equal labels in
+    prediction would say nothing."""
+    sentences = [line.split("\t")[1] for line in args.sentences.read_text(encoding="utf-8").splitlines()[:256]]
+    batch = tokenizer(sentences, padding=True, truncation=True, max_length=100, return_tensors="pt")
+    states = model.bert(**batch).last_hidden_state[:, 0]
+    dense = model.bert.pooler.dense
+    dense.weight /= ((states - states.mean(0)) @ dense.weight.T).std()
+    dense.bias.copy_(-dense.weight @ states.mean(0))
 
 
 def mbert(folder: Path) -> None:

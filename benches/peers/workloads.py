@@ -114,14 +114,15 @@ def predict(harness: Harness) -> dict:
     answers = harness.cache / "answers"
     answers.mkdir(exist_ok=True)
 
+    def answer(name: str) -> list:
+        return ["--out", answers / f"{name.replace(' ', '-').replace(',', '')}.txt"]
+
     def python(name: str, script: str, *extra) -> Program:
-        out = answers / f"{name.replace(' ', '-').replace(',', '')}.txt"
-        return harness.theirs(name, script, "--model", model, "--rows", file, "--out", out, *extra)
+        return harness.theirs(name, script, "--model", model, "--rows", file, *answer(name), *extra)
 
     def own(name: str, *extra) -> Program:
-        out = answers / f"{name.replace(' ', '-').replace(',', '')}.txt"
         return harness.ours(name, "predict", "--data", harness.data / "train.tsv", "--limit", limit, "--model",
-                            model, "--out", out, *extra)
+                            model, *answer(name), *extra)
 
     programs = [
         python("transformers fp32", "predict_transformers.py"),
@@ -131,6 +132,12 @@ def predict(harness: Harness) -> dict:
         python("ONNX Runtime int8", "predict_onnx.py", "--onnx", onnx / "model-int8.onnx"),
         python("transformers bf16", "predict_transformers.py", "--precision", "bf16"),
     ]
+    comparisons = [("re, fp32", "transformers fp32", "time", 1.0), ("re, fp32", "ONNX Runtime fp32", "time", 1.0),
+                   ("re, bf16", "ONNX Runtime int8", "time", 1.0), ("re, bf16", "transformers bf16", "time", 1.0)]
+    if harness.candle:
+        name = "candle fp32"
+        programs.append(harness.other(name, harness.candle, "--model", model, "--rows", file, *answer(name)))
+        comparisons.append(("re, fp32", name, "time", 1.0))
     harness.alternate(programs)
     rows = common.read_rows(file)
     for program in programs:
@@ -143,9 +150,7 @@ def predict(harness: Harness) -> dict:
     agreement = {name: sum(map(str.__eq__, found, reference)) / limit for name, found in labels.items()}
     told = ", ".join(f"{name} {100 * share:.2f} %" for name, share in agreement.items())
     result = measured(
-        f"predict {limit} rows with the fine-tuned stand-in", "s", programs, lambda run: run["seconds"],
-        [("re, fp32", "transformers fp32", "time", 1.0), ("re, fp32", "ONNX Runtime fp32", "time", 1.0),
-         ("re, bf16", "ONNX Runtime int8", "time", 1.0), ("re, bf16", "transformers bf16", "time", 1.0)],
+        f"predict {limit} rows with the fine-tuned stand-in", "s", programs, lambda run: run["seconds"], comparisons,
         [f"Same label as transformers in fp32: {told}; {len(set(reference))} different labels occur."])
     result["comparisons"].append(
         {"ours": "re, bf16", "theirs": "transformers fp32", "what": "label agreement",

@@ -6,7 +6,7 @@ use anyhow::Result;
 use re_data::read::{self, EntityTypes, ReadOptions};
 use re_data::{LabelSet, MarkupConfig, RelationExample};
 
-/// Labelled rows with the types of their entities.
+/// Labelled rows, those whose entities both have a type: every markup can write them.
 #[derive(Debug, Clone)]
 pub struct Corpus {
     /// The rows.
@@ -35,7 +35,8 @@ impl Corpus {
     fn read(folder: &Path, labels: &str) -> Result<Self> {
         let labels = LabelSet::from_path(folder.join(labels))?;
         let examples = read::examples(folder.join("train.tsv"), &ReadOptions::default())?.examples;
-        let (examples, _) = EntityTypes::open(folder.join("entity_types.tsv"))?.attach(examples);
+        let (mut examples, _) = EntityTypes::open(folder.join("entity_types.tsv"))?.attach(examples);
+        examples.retain(|example| example.entities().iter().all(|entity| entity.kind().is_some()));
         Ok(Self { examples, labels })
     }
 

@@ -11,6 +11,9 @@ use crate::{cargo, python, setup};
 /// The peers and their versions, relative to the workspace's root.
 const REQUIREMENTS: &str = "benches/peers/requirements.txt";
 
+/// A peer in Rust, apart from the workspace, relative to its root.
+const CANDLE: &str = "benches/peers/candle/Cargo.toml";
+
 /// Sets up, builds our side and has `benches/peers/run.py` measure; its exit status.
 ///
 /// # Errors
@@ -25,10 +28,18 @@ pub fn run(layout: &Layout, rest: &[String]) -> Result<ExitCode> {
     if built != ExitCode::SUCCESS {
         return Ok(built);
     }
+    let cache = layout.cache.join("peers");
+    let candle = cache.join("candle-target");
+    let folder = candle.to_string_lossy();
+    let candle_build = ["build", "--release", "--manifest-path", CANDLE, "--target-dir", &folder];
+    if cargo::run(layout, candle_build)? != ExitCode::SUCCESS {
+        eprintln!("candle could not be built; the others are measured without it");
+    }
     let mut command = Command::new(&python);
     command.arg(layout.root.join("benches/peers/run.py"));
     command.arg("--workload").arg(target(&layout.root).join("release/workload"));
-    command.arg("--cache").arg(layout.cache.join("peers"));
+    command.arg("--candle").arg(candle.join("release/peer-candle"));
+    command.arg("--cache").arg(cache);
     command.args(rest);
     let status = command.status().with_context(|| format!("{} cannot be started", python.display()))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
