@@ -66,7 +66,7 @@ pub trait Markup: fmt::Debug + Send + Sync {
     /// is written, the tokenizer reads that one special token.
     ///
     /// # Errors
-    /// Where the example lacks what the markup needs, such as [`Error::UnknownEntityType`].
+    /// Where the example lacks what the markup needs, such as [`UnknownEntityType`](crate::Error::UnknownEntityType).
     fn write(&self, example: &RelationExample, separator: &str) -> Result<MarkedText>;
 
     /// Tokens that the markup writes and that have to be in the vocabulary as special tokens.
@@ -124,7 +124,7 @@ impl MarkupConfig {
     /// The markup.
     ///
     /// # Errors
-    /// [`Error::Argument`] where the types of [`TypedTokens`] are none, empty or repeated.
+    /// [`Error::Argument`](crate::Error::Argument) where the types of [`TypedTokens`] are none, empty or repeated.
     pub fn build(&self) -> Result<Box<dyn Markup>> {
         Ok(match self {
             Self::Plain {} => Box::new(Plain),

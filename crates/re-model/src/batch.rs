@@ -5,8 +5,11 @@ use tch::{Device, Kind, Tensor};
 
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
+use crate::ops::Precision;
 
 /// Rows laid end to end on a device: `T` tokens of `B` rows, no padding.
+///
+/// In bf16 a few filler tokens follow the last row, so that sizes repeat; what the encoder returns has none of them.
 #[derive(Debug)]
 pub struct TokenBatch {
     /// Rows of the word embeddings, `[T]`.
@@ -64,12 +67,18 @@ impl TokenBatch {
         }
         let positions: Vec<i64> =
             batch.lengths().flat_map(|n| (0..n as i64).map(|i| i + config.position_offset)).collect();
+        let even = encoder.precision() == Precision::Bf16 && batch.lengths().any(|n| n != longest);
+        let tokens = if even { even_size(batch.tokens(), 16) } else { batch.tokens() };
         let put = |values: &[i64]| Ok::<_, Error>(Tensor::f_from_slice(values)?.f_to_device(device)?);
+        let filled = |values: &[i64]| {
+            let first = values.first().copied().unwrap_or_default();
+            put(&[values, &vec![first; tokens - values.len()]].concat())
+        };
         Ok(Self {
-            ids: put(&ids)?,
-            type_ids: put(&batch.type_ids)?,
-            positions: put(&positions)?,
-            layout: Layout::new(batch, longest, device)?,
+            ids: filled(&ids)?,
+            type_ids: filled(&batch.type_ids)?,
+            positions: filled(&positions)?,
+            layout: Layout::new(batch, if even { even_size(longest, 8) } else { longest }, tokens, device)?,
             rows: batch
                 .entities
                 .iter()
@@ -122,19 +131,22 @@ impl TokenBatch {
 }
 
 impl Layout {
-    fn new(batch: &Batch, longest: usize, device: Device) -> Result<Self> {
+    /// `longest` is the length of the padded view, `tokens` the number of flat positions, fillers included.
+    fn new(batch: &Batch, longest: usize, tokens: usize, device: Device) -> Result<Self> {
         let (rows, length) = (batch.len() as i64, longest as i64);
         if batch.lengths().all(|n| n == longest) {
             return Ok(Self::Equal { rows, length });
         }
         let slots = batch.len() * longest;
         let (mut to_padded, mut mask) = (Vec::with_capacity(slots), Vec::with_capacity(slots));
-        let mut to_flat = Vec::with_capacity(batch.tokens());
+        let mut to_flat = Vec::with_capacity(tokens);
         for (row, (n, &start)) in batch.lengths().zip(&batch.offsets).enumerate() {
             to_flat.extend((0..n).map(|i| (row * longest + i) as i64));
             to_padded.extend((0..longest).map(|i| if i < n { start + i } else { start } as i64));
             mask.extend((0..longest).map(|i| i < n));
         }
+        // Fillers take any state: nothing reads theirs.
+        to_flat.resize(tokens, 0);
         Ok(Self::Ragged {
             rows,
             length,
@@ -183,6 +195,14 @@ impl Layout {
     }
 }
 
+/// The next size with few significant bits: at most `1 / parts` larger.
+///
+/// The kernels for bf16 products are compiled for each new shape and kept; with every number of tokens a shape of
+/// its own, steps would compile more than they compute, and memory would grow with every one.
+fn even_size(size: usize, parts: usize) -> usize {
+    size.next_multiple_of((size / parts).next_power_of_two())
+}
+
 /// A `[B, T]` matrix whose product with the states `[T, H]` gives the mean over each row's span;
 /// a row without a span gets zeros.
 ///
@@ -205,4 +225,19 @@ pub fn averaging_matrix(
         .f_view([rows as i64, tokens as i64])?
         .f_to_kind(Kind::Float)?
         .f_to_device(device)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn even_sizes_are_few_and_close() {
+        let sizes: std::collections::BTreeSet<usize> = (500..2000).map(|size| even_size(size, 16)).collect();
+        assert!(sizes.len() <= 40, "{sizes:?}");
+        for size in 1..5000 {
+            let even = even_size(size, 16);
+            assert!(even >= size && even - size <= size.div_ceil(8), "{size}: {even}");
+        }
+    }
 }

@@ -108,7 +108,7 @@ impl Encoder {
         for layer in &self.layers {
             states = layer.forward(&self.config, &states, batch, mode)?;
         }
-        Ok(states.f_to_kind(Kind::Float)?)
+        Ok(states.f_narrow(0, 0, batch.tokens() as i64)?.f_to_kind(Kind::Float)?)
     }
 
     /// Hidden states of the embeddings and of every layer, `num_hidden_layers + 1` tensors.
@@ -126,7 +126,7 @@ impl Encoder {
                 all.push(layer.forward(&self.config, states, batch, mode)?);
             }
         }
-        Ok(all)
+        all.iter().map(|states| Ok(states.f_narrow(0, 0, batch.tokens() as i64)?)).collect()
     }
 }
 

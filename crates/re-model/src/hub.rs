@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// `HF_HOME`, else `~/.cache/huggingface/hub`). A model that is not there is downloaded only where `download` is true.
 ///
 /// # Errors
-/// [`Error::NoModel`] where there is neither, [`Error::Hub`] where a download fails.
+/// [`Error::NoModel`] where there is neither, `Error::Hub` (with the feature) where a download fails.
 pub fn model_folder(name: &Path, download: bool) -> Result<PathBuf> {
     if name.is_dir() {
         return Ok(name.to_owned());

@@ -6,7 +6,9 @@
 mod common;
 
 use common::{Expected, golden, model, norm, relative_to_scale};
-use re_model::{Builder, EncoderConfig, Head, HeadInput, Mode, RelationModel, TokenBatch, Weights};
+use re_model::{
+    Builder, EncoderConfig, Head, HeadInput, Mode, Precision, RelationModel, TokenBatch, Weights,
+};
 use tch::{Device, Reduction, Tensor};
 
 const CASES: [&str; 8] = [
@@ -91,6 +93,29 @@ fn a_row_does_not_depend_on_its_batch() {
             let error = relative_to_scale(&alone, &together.narrow(0, row as i64, 1));
             assert!(error <= 2e-5, "{case}: row {row} differs by {error:e} when it is alone");
         }
+    }
+}
+
+#[test]
+fn bf16_stays_close_and_rows_stay_independent() {
+    for case in CASES {
+        let mut model = model(&golden(case));
+        model.set_precision(Precision::Bf16);
+        let expected = Expected::read(&golden(case).join("expected.safetensors"));
+        let batch = TokenBatch::new(&expected.batch(), model.encoder()).unwrap();
+        model.parameters().set_trainable(true);
+        let logits = model.forward(&batch, Mode::Eval).unwrap();
+        let error = relative_to_scale(&logits, expected.get("logits"));
+        assert!(error <= 0.05, "{case}: logits differ by {error:e}");
+        cross_entropy(&logits, batch.classes(), 0.0).backward();
+        let (mut difference, mut all) = (0.0, 0.0);
+        for parameter in model.parameters().iter() {
+            let reference = expected.get(&format!("grad.{}", parameter.name));
+            difference += norm(&(parameter.tensor.grad() - reference)).powi(2);
+            all += norm(reference).powi(2);
+        }
+        let error = (difference / all).sqrt();
+        assert!(error <= 0.1, "{case}: gradients differ by {error:e}");
     }
 }
 
