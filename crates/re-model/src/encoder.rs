@@ -224,10 +224,34 @@ impl Layer {
         let bias = Tensor::f_cat(&biases, 0)?.f_to_kind(kind)?;
         let [query, key, value] =
             batch.layout.split(&x.f_linear(&weight, Some(&bias))?, config.num_attention_heads)?;
-        let rate = if mode == Mode::Train { config.attention_probs_dropout_prob } else { 0.0 };
-        let mask = batch.layout.mask();
-        let context =
-            Tensor::f_scaled_dot_product_attention(&query, &key, &value, mask, rate, false, None, false)?;
+        let rate = config.attention_probs_dropout_prob;
+        let context = if mode == Mode::Train && rate > 0.0 {
+            attend_with_dropout(&query, &key, &value, batch.layout.mask(), rate)?
+        } else {
+            let mask = batch.layout.mask();
+            Tensor::f_scaled_dot_product_attention(&query, &key, &value, mask, 0.0, false, None, false)?
+        };
         batch.layout.join(&context)
     }
+}
+
+/// Attention with dropout on its weights, in the number format of its arguments: libtorch's own has no fast form
+/// with dropout on the CPU and computes bf16 in fp32.
+///
+/// # Shapes
+/// Three of `[B, heads, L, width]` and a mask that is true where a key is real, `[B, 1, 1, L]`, to `[B, heads, L, width]`.
+fn attend_with_dropout(
+    query: &Tensor,
+    key: &Tensor,
+    value: &Tensor,
+    mask: Option<&Tensor>,
+    rate: f64,
+) -> Result<Tensor> {
+    let width = query.size().last().copied().unwrap_or(1) as f64;
+    let mut scores = query.f_mul_scalar(width.sqrt().recip())?.f_matmul(&key.f_transpose(-2, -1)?)?;
+    if let Some(mask) = mask {
+        scores = scores.f_masked_fill(&mask.f_logical_not()?, f64::NEG_INFINITY)?;
+    }
+    let weights = dropout(&scores.f_softmax(-1, scores.kind())?, rate, Mode::Train)?;
+    Ok(weights.f_matmul(value)?)
 }

@@ -22,6 +22,7 @@ pub mod batch;
 pub mod classifier;
 pub mod config;
 pub mod device;
+mod dropout;
 pub mod encoder;
 pub mod error;
 pub mod head;

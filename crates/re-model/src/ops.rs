@@ -1,17 +1,16 @@
 //! The few operations that encoder and heads are made of.
 
-use std::sync::{Mutex, PoisonError};
-
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::config::Activation;
+pub use crate::dropout::{dropout, with_seed};
 use crate::error::Result;
 
 /// Whether a model is being trained (dropout on) or evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Dropout is on. It draws from libtorch's generator: see [`with_seed`].
+    /// Dropout is on. Its masks follow from the seed given to [`with_seed`].
     Train,
     /// Dropout is off.
     Eval,
@@ -116,26 +115,4 @@ impl Activation {
             Self::Tanh => x.f_tanh()?,
         })
     }
-}
-
-/// Runs `f` with libtorch's random numbers starting at `seed`.
-///
-/// libtorch has one generator for the whole process: threads that call this at the same time take turns, so that
-/// none draws from another's stream.
-pub fn with_seed<T>(seed: i64, f: impl FnOnce() -> T) -> T {
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    tch::manual_seed(seed);
-    f()
-}
-
-/// Dropout with rate `rate` while training, the identity otherwise.
-///
-/// # Errors
-/// [`Error::Torch`](crate::Error::Torch).
-pub fn dropout(x: &Tensor, rate: f64, mode: Mode) -> Result<Tensor> {
-    if mode == Mode::Eval || rate == 0.0 {
-        return Ok(x.shallow_clone());
-    }
-    Ok(x.f_dropout(rate, true)?)
 }
