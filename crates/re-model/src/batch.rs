@@ -71,7 +71,7 @@ impl TokenBatch {
         let positions: Vec<i64> =
             batch.lengths().flat_map(|n| (0..n as i64).map(|i| i + config.position_offset)).collect();
         let even = encoder.precision() == Precision::Bf16 && batch.lengths().any(|n| n != longest);
-        let tokens = if even { even_size(batch.tokens(), 16) } else { batch.tokens() };
+        let tokens = if even { even_size(batch.tokens(), 32) } else { batch.tokens() };
         let put = |values: &[i64]| Ok::<_, Error>(Tensor::f_from_slice(values)?.f_to_device(device)?);
         let filled = |values: &[i64]| {
             let first = values.first().copied().unwrap_or_default();

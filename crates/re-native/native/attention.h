@@ -31,13 +31,10 @@ public:
         return out;
     }
 
-    // The same as columns: [width, padded(length)].
+    // The same as columns: [padded(width), padded(length)].
     std::vector<float> columns(const std::vector<float>& rows) const {
-        size_t places = padded(length), from = padded(width);
-        std::vector<float> out(width * places);
-        for (size_t i = 0; i < length; ++i) {
-            for (size_t c = 0; c < width; ++c) out[c * places + i] = rows[i * from + c];
-        }
+        std::vector<float> out(padded(width) * padded(length));
+        transpose(rows.data(), length, width, out.data());
         return out;
     }
 

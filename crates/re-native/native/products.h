@@ -51,6 +51,42 @@ inline void strip(size_t rows, size_t depth, const float* a, size_t row_step, si
     }
 }
 
+// Sixteen lanes as the columns of the matrix whose rows they were: blocks of 8, 4, 2 and 1 change places.
+inline void transpose(Lane (&rows)[LANE]) {
+    typedef int Places __attribute__((vector_size(64)));
+#pragma GCC unroll 4
+    for (int size = LANE / 2; size > 0; size /= 2) {
+        Places upper, lower;
+#pragma GCC unroll 16
+        for (int k = 0; k < int(LANE); ++k) {
+            upper[k] = (k & size) ? int(LANE) + k - size : k;
+            lower[k] = (k & size) ? int(LANE) + k : k + size;
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < int(LANE); ++i) {
+            if (i & size) continue;
+            Lane a = rows[i], b = rows[i + size];
+            rows[i] = __builtin_shuffle(a, b, upper);
+            rows[i + size] = __builtin_shuffle(a, b, lower);
+        }
+    }
+}
+
+// The columns of `in`, [rows, padded(width)], as rows: [padded(width), padded(rows)], zero past the last row.
+inline void transpose(const float* in, size_t rows, size_t width, float* out) {
+    size_t places = padded(rows), stride = padded(width);
+    for (size_t i = 0; i < places; i += LANE) {
+        for (size_t c = 0; c < stride; c += LANE) {
+            Lane block[LANE];
+            for (size_t k = 0; k < LANE; ++k) {
+                block[k] = i + k < rows ? *reinterpret_cast<const Lane*>(in + (i + k) * stride + c) : Lane{};
+            }
+            transpose(block);
+            for (size_t k = 0; k < LANE; ++k) *reinterpret_cast<Lane*>(out + (c + k) * places + i) = block[k];
+        }
+    }
+}
+
 // c = a b, or c + a b with `add`: a is [rows, depth] with a(i, k) at a[i * row_step + k * step]; `columns` is a multiple
 // of a lane.
 inline void product(size_t rows, size_t columns, size_t depth, const float* a, size_t row_step, size_t step,

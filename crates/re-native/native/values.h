@@ -114,7 +114,7 @@ public:
     void fill(size_t row, float* factors) const {
         uint32_t first = uint32_t(row * half_);
         for (size_t i = 0; i < half_; ++i) {
-            uint32_t bits = scramble(scramble(first + uint32_t(i) + low_) ^ high_);
+            uint32_t bits = scramble(((first + uint32_t(i)) * 0x9e3779b9u + low_) ^ high_);
             factors[i] = (bits & 0xffff) < below_ ? 0.0f : kept_;
             factors[half_ + i] = (bits >> 16) < below_ ? 0.0f : kept_;
         }
