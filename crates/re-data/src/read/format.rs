@@ -50,7 +50,8 @@ pub enum Format {
     KlueCsv,
     /// `semeval`: SemEval-2010 Task 8 (Hendrickx et al. 2010). A number, a tab and the sentence in quotation marks, with
     /// the entities between `<e1>` and `</e1>`, `<e2>` and `</e2>`; below it the relation (not in test files), a line
-    /// that begins with `Comment:`, and an empty line. Comments are passed over and reported. What is written has no
+    /// that begins with `Comment:`, and an empty line. Comments are passed over and reported. Ids are written as they are,
+    /// though the task's own tools want numbers. What is written has no
     /// types or sources, and line breaks of the text become spaces.
     SemEval,
     /// `tacred`: TACRED's JSON (Zhang et al. 2017). An array of objects, or objects one after the other, with `id`,
@@ -144,15 +145,15 @@ impl Format {
 
     fn of_content(head: &[u8]) -> Option<Self> {
         let head = head.strip_prefix(BOM).unwrap_or(head).trim_ascii_start();
-        let holds =
-            |text: &[u8], part: &str| text.windows(part.len()).any(|window| window == part.as_bytes());
         let first = *head.first()?;
         if matches!(first, b'[' | b'{') {
-            return match () {
-                // Inside a string these quotes would have backslashes before them.
-                () if holds(head, "\"subject_entity\"") || holds(head, "\"guid\"") => Some(Self::KlueJson),
-                () if holds(head, "\"subj_start\"") || holds(head, "\"token\"") => Some(Self::Tacred),
-                () => Some(Self::Jsonl).filter(|_| first == b'{'),
+            let key = |name| has_key(head, name);
+            return if key("subject_entity") || key("guid") {
+                Some(Self::KlueJson)
+            } else if key("subj_start") || key("token") {
+                Some(Self::Tacred)
+            } else {
+                (first == b'{').then_some(Self::Jsonl)
             };
         }
         let line = head.split(|&byte| byte == b'\n').next()?.trim_ascii_end();
@@ -162,13 +163,30 @@ impl Format {
         if line.iter().filter(|&&byte| byte == b'\t').count() >= 8 {
             return Some(Self::CompetitionTsv);
         }
-        let columns: Vec<&[u8]> = line.split(|&byte| byte == b',').map(|name| name.trim_ascii()).collect();
+        let unquoted = |name| {
+            <[u8]>::strip_prefix(name, b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name)
+        };
+        let columns: Vec<&[u8]> = line.split(|&byte| byte == b',').map(unquoted).collect();
         let names = |name: &str| columns.contains(&name.as_bytes());
         if names("subject_entity") && names("object_entity") {
             return Some(Self::KlueCsv);
         }
         (names("id") && names("start1") && names("start2")).then_some(Self::Csv)
     }
+}
+
+fn holds(text: &[u8], part: &str) -> bool {
+    text.windows(part.len()).any(|window| window == part.as_bytes())
+}
+
+/// Whether `key` stands as a key in JSON. Inside a string its quotes would have backslashes before them.
+fn has_key(json: &[u8], key: &str) -> bool {
+    let quoted = format!("\"{key}\"");
+    let mut found = json.windows(quoted.len()).enumerate().filter(|(_, window)| *window == quoted.as_bytes());
+    found.any(|(at, _)| {
+        let behind = json.get(at + quoted.len()..).unwrap_or_default();
+        behind.trim_ascii_start().first() == Some(&b':')
+    })
 }
 
 fn extension(path: &Path) -> Option<String> {
@@ -233,14 +251,15 @@ mod tests {
         assert_eq!(guess("a.json", "[\n{\n\"guid\": \"a\","), Some(Format::KlueJson));
         assert_eq!(guess("a.json", "{\"token\": [\"a\"],"), Some(Format::Tacred));
         assert_eq!(guess("a.json", "[]"), None);
-        assert_eq!(guess("-", "{\"id\": 1, \"text\": \"a \\\"guid\\\"\""), Some(Format::Jsonl));
+        assert_eq!(guess("-", "{\"id\": 1, \"text\": \"a \\\"guid\\\": 1\""), Some(Format::Jsonl));
+        assert_eq!(guess("-", "{\"label\": \"token\", \"id\": 1"), Some(Format::Jsonl));
         assert_eq!(guess("T.TXT", "1\t\"<e1>a</e1> <e2>b</e2>\"\r\nx"), Some(Format::SemEval));
         assert_eq!(guess("T.TXT", "1\t\"<e1>a</e1> <e2>b\"\r\n</e2>"), None);
         assert_eq!(
             guess("a.csv", "\u{feff}id,sentence,subject_entity,object_entity\r\n"),
             Some(Format::KlueCsv)
         );
-        assert_eq!(guess("-", "label,id,text,start1,end1,start2,end2\n"), Some(Format::Csv));
+        assert_eq!(guess("-", "label,\"id\",text,start1,end1,start2,end2\n"), Some(Format::Csv));
         assert_eq!(guess("a.csv", "what,ever\n"), Some(Format::Csv));
         assert_eq!(guess("a.csv", ""), Some(Format::Csv));
     }
