@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::delimited::{Record, Records};
 use super::jsonl::{JsonId, Jsonl};
+use super::lines::{Lines, split_terminator};
 use super::place::{Field, Place};
+use super::table::Table;
 use crate::error::{Error, Result};
 use crate::labels::LabelSet;
 use crate::predict::Probabilities;
@@ -33,8 +34,13 @@ struct JsonPrediction<'a> {
     probability: Option<f32>,
 }
 
-/// Reads predictions from a file, or standard input where `path` is `-`: JSON objects, one a line, with `id`, `label` and
-/// perhaps `probability`, or CSV with these names in its header. Other keys and columns are passed over.
+/// Reads predictions from a file, or standard input where `path` is `-`:
+///
+/// - JSON objects, one a line, with `id`, `label` and perhaps `probability`,
+/// - CSV with these names in its header, or with `pred_label` in place of `label` as in submissions of KLUE-RE,
+/// - SemEval's answers: lines of a number, a tab and a relation.
+///
+/// Other keys and columns are passed over.
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be read; [`Error::Record`] where a row is malformed, a needed column
@@ -43,8 +49,38 @@ pub fn predictions(path: impl AsRef<Path>) -> Result<Vec<SavedPrediction>> {
     let path = path.as_ref();
     let mut input = BufReader::new(super::input(path)?);
     let head = input.fill_buf().map_err(|e| Error::io(path, e))?;
-    let json = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start().first() == Some(&b'{');
-    if json { predictions_from_jsonl(input, path) } else { predictions_from_csv(input, path) }
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let digits = head.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if head.first() == Some(&b'{') {
+        predictions_from_jsonl(input, path)
+    } else if digits > 0 && head.get(digits) == Some(&b'\t') {
+        predictions_from_answers(input, path)
+    } else {
+        predictions_from_csv(input, path)
+    }
+}
+
+fn predictions_from_answers(input: impl Read + Send, path: &Path) -> Result<Vec<SavedPrediction>> {
+    let mut lines = Lines::new(input, path);
+    let (mut rows, mut ids, mut line) = (Vec::new(), Ids::default(), Vec::new());
+    while lines.next(&mut line)? {
+        lines.check_length(&line)?;
+        let answer = std::str::from_utf8(split_terminator(&line).0).ok().and_then(|l| l.split_once('\t'));
+        match answer {
+            Some((id, label)) if !label.is_empty() => {
+                ids.add(&Place::of_line(path, lines.number(), Some(id)), id)?;
+                rows.push(SavedPrediction { id: id.to_owned(), label: label.to_owned(), probability: None });
+            }
+            None if line.trim_ascii().is_empty() => {}
+            _ => {
+                let found = format!("{:?}", String::from_utf8_lossy(line.trim_ascii_end()));
+                let place = Place::of_line(path, lines.number(), None);
+                return Err(place.error(None, found, "a number, a tab and a relation"));
+            }
+        }
+        line.clear();
+    }
+    Ok(rows)
 }
 
 fn predictions_from_jsonl(input: impl Read + Send, path: &Path) -> Result<Vec<SavedPrediction>> {
@@ -52,7 +88,7 @@ fn predictions_from_jsonl(input: impl Read + Send, path: &Path) -> Result<Vec<Sa
     let (mut rows, mut ids) = (Vec::new(), Ids::default());
     while let Some((line, row)) = lines.next::<JsonPrediction>()? {
         let id = row.id.into_string();
-        let place = Place { path, line, id: Some(&id) };
+        let place = Place::of_line(path, line, Some(&id));
         ids.add(&place, &id)?;
         if let Some(value) = row.probability.filter(|p| !(0.0..=1.001).contains(p)) {
             return Err(place.error(PROBABILITY, value.to_string(), "a number from 0 to 1"));
@@ -64,18 +100,18 @@ fn predictions_from_jsonl(input: impl Read + Send, path: &Path) -> Result<Vec<Sa
 
 fn predictions_from_csv(input: impl Read + Send, path: &Path) -> Result<Vec<SavedPrediction>> {
     let mut table = Table::new(input, path)?;
-    let find = |name: &str| table.header.iter().position(|column| column == name);
-    let (Some(id_at), Some(label_at)) = (find("id"), find("label")) else {
+    let (Some(id_at), Some(label_at)) =
+        (table.column("id"), table.column("label").or(table.column("pred_label")))
+    else {
         return Err(table.header_error("the columns id and label"));
     };
-    let probability_at = find("probability");
+    let probability_at = table.column("probability");
     let (mut rows, mut ids) = (Vec::new(), Ids::default());
-    while let Some((line, fields)) = table.next(id_at)? {
-        let at = |column: usize| fields.get(column).copied().unwrap_or_default();
-        let id = at(id_at).to_owned();
-        let place = Place { path, line, id: Some(&id) };
+    while let Some(row) = table.next(id_at)? {
+        let id = row.at(id_at).to_owned();
+        let place = Place::of_line(path, row.line, Some(&id));
         ids.add(&place, &id)?;
-        let label = at(label_at).to_owned();
+        let label = row.at(label_at).to_owned();
         if label.is_empty() {
             return Err(place.error(
                 Field { column: Some(label_at + 1), name: "label" },
@@ -84,7 +120,9 @@ fn predictions_from_csv(input: impl Read + Send, path: &Path) -> Result<Vec<Save
             ));
         }
         let probability = probability_at
-            .map(|column| probability(&place, Field { column: Some(column + 1), ..PROBABILITY }, at(column)))
+            .map(|column| {
+                probability(&place, Field { column: Some(column + 1), ..PROBABILITY }, row.at(column))
+            })
             .transpose()?;
         rows.push(SavedPrediction { label, probability, id });
     }
@@ -92,7 +130,9 @@ fn predictions_from_csv(input: impl Read + Send, path: &Path) -> Result<Vec<Save
 }
 
 /// Reads class probabilities from a CSV file, or standard input where `path` is `-`. The header gives `id` and then the
-/// labels, in class order; each row the id and one probability for each label.
+/// labels, in class order; each row the id and one probability for each label. A submission of KLUE-RE
+/// ([`crate::write::PredictionFormat::KlueSubmission`]) is read too, with the classes of
+/// [`LabelSet::klue_re_submission`].
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be read; [`Error::LabelSet`] where the labels of the header do not
@@ -101,25 +141,40 @@ fn predictions_from_csv(input: impl Read + Send, path: &Path) -> Result<Vec<Save
 pub fn probabilities(path: impl AsRef<Path>) -> Result<Probabilities> {
     let path = path.as_ref();
     let mut table = Table::new(super::input(path)?, path)?;
-    let Some(("id", names)) = table.header.split_first().map(|(id, names)| (id.as_str(), names)) else {
-        return Err(table.header_error("id, then one column for each label"));
+    let submission = table.header() == ["id", "pred_label", "probs"];
+    let labels = match table.header().split_first() {
+        _ if submission => LabelSet::klue_re_submission(),
+        Some((id, names)) if id == "id" => LabelSet::new(names).map_err(|error| match error {
+            Error::LabelSet { reason, .. } => Error::LabelSet { path: Some(path.to_owned()), reason },
+            other => other,
+        })?,
+        _ => return Err(table.header_error("id, then one column for each label")),
     };
-    let labels = LabelSet::new(names).map_err(|error| match error {
-        Error::LabelSet { reason, .. } => Error::LabelSet { path: Some(path.to_owned()), reason },
-        other => other,
-    })?;
     let (mut rows, mut values, mut ids) = (Vec::new(), Vec::new(), Ids::default());
-    while let Some((line, fields)) = table.next(0)? {
-        let mut fields = fields.into_iter();
-        let id = fields.next().unwrap_or_default().to_owned();
-        let place = Place { path, line, id: Some(&id) };
+    while let Some(row) = table.next(0)? {
+        let id = row.at(0).to_owned();
+        let place = Place::of_line(path, row.line, Some(&id));
         ids.add(&place, &id)?;
-        for (class, value) in fields.enumerate() {
-            values.push(probability(&place, Field { column: Some(class + 2), ..PROBABILITY }, value)?);
+        if submission {
+            values.extend(listed(&place, row.at(2), labels.len())?);
+        } else {
+            for (column, value) in row.fields.iter().enumerate().skip(1) {
+                values.push(probability(&place, Field { column: Some(column + 1), ..PROBABILITY }, value)?);
+            }
         }
         rows.push(id);
     }
     Probabilities::new(rows, Arc::new(labels), values)
+}
+
+/// Probabilities that stand as a list in one field.
+fn listed(place: &Place<'_>, list: &str, classes: usize) -> Result<Vec<f32>> {
+    let values: Option<Vec<f32>> = serde_json::from_str(list).ok();
+    let values = values.filter(|v| v.len() == classes && v.iter().all(|p| (0.0..=1.001).contains(p)));
+    values.ok_or_else(|| {
+        let field = Field { column: Some(3), name: "probs" };
+        place.error(field, format!("{list:?}"), format!("a list of {classes} numbers from 0 to 1"))
+    })
 }
 
 const PROBABILITY: Field = Field { column: None, name: "probability" };
@@ -127,56 +182,6 @@ const PROBABILITY: Field = Field { column: None, name: "probability" };
 fn probability(place: &Place<'_>, field: Field, value: &str) -> Result<f32> {
     let number = value.parse().ok().filter(|p: &f32| (0.0..=1.001).contains(p));
     number.ok_or_else(|| place.error(field, format!("{value:?}"), "a number from 0 to 1"))
-}
-
-/// A CSV file with a header.
-struct Table<'a> {
-    records: Records<'a>,
-    header: Vec<String>,
-    header_line: u64,
-}
-
-impl<'a> Table<'a> {
-    fn new(input: impl Read + Send + 'a, path: &Path) -> Result<Self> {
-        let mut records = Records::new(input, path, b',');
-        let (header_line, header) = match records.next()? {
-            Some(record) => (record.line, record.fields().map(str::to_owned).collect()),
-            None => (1, Vec::new()),
-        };
-        let table = Self { records, header, header_line };
-        let mut seen = HashMap::new();
-        for (at, name) in table.header.iter().enumerate() {
-            if let Some(first) = seen.insert(name, at + 1) {
-                let field = Field { column: Some(at + 1), name: "header" };
-                let found = format!("{name:?}, the name of column {first} too");
-                return Err(table.header_place().error(field, found, "each name once"));
-            }
-        }
-        Ok(table)
-    }
-
-    fn header_place(&self) -> Place<'_> {
-        Place { path: self.records.path(), line: self.header_line, id: None }
-    }
-
-    fn header_error(&self, expected: &str) -> Error {
-        let found = format!("the header {:?}", self.header.join(","));
-        self.header_place().error(None, found, expected)
-    }
-
-    /// Line and fields of the next row, of which there are as many as the header has.
-    fn next(&mut self, id_at: usize) -> Result<Option<(u64, Vec<&str>)>> {
-        let path = self.records.path().to_owned();
-        let Some(record) = self.records.next()? else { return Ok(None) };
-        let fields: Vec<&str> = record.fields().collect();
-        if fields.len() == self.header.len() {
-            return Ok(Some((record.line, fields)));
-        }
-        let Record { line, .. } = record;
-        let place = Place { path: &path, line, id: fields.get(id_at).copied() };
-        let expected = format!("{} as in the header", self.header.len());
-        Err(place.error(None, format!("{} columns", fields.len()), expected))
-    }
 }
 
 /// The ids met so far, with their lines.
