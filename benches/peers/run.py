@@ -61,9 +61,9 @@ def main() -> None:
         results.setdefault("workloads", {})[name] = result | {"when": machine.commit_and_time(ROOT)}
         print(report.section(name, results["workloads"][name]), flush=True)
         if not args.quick:
+            # After each workload, so that a run that is cut off loses only the one it is in.
             stored.write_text(json.dumps(results, indent=1, ensure_ascii=False))
-    if not args.quick:
-        report.write(ROOT / "docs/BENCHMARKS.md", results, list(workloads.ALL))
+            report.write(ROOT / "docs/BENCHMARKS.md", results, list(workloads.ALL))
 
 
 main()

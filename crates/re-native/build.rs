@@ -28,7 +28,7 @@ fn main() {
         }
         // Sums may be taken in any order; NaN and infinity stay what they are.
         for flag in ["-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math"] {
-            build.flag_if_supported(flag);
+            build.flag(flag);
         }
         build.flag("-ffp-contract=fast").define("RE_PROCESSOR", *name).file("native/kernels.cpp");
         build.compile(&format!("re_kernels_{name}"));

@@ -91,8 +91,8 @@ void attend(const S* qkv, Heads heads, size_t head, size_t start, size_t end, Dr
                 places, false);
         for (size_t i = 0; i < count; ++i) {
             float* row = &weights[i * places];
-            float largest = row[0], sum = 0.0f;
-            for (size_t j = 1; j < n; ++j) largest = row[j] > largest ? row[j] : largest;
+            for (size_t j = n; j < places; ++j) row[j] = row[0];
+            float largest = maximum(row, places), sum = 0.0f;
             for (size_t j = 0; j < n; ++j) {
                 row[j] = exponential(row[j] - largest);
                 sum += row[j];

@@ -110,16 +110,8 @@ public:
     };
 
     Tensor forward(const Tensor& x, Kept& kept) {
-        joined(kept.weights);
-        kept.qkv = empty(3 * hidden_);
-        if (kept.weights[0].defined()) {
-            at::mm_out(kept.qkv, x, kept.weights[0].t());
-        } else {
-            for (int which = 0; which < 3; ++which) {
-                Tensor part = kept.qkv.narrow(1, which * hidden_, hidden_);
-                at::mm_out(part, x, parameters_[QW + 2 * which].t());
-            }
-        }
+        prepare(kept.weights);
+        kept.qkv = at::mm(x, kept.weights[0].t());
         kept.context = empty(hidden_);
         kept.log_sums = at::empty({settings_.heads, tokens_}, at::kFloat);
         attend(kept);
@@ -167,11 +159,8 @@ public:
         for (int which = 0; which < 3; ++which) {
             of_parameter(QW + 2 * which) = joined.narrow(0, which * hidden_, hidden_);
             of_parameter(QB + 2 * which) = bias.narrow(0, which * hidden_, hidden_);
-            if (!kept.weights[0].defined()) {
-                states_gradient.addmm_(qkv_gradient.narrow(1, which * hidden_, hidden_), parameters_[QW + 2 * which]);
-            }
         }
-        if (kept.weights[0].defined()) states_gradient.addmm_(qkv_gradient, kept.weights[0]);
+        states_gradient.addmm_(qkv_gradient, kept.weights[0]);
         gradients[0] = states_gradient;
         return gradients;
     }
@@ -179,13 +168,14 @@ public:
 private:
     Tensor empty(int64_t width) const { return at::empty({tokens_, width}, Store<S>::kind); }
 
-    // The weights as S; in 32-bit floats the parameters serve as they are.
-    void joined(Tensor (&weights)[4]) const {
-        if (Store<S>::kind == at::kFloat) return;
+    // The weights as S. Those of queries, keys and values become one, so that `x` is read once; of the others, the
+    // parameters themselves serve as 32-bit floats.
+    void prepare(Tensor (&weights)[4]) const {
         weights[0] = at::empty({3 * hidden_, hidden_}, Store<S>::kind);
         for (int which = 0; which < 3; ++which) {
             narrow(parameters_[QW + 2 * which], of<S>(weights[0]) + which * hidden_ * hidden_);
         }
+        if (Store<S>::kind == at::kFloat) return;
         const Parameter rest[] = {OW, IW, EW};
         for (int which = 0; which < 3; ++which) {
             weights[1 + which] = at::empty(parameters_[rest[which]].sizes(), Store<S>::kind);

@@ -51,8 +51,18 @@ inline void strip(size_t rows, size_t depth, const float* a, size_t row_step, si
     }
 }
 
-// Sixteen lanes as the columns of the matrix whose rows they were: blocks of 8, 4, 2 and 1 change places.
+// Sixteen lanes as the columns of the matrix whose rows they were.
 inline void transpose(Lane (&rows)[LANE]) {
+#ifdef __clang__
+    for (size_t i = 0; i < LANE; ++i) {
+        for (size_t k = 0; k < i; ++k) {
+            float value = rows[i][k];
+            rows[i][k] = rows[k][i];
+            rows[k][i] = value;
+        }
+    }
+#else
+    // Blocks of 8, 4, 2 and 1 change places, each pair of lanes in two instructions.
     typedef int Places __attribute__((vector_size(64)));
 #pragma GCC unroll 4
     for (int size = LANE / 2; size > 0; size /= 2) {
@@ -70,6 +80,19 @@ inline void transpose(Lane (&rows)[LANE]) {
             rows[i + size] = __builtin_shuffle(a, b, lower);
         }
     }
+#endif
+}
+
+// The largest of `count` values, a multiple of a lane.
+inline float maximum(const float* values, size_t count) {
+    Lane best = *reinterpret_cast<const Lane*>(values);
+    for (size_t i = LANE; i < count; i += LANE) {
+        Lane next = *reinterpret_cast<const Lane*>(values + i);
+        best = next > best ? next : best;
+    }
+    float largest = best[0];
+    for (size_t i = 1; i < LANE; ++i) largest = best[i] > largest ? best[i] : largest;
+    return largest;
 }
 
 // The columns of `in`, [rows, padded(width)], as rows: [padded(width), padded(rows)], zero past the last row.
@@ -94,6 +117,9 @@ inline void product(size_t rows, size_t columns, size_t depth, const float* a, s
     size_t j = 0;
     for (; j + TILE_LANES * LANE <= columns; j += TILE_LANES * LANE) {
         strip<TILE_LANES>(rows, depth, a, row_step, step, b + j, b_stride, c + j, c_stride, add);
+    }
+    for (; j + 2 * LANE <= columns; j += 2 * LANE) {
+        strip<2>(rows, depth, a, row_step, step, b + j, b_stride, c + j, c_stride, add);
     }
     for (; j < columns; j += LANE) strip<1>(rows, depth, a, row_step, step, b + j, b_stride, c + j, c_stride, add);
 }
