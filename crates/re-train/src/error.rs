@@ -82,6 +82,15 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
+    /// There is no trained model where one was named.
+    #[error(
+        "{}: found no trained model, expected a run's folder, RUN@STEP with a step that was kept, or a model's folder",
+        reference.display()
+    )]
+    NoModel {
+        /// What was named.
+        reference: PathBuf,
+    },
     /// A new run was to be written where another one lies.
     #[error("{}: holds a run already; resume it or choose another folder", folder.display())]
     RunExists {
@@ -117,6 +126,9 @@ pub enum Error {
     /// The data failed.
     #[error(transparent)]
     Data(#[from] re_data::Error),
+    /// Predictions cannot be combined.
+    #[error(transparent)]
+    Ensemble(#[from] re_ensemble::Error),
     /// libtorch refused an operation.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

@@ -72,14 +72,14 @@ pub struct Outcome {
 }
 
 /// Trains a [`Task`], with checkpoints, evaluation and observers.
-pub struct Trainer {
+pub struct Trainer<'a> {
     config: TrainConfig,
     run: PathBuf,
-    observers: Vec<Box<dyn Observer>>,
+    observers: Vec<Box<dyn Observer + 'a>>,
     stop: Arc<AtomicBool>,
 }
 
-impl Trainer {
+impl<'a> Trainer<'a> {
     /// A trainer that keeps its checkpoints in the folder `run`.
     ///
     /// # Errors
@@ -91,7 +91,7 @@ impl Trainer {
 
     /// Adds an observer.
     #[must_use]
-    pub fn observe(mut self, observer: impl Observer + 'static) -> Self {
+    pub fn observe(mut self, observer: impl Observer + 'a) -> Self {
         self.observers.push(Box::new(observer));
         self
     }
@@ -116,6 +116,7 @@ impl Trainer {
         std::fs::create_dir_all(&self.run).map_err(|source| Error::io(&self.run, source))?;
         checkpoint::remove_partial(&self.run)?;
         let steps = self.config.total_steps(task.rows());
+        let end = self.config.last_step(steps);
         if task.rows() == 0 {
             return Err(Error::Config {
                 key: "training rows",
@@ -134,17 +135,17 @@ impl Trainer {
         let mut sampler = Sampler::new(task.rows(), group, self.config.seed);
 
         let began = Instant::now();
-        self.tell(&Event::Started { step: state.step, steps, rows: task.rows() })?;
+        self.tell(&Event::Started { step: state.step, steps: end, rows: task.rows() })?;
         let (mut rows_seen, mut evaluation) = (0, None);
         // A run that had stopped early stays stopped when it is resumed.
         let stalled = self.stalled(&state);
         let mut reason = if stalled { StopReason::EarlyStopping } else { StopReason::Completed };
-        while state.step < steps && !stalled {
+        while state.step < end && !stalled {
             let report = self.step(task, &mut optimizer, &mut sampler, schedule, state.step)?;
             rows_seen += report.rows as u64;
             state.step += 1;
             self.tell(&Event::Step(&StepReport { rows_seen, elapsed: began.elapsed(), ..report }))?;
-            let last = state.step == steps;
+            let last = state.step == end;
 
             let mut improved = false;
             if (last || due(self.config.eval_steps, state.step))
@@ -356,6 +357,7 @@ fn check_resumable(checkpoint: &Checkpoint, saved: &TrainerState, now: &TrainerS
     // What is watched and kept may change between sessions; what is computed may not.
     let computed = |config: &TrainConfig| TrainConfig {
         logging_steps: 1,
+        stop_at_step: 0,
         save_steps: 0,
         keep_last: 0,
         keep_best: false,

@@ -1,14 +1,42 @@
 //! Reading and splitting the rows of an experiment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use re_data::read::{self, EntityTypes, ReadOptions, ReadReport};
-use re_data::{LabelSet, RelationExample, split};
+use re_data::split::{self, Split};
+use re_data::{LabelSet, RelationExample};
+use serde::{Deserialize, Serialize};
 
 use super::DataConfig;
 use crate::error::{Error, Result};
+
+/// Name of the class of rows that have a relation, where only that is asked.
+const RELATED: &str = "related";
+
+/// One of the parts into which the training rows are divided, to train on the others and evaluate on this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fold {
+    /// Which one, from 1.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+}
+
+/// What is asked about a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// Which relation, "no relation" being one of the classes.
+    #[default]
+    Relation,
+    /// Whether there is a relation: two classes, "no relation" and `related`.
+    Related,
+    /// Which relation, given that there is one: rows without are left out of training and validation.
+    RelationOfRelated,
+}
 
 /// The rows of an experiment in their roles.
 #[derive(Debug, Clone)]
@@ -19,6 +47,8 @@ pub struct ExperimentData {
     pub train: Vec<RelationExample>,
     /// Rows to evaluate on, possibly none.
     pub validation: Vec<RelationExample>,
+    /// Rows that were set aside before the training rows were divided into folds; none without folds.
+    pub holdout: Vec<RelationExample>,
     /// Rows to predict, possibly none.
     pub test: Vec<RelationExample>,
     /// What is worth knowing about the files, one line each.
@@ -52,18 +82,67 @@ impl ExperimentData {
             ));
         }
         reader.labels = Some(Arc::clone(&labels));
-        let (mut train, validation) = match &config.validation {
+        let (mut train, mut validation) = match &config.validation {
             Some(path) => (all, reader.read(path)?),
-            None => set_aside(all, config.val_size, seed)?,
+            None => divide(&all, &split::by_fraction(&all, config.val_size, seed)?),
         };
-        if let Some(path) = &config.additional {
-            train.extend(reader.read(path)?);
+        let mut holdout = Vec::new();
+        if let Some(fold) = config.fold {
+            holdout = std::mem::take(&mut validation);
+            (train, validation) = divide(&train, &fold_split(&train, fold, seed)?);
+        }
+        for path in &config.additional {
+            let mut rows = reader.read(path)?;
+            let leaked = without_texts(&mut rows, validation.iter().chain(&holdout));
+            if leaked > 0 {
+                let path = path.display();
+                reader.notes.push(format!("{path}: {leaked} rows left out, their sentences are validated on"));
+            }
+            train.append(&mut rows);
         }
         // A submission has a line for every row: none may be left out.
         reader.lenient = false;
         let test = config.test.as_ref().map_or(Ok(Vec::new()), |path| reader.read(path))?;
-        Ok(Self { labels, train, validation, test, notes: reader.notes })
+        let data = Self { labels, train, validation, holdout, test, notes: reader.notes };
+        data.ask(config.target)
     }
+
+    /// The same rows, labelled for another question.
+    fn ask(mut self, target: Target) -> Result<Self> {
+        if target == Target::Relation {
+            return Ok(self);
+        }
+        let none = self.labels.no_relation().and_then(|class| self.labels.name(class)).map(str::to_owned);
+        let Some(none) = none else {
+            return Err(Error::Config {
+                key: "data.target",
+                found: "labels without a no-relation class".to_owned(),
+                expected: "relation".to_owned(),
+            });
+        };
+        let unrelated = |example: &RelationExample| example.label() == Some(none.as_str());
+        if target == Target::Related {
+            self.labels = Arc::new(LabelSet::new([none.as_str(), RELATED])?.with_no_relation(Some(&none))?);
+            let rows = [&mut self.train, &mut self.validation, &mut self.holdout];
+            for example in rows.into_iter().flatten().filter(|e| e.label().is_some() && !unrelated(e)) {
+                *example = example.clone().with_label(RELATED);
+            }
+        } else {
+            let names = self.labels.names().iter().filter(|name| **name != none);
+            self.labels = Arc::new(LabelSet::new(names.cloned())?);
+            [&mut self.train, &mut self.validation, &mut self.holdout]
+                .into_iter()
+                .for_each(|rows| rows.retain(|example| !unrelated(example)));
+        }
+        Ok(self)
+    }
+}
+
+/// Reads rows that are in no role yet, and says what is worth knowing about them.
+pub(super) fn read_rows(config: &DataConfig, path: &Path) -> Result<(Vec<RelationExample>, Vec<String>)> {
+    let mut reader = Reader::new(config)?;
+    let rows = reader.read(path)?;
+    Ok((rows, reader.notes))
 }
 
 /// Reads files with the same options and remembers what they reported.
@@ -127,12 +206,28 @@ fn labels_of(examples: &[RelationExample]) -> Result<LabelSet> {
     Ok(LabelSet::new(names)?)
 }
 
-fn set_aside(
-    all: Vec<RelationExample>,
-    share: f64,
-    seed: u64,
-) -> Result<(Vec<RelationExample>, Vec<RelationExample>)> {
-    let split = split::by_fraction(&all, share, seed)?;
+/// Removes the rows whose text is that of one of the `others`, and says how many.
+pub(super) fn without_texts<'a>(
+    rows: &mut Vec<RelationExample>,
+    others: impl Iterator<Item = &'a RelationExample>,
+) -> usize {
+    let texts: HashSet<&str> = others.map(RelationExample::text).collect();
+    let before = rows.len();
+    rows.retain(|example| !texts.contains(example.text()));
+    before - rows.len()
+}
+
+fn fold_split(rows: &[RelationExample], fold: Fold, seed: u64) -> Result<Split> {
+    let folds = split::k_fold(rows, fold.of, seed)?;
+    let index = fold.number.checked_sub(1);
+    index.and_then(|index| folds.into_iter().nth(index)).ok_or_else(|| Error::Config {
+        key: "data.fold.number",
+        found: fold.number.to_string(),
+        expected: format!("1 to {}", fold.of),
+    })
+}
+
+fn divide(all: &[RelationExample], split: &Split) -> (Vec<RelationExample>, Vec<RelationExample>) {
     let pick = |rows: &[usize]| rows.iter().filter_map(|&row| all.get(row).cloned()).collect();
-    Ok((pick(&split.train), pick(&split.validation)))
+    (pick(&split.train), pick(&split.validation))
 }
