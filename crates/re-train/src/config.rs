@@ -13,6 +13,9 @@ use crate::schedule::{Decay, Schedule};
 pub struct TrainConfig {
     /// Optimizer steps; where it is 0, `epochs` decides.
     pub steps: u64,
+    /// Step after which training ends, although the learning rate falls as if it went on to `steps`; 0 goes
+    /// on to the end.
+    pub stop_at_step: u64,
     /// Passes over the training rows, used where `steps` is 0.
     pub epochs: f64,
     /// Rows of one forward pass.
@@ -78,6 +81,7 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             steps: 0,
+            stop_at_step: 0,
             epochs: 3.0,
             batch_size: 16,
             gradient_accumulation_steps: 1,
@@ -172,6 +176,11 @@ impl TrainConfig {
             return self.steps;
         }
         ((self.steps_per_epoch(rows) as f64 * self.epochs).round() as u64).max(1)
+    }
+
+    /// The step, of `steps`, after which training ends.
+    pub fn last_step(&self, steps: u64) -> u64 {
+        if self.stop_at_step > 0 { self.stop_at_step.min(steps) } else { steps }
     }
 
     /// Learning rates of the step that follows `done` finished ones.

@@ -28,10 +28,12 @@ pub enum Error {
         expected: String,
     },
     /// A TOML file has an unknown key, a missing one or a value of the wrong kind.
-    #[error("{}: {key}: {source}", path.display())]
+    #[error("{}{}: {key}: {source}", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
     Toml {
         /// The file.
         path: PathBuf,
+        /// Line of the key, from 1, where it stands in this file.
+        line: Option<usize>,
         /// Path of the key, such as `training.learning_rate`.
         key: String,
         /// The parser's reason.
@@ -82,6 +84,15 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
+    /// There is no trained model where one was named.
+    #[error(
+        "{}: found no trained model, expected a run's folder, RUN@STEP with a step that was kept, or a model's folder",
+        reference.display()
+    )]
+    NoModel {
+        /// What was named.
+        reference: PathBuf,
+    },
     /// A new run was to be written where another one lies.
     #[error("{}: holds a run already; resume it or choose another folder", folder.display())]
     RunExists {
@@ -100,6 +111,14 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
+    /// Two rows have one id, where predictions are told apart by ids.
+    #[error("{rows} rows: the id {id} stands twice, expected each id once: predictions are combined by id")]
+    DuplicateId {
+        /// Which rows: `training`, `validation` or `test`.
+        rows: &'static str,
+        /// The id.
+        id: String,
+    },
     /// An optimizer's saved state is damaged or belongs to another model.
     #[error("{}: {reason}", path.display())]
     OptimizerState {
@@ -117,6 +136,9 @@ pub enum Error {
     /// The data failed.
     #[error(transparent)]
     Data(#[from] re_data::Error),
+    /// Predictions cannot be combined.
+    #[error(transparent)]
+    Ensemble(#[from] re_ensemble::Error),
     /// libtorch refused an operation.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

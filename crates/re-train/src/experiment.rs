@@ -1,7 +1,15 @@
 //! A whole experiment from one TOML file: data, model, training, predictions.
 
+mod adapt;
 mod data;
+mod layers;
+mod model_folder;
+mod plan;
+mod plans;
 mod run;
+mod session;
+mod summary;
+mod trained;
 
 use std::path::{Path, PathBuf};
 
@@ -9,8 +17,13 @@ use re_data::{LostEntities, MarkupConfig, Truncation};
 use re_model::HeadConfig;
 use serde::{Deserialize, Serialize};
 
-pub use data::ExperimentData;
-pub use run::{RunFolder, Summary};
+pub use data::{ExperimentData, Fold, Target};
+pub use layers::{Encoders, Layers};
+pub use model_folder::model_folder;
+pub use plan::{MemberConfig, Plan, VoteConfig};
+pub use run::RunFolder;
+pub use summary::{Part, Rows, Summary};
+pub use trained::load_predictor;
 
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
@@ -46,6 +59,8 @@ pub struct Experiment {
     pub encoding: EncodingConfig,
     /// How the model is trained.
     pub training: TrainConfig,
+    /// One training, or several that belong together.
+    pub plan: Plan,
 }
 
 /// Where the encoder comes from and how much of it is used.
@@ -68,13 +83,17 @@ pub struct ModelConfig {
 pub struct DataConfig {
     /// Labelled training rows.
     pub train: PathBuf,
-    /// Further labelled rows that are trained on, never evaluated on.
-    pub additional: Option<PathBuf>,
+    /// Files of further labelled rows that are trained on, never evaluated on. Those whose sentence is evaluated on, but
+    /// for spaces and punctuation, are left out and counted.
+    pub additional: Vec<PathBuf>,
     /// Labelled rows to evaluate on; instead of them `val_size` can set aside training rows.
     pub validation: Option<PathBuf>,
     /// Share of the training rows that is set aside for validation, 0..1: stratified, grouped by sentence.
     pub val_size: f64,
-    /// Rows to predict after training.
+    /// Seed of the division into training and validation rows and into folds; that of the training where left out. With
+    /// one of its own, trainings of several seeds are compared on the same rows.
+    pub split_seed: Option<u64>,
+    /// Rows to predict after training. Where all of them have labels they are evaluated on, too, and decide nothing.
     pub test: Option<PathBuf>,
     /// Names of the classes in order; where left out, the labels of the training rows, sorted, no-relation first.
     pub labels: Option<PathBuf>,
@@ -82,6 +101,11 @@ pub struct DataConfig {
     pub entity_types: Option<PathBuf>,
     /// Whether malformed rows are left out and reported, instead of stopping the run.
     pub lenient: bool,
+    /// One fold of the training rows to evaluate on; the rows set aside before that are then the holdout, which
+    /// is predicted and never decides anything.
+    pub fold: Option<Fold>,
+    /// What is asked about a row.
+    pub target: Target,
 }
 
 /// Length and truncation of rows.
@@ -111,48 +135,26 @@ impl Default for Experiment {
             markup: MarkupConfig::Plain {},
             encoding: EncodingConfig::default(),
             training: TrainConfig::default(),
+            plan: Plan::default(),
         }
     }
 }
 
 impl Experiment {
-    /// Reads an experiment from a TOML file.
+    /// Reads an experiment from a TOML file, and the files that it extends.
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::Toml`] with the path of the key that is unknown, missing or of the wrong kind.
+    /// As [`Layers::file`] and [`Layers::experiment`].
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
-        Self::parse(&text, path)
+        Layers::default().file(path)?.experiment()
     }
 
     /// Reads an experiment from the text of a TOML file; errors call it `path`.
     ///
     /// # Errors
-    /// [`Error::Toml`].
+    /// [`Error::Toml`] with the path of the key that is unknown, missing or of the wrong kind.
     pub fn parse(text: &str, path: impl AsRef<Path>) -> Result<Self> {
-        let fault = |key: String, source: toml::de::Error| Error::Toml {
-            path: path.as_ref().to_owned(),
-            key,
-            source: Box::new(source),
-        };
-        let document =
-            toml::Deserializer::parse(text).map_err(|source| fault("syntax".to_owned(), source))?;
-        serde_path_to_error::deserialize(document)
-            .map_err(|error| fault(error.path().to_string(), error.into_inner()))
-    }
-
-    /// All paths of the experiment, to be resolved against a folder.
-    pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let Self { model, data, .. } = self;
-        let optional = [
-            &mut data.additional,
-            &mut data.validation,
-            &mut data.test,
-            &mut data.labels,
-            &mut data.entity_types,
-        ];
-        [&mut model.folder, &mut data.train].into_iter().chain(optional.into_iter().flatten())
+        Layers::default().text(text, path)?.experiment()
     }
 
     /// The experiment as the text of a TOML file, with every setting that was left to its default.

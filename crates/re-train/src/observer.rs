@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use re_data::metrics::Metrics;
+use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// What happens during a training.
@@ -18,6 +19,17 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 pub enum Event<'a> {
     /// Something worth knowing before training begins, such as repaired rows.
     Notice(&'a str),
+    /// The next training of a plan of several begins; what follows concerns it, up to the next one.
+    Part {
+        /// What it is, such as `split`; inside another training of the plan, `xlmr/split`.
+        name: &'a str,
+        /// Which one of the plan's trainings it is, from 1.
+        number: usize,
+        /// How many there are, where that is known.
+        of: Option<usize>,
+        /// Its folder.
+        folder: &'a Path,
+    },
     /// Training begins or, with `step > 0`, goes on from a checkpoint.
     Started {
         /// Steps already done.
@@ -78,7 +90,7 @@ pub struct StepReport {
 }
 
 /// What an evaluation found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Mean cross entropy of the rows, without label smoothing.
     pub loss: f64,
@@ -87,7 +99,8 @@ pub struct Evaluation {
 }
 
 /// Why a training ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// All steps are done.
     Completed,
@@ -95,6 +108,19 @@ pub enum StopReason {
     EarlyStopping,
     /// The caller asked for it, such as by Ctrl-C.
     Interrupted,
+}
+
+impl<O: Observer + ?Sized> Observer for &mut O {
+    fn notify(&mut self, event: &Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        (**self).notify(event)
+    }
+}
+
+/// Each of them is told, in order.
+impl<O: Observer> Observer for Vec<O> {
+    fn notify(&mut self, event: &Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        self.iter_mut().try_for_each(|observer| observer.notify(event))
+    }
 }
 
 impl<O: Observer + ?Sized> Observer for Box<O> {

@@ -14,6 +14,7 @@ use tch::Tensor;
 use crate::adamw::{AdamW, gradient_norm};
 use crate::checkpoint::{self, Best, Checkpoint, OPTIMIZER, TrainerState};
 use crate::config::TrainConfig;
+use crate::difference::{self, Difference};
 use crate::error::{Error, Result};
 use crate::observer::{Evaluation, Event, Observer, StepReport, StopReason};
 use crate::sampler::Sampler;
@@ -72,14 +73,14 @@ pub struct Outcome {
 }
 
 /// Trains a [`Task`], with checkpoints, evaluation and observers.
-pub struct Trainer {
+pub struct Trainer<'a> {
     config: TrainConfig,
     run: PathBuf,
-    observers: Vec<Box<dyn Observer>>,
+    observers: Vec<Box<dyn Observer + 'a>>,
     stop: Arc<AtomicBool>,
 }
 
-impl Trainer {
+impl<'a> Trainer<'a> {
     /// A trainer that keeps its checkpoints in the folder `run`.
     ///
     /// # Errors
@@ -91,7 +92,7 @@ impl Trainer {
 
     /// Adds an observer.
     #[must_use]
-    pub fn observe(mut self, observer: impl Observer + 'static) -> Self {
+    pub fn observe(mut self, observer: impl Observer + 'a) -> Self {
         self.observers.push(Box::new(observer));
         self
     }
@@ -116,6 +117,7 @@ impl Trainer {
         std::fs::create_dir_all(&self.run).map_err(|source| Error::io(&self.run, source))?;
         checkpoint::remove_partial(&self.run)?;
         let steps = self.config.total_steps(task.rows());
+        let end = self.config.last_step(steps);
         if task.rows() == 0 {
             return Err(Error::Config {
                 key: "training rows",
@@ -134,17 +136,17 @@ impl Trainer {
         let mut sampler = Sampler::new(task.rows(), group, self.config.seed);
 
         let began = Instant::now();
-        self.tell(&Event::Started { step: state.step, steps, rows: task.rows() })?;
+        self.tell(&Event::Started { step: state.step, steps: end, rows: task.rows() })?;
         let (mut rows_seen, mut evaluation) = (0, None);
         // A run that had stopped early stays stopped when it is resumed.
         let stalled = self.stalled(&state);
         let mut reason = if stalled { StopReason::EarlyStopping } else { StopReason::Completed };
-        while state.step < steps && !stalled {
+        while state.step < end && !stalled {
             let report = self.step(task, &mut optimizer, &mut sampler, schedule, state.step)?;
             rows_seen += report.rows as u64;
             state.step += 1;
             self.tell(&Event::Step(&StepReport { rows_seen, elapsed: began.elapsed(), ..report }))?;
-            let last = state.step == steps;
+            let last = state.step == end;
 
             let mut improved = false;
             if (last || due(self.config.eval_steps, state.step))
@@ -356,22 +358,15 @@ fn check_resumable(checkpoint: &Checkpoint, saved: &TrainerState, now: &TrainerS
     // What is watched and kept may change between sessions; what is computed may not.
     let computed = |config: &TrainConfig| TrainConfig {
         logging_steps: 1,
+        stop_at_step: 0,
         save_steps: 0,
         keep_last: 0,
         keep_best: false,
         ..config.clone()
     };
-    let (old, new) = (computed(&saved.config), computed(&now.config));
-    if old != new {
-        let text = |config: &TrainConfig| serde_json::to_value(config).unwrap_or_default();
-        let (old, new) = (text(&old), text(&new));
-        let changed = |(key, value): (&String, &serde_json::Value)| {
-            (new.get(key) != Some(value)).then(|| (key.clone(), value.to_string()))
-        };
-        if let Some((key, value)) = old.as_object().and_then(|fields| fields.iter().find_map(changed)) {
-            let found = new.get(&key).map(ToString::to_string).unwrap_or_default();
-            return differs("setting", format!("{key} = {found}"), format!("{key} = {value}"));
-        }
+    let text = |config: &TrainConfig| serde_json::to_value(computed(config)).unwrap_or_default();
+    if let Some(Difference { key, old, new }) = difference::first(&text(&saved.config), &text(&now.config)) {
+        return differs("setting", format!("{key} = {new}"), format!("{key} = {old}"));
     }
     Ok(())
 }

@@ -1,14 +1,43 @@
 //! Reading and splitting the rows of an experiment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use re_data::random::fnv1a;
 use re_data::read::{self, EntityTypes, ReadOptions, ReadReport};
-use re_data::{LabelSet, RelationExample, split};
+use re_data::split::{self, Split};
+use re_data::{LabelSet, RelationExample};
+use serde::{Deserialize, Serialize};
 
 use super::DataConfig;
 use crate::error::{Error, Result};
+
+/// Name of the class of rows that have a relation, where only that is asked.
+const RELATED: &str = "related";
+
+/// One of the parts into which the training rows are divided, to train on the others and evaluate on this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fold {
+    /// Which one, from 1.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+}
+
+/// What is asked about a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// Which relation, "no relation" being one of the classes.
+    #[default]
+    Relation,
+    /// Whether there is a relation: two classes, "no relation" and `related`.
+    Related,
+    /// Which relation, given that there is one: rows without are left out of training and validation.
+    RelationOfRelated,
+}
 
 /// The rows of an experiment in their roles.
 #[derive(Debug, Clone)]
@@ -19,6 +48,8 @@ pub struct ExperimentData {
     pub train: Vec<RelationExample>,
     /// Rows to evaluate on, possibly none.
     pub validation: Vec<RelationExample>,
+    /// Rows that were set aside before the training rows were divided into folds; none without folds.
+    pub holdout: Vec<RelationExample>,
     /// Rows to predict, possibly none.
     pub test: Vec<RelationExample>,
     /// What is worth knowing about the files, one line each.
@@ -26,7 +57,8 @@ pub struct ExperimentData {
 }
 
 impl ExperimentData {
-    /// Reads all files of `config` and sets the validation rows aside.
+    /// Reads all files of `config` and sets the validation rows aside; `seed` decides on them where `config` names no
+    /// seed of its own.
     ///
     /// # Errors
     /// Whatever is wrong with a file, and [`Error::Config`] where `val_size` is out of range or given together
@@ -39,6 +71,7 @@ impl ExperimentData {
                 expected: "0 together with data.validation".to_owned(),
             });
         }
+        let seed = config.split_seed.unwrap_or(seed);
         let mut reader = Reader::new(config)?;
         let all = reader.read(&config.train)?;
         let labels = match &reader.labels {
@@ -52,18 +85,103 @@ impl ExperimentData {
             ));
         }
         reader.labels = Some(Arc::clone(&labels));
-        let (mut train, validation) = match &config.validation {
+        let (mut train, mut validation) = match &config.validation {
             Some(path) => (all, reader.read(path)?),
-            None => set_aside(all, config.val_size, seed)?,
+            None => divide(&all, &split::by_fraction(&all, config.val_size, seed)?),
         };
-        if let Some(path) = &config.additional {
-            train.extend(reader.read(path)?);
+        let mut holdout = Vec::new();
+        if let Some(fold) = config.fold {
+            holdout = std::mem::take(&mut validation);
+            (train, validation) = divide(&train, &fold_split(&train, fold, seed)?);
         }
         // A submission has a line for every row: none may be left out.
-        reader.lenient = false;
+        let lenient = std::mem::replace(&mut reader.lenient, false);
         let test = config.test.as_ref().map_or(Ok(Vec::new()), |path| reader.read(path))?;
-        Ok(Self { labels, train, validation, test, notes: reader.notes })
+        reader.lenient = lenient;
+        let evaluated = if labelled(&test) { test.as_slice() } else { &[] };
+        for path in &config.additional {
+            let mut rows = reader.read(path)?;
+            let leaked = without_texts(&mut rows, validation.iter().chain(&holdout).chain(evaluated));
+            if leaked > 0 {
+                let path = path.display();
+                reader
+                    .notes
+                    .push(format!("{path}: {leaked} rows left out, their sentences are evaluated on"));
+            }
+            train.append(&mut rows);
+        }
+        let data = Self { labels, train, validation, holdout, test, notes: reader.notes };
+        data.ask(config.target)
     }
+
+    /// The same rows, labelled for another question.
+    fn ask(mut self, target: Target) -> Result<Self> {
+        if target == Target::Relation {
+            return Ok(self);
+        }
+        let none = self.labels.no_relation().and_then(|class| self.labels.name(class)).map(str::to_owned);
+        let Some(none) = none else {
+            return Err(Error::Config {
+                key: "data.target",
+                found: "labels without a no-relation class".to_owned(),
+                expected: "relation".to_owned(),
+            });
+        };
+        let unrelated = |example: &RelationExample| example.label() == Some(none.as_str());
+        if target == Target::Related {
+            self.labels = Arc::new(LabelSet::new([none.as_str(), RELATED])?.with_no_relation(Some(&none))?);
+            let rows = [&mut self.train, &mut self.validation, &mut self.holdout, &mut self.test];
+            for example in rows.into_iter().flatten().filter(|e| e.label().is_some() && !unrelated(e)) {
+                *example = example.clone().with_label(RELATED);
+            }
+        } else {
+            let names = self.labels.names().iter().filter(|name| **name != none);
+            self.labels = Arc::new(LabelSet::new(names.cloned())?);
+            [&mut self.train, &mut self.validation, &mut self.holdout]
+                .into_iter()
+                .for_each(|rows| rows.retain(|example| !unrelated(example)));
+            // Every test row gets an answer, also the unrelated ones, of which this question has no right one.
+            self.test = self.test.into_iter().map(RelationExample::without_label).collect();
+        }
+        Ok(self)
+    }
+
+    /// Whether all test rows have labels, so that they can be evaluated on.
+    pub(super) fn test_is_labelled(&self) -> bool {
+        labelled(&self.test)
+    }
+
+    /// A hash of all rows in their roles and of the classes.
+    pub(super) fn hash(&self) -> String {
+        let mut text = self.labels.names().join("\0");
+        for rows in [&self.train, &self.validation, &self.holdout, &self.test] {
+            text.push('\u{1}');
+            for row in rows {
+                let [first, second] = row.entities().each_ref().map(|entity| (entity.span(), entity.kind()));
+                let label = row.label();
+                text.push_str(&format!("{}\0{}\0{first:?}{second:?}{label:?}\n", row.id(), row.text()));
+            }
+        }
+        format!("{:016x}", fnv1a(text.as_bytes()))
+    }
+
+    /// Makes sure that predictions of the rows can be combined.
+    ///
+    /// # Errors
+    /// [`Error::DuplicateId`].
+    pub(super) fn check_ids(&self) -> Result<()> {
+        for (name, rows) in [("validation", &self.validation), ("test", &self.test)] {
+            unique_ids(name, rows)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads rows that are in no role yet, and says what is worth knowing about them.
+pub(super) fn read_rows(config: &DataConfig, path: &Path) -> Result<(Vec<RelationExample>, Vec<String>)> {
+    let mut reader = Reader::new(config)?;
+    let rows = reader.read(path)?;
+    Ok((rows, reader.notes))
 }
 
 /// Reads files with the same options and remembers what they reported.
@@ -127,12 +245,56 @@ fn labels_of(examples: &[RelationExample]) -> Result<LabelSet> {
     Ok(LabelSet::new(names)?)
 }
 
-fn set_aside(
-    all: Vec<RelationExample>,
-    share: f64,
+fn labelled(rows: &[RelationExample]) -> bool {
+    !rows.is_empty() && rows.iter().all(|example| example.label().is_some())
+}
+
+/// Removes the rows whose sentence is that of one of the `others`, and says how many.
+pub(super) fn without_texts<'a>(
+    rows: &mut Vec<RelationExample>,
+    others: impl Iterator<Item = &'a RelationExample>,
+) -> usize {
+    let texts: HashSet<String> = others.map(sentence).collect();
+    let before = rows.len();
+    rows.retain(|example| !texts.contains(&sentence(example)));
+    before - rows.len()
+}
+
+/// Letters and digits of the text: corpora that share sentences differ in spaces, quotation marks and dashes.
+fn sentence(example: &RelationExample) -> String {
+    example.text().chars().filter(|c| c.is_alphanumeric()).collect()
+}
+
+/// Makes sure that no id stands twice.
+pub(super) fn unique_ids(name: &'static str, rows: &[RelationExample]) -> Result<()> {
+    let mut seen = HashSet::new();
+    match rows.iter().find(|example| !seen.insert(example.id())) {
+        None => Ok(()),
+        Some(example) => Err(Error::DuplicateId { rows: name, id: example.id().to_owned() }),
+    }
+}
+
+/// The folds of rows, in the order of their numbers.
+pub(super) fn folds(
+    rows: &[RelationExample],
+    of: usize,
+    config: &DataConfig,
     seed: u64,
-) -> Result<(Vec<RelationExample>, Vec<RelationExample>)> {
-    let split = split::by_fraction(&all, share, seed)?;
+) -> Result<Vec<Split>> {
+    Ok(split::k_fold(rows, of, config.split_seed.unwrap_or(seed))?)
+}
+
+fn fold_split(rows: &[RelationExample], fold: Fold, seed: u64) -> Result<Split> {
+    let folds = split::k_fold(rows, fold.of, seed)?;
+    let index = fold.number.checked_sub(1);
+    index.and_then(|index| folds.into_iter().nth(index)).ok_or_else(|| Error::Config {
+        key: "data.fold.number",
+        found: fold.number.to_string(),
+        expected: format!("1 to {}", fold.of),
+    })
+}
+
+fn divide(all: &[RelationExample], split: &Split) -> (Vec<RelationExample>, Vec<RelationExample>) {
     let pick = |rows: &[usize]| rows.iter().filter_map(|&row| all.get(row).cloned()).collect();
-    Ok((pick(&split.train), pick(&split.validation)))
+    (pick(&split.train), pick(&split.validation))
 }

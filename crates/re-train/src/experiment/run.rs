@@ -5,39 +5,28 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use re_data::write::{self, PredictionFormat};
-use re_data::{EncodeOptions, EncodeReport, Probabilities, RelationExample};
-use re_model::{ClassifierOptions, HeadChoice, MarkupChoice, RelationClassifier, TrainedParts, hub};
-use serde_json::json;
-
+use super::model_folder::split_step;
+use super::plan::Plan;
+use super::plans;
+use super::session::Session;
+use super::summary::{SUMMARY, Summary};
 use super::{Experiment, ExperimentData};
 use crate::checkpoint::{Checkpoint, write_file};
+use crate::difference::{self, Difference};
 use crate::error::{Error, Result};
-use crate::observer::{Evaluation, Event, JsonlLog, Observer, StopReason};
-use crate::task::{ClassificationTask, LabelledRows};
-use crate::trainer::{Outcome, Start, Trainer};
+use crate::observer::{Observer, StopReason};
+use crate::trainer::Start;
 
 /// Name of the file whose lock says that a process works in the folder.
 const LOCK: &str = ".lock";
-/// Rows that are predicted at a time.
-const ROWS: usize = 4096;
+/// Name of the file with the resolved settings.
+const CONFIG: &str = "config.toml";
 
 /// The folder of a run: checkpoints, `config.toml`, `metrics.jsonl`, predictions, `summary.json`.
+///
+/// A plan of several trainings has a folder like this one for each of them, inside its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFolder(PathBuf);
-
-/// What a run has given.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Summary {
-    /// Why training ended.
-    pub reason: StopReason,
-    /// The checkpoint that evaluation and predictions come from: the best one where there is validation.
-    pub checkpoint: Checkpoint,
-    /// Evaluation of that checkpoint on the validation rows.
-    pub evaluation: Option<Evaluation>,
-    /// The file for the competition, where there were test rows.
-    pub submission: Option<PathBuf>,
-}
 
 impl RunFolder {
     /// The folder at `path`, which need not exist yet.
@@ -55,17 +44,196 @@ impl RunFolder {
     /// # Errors
     /// [`Error::NoCheckpoint`] where there is none.
     pub fn experiment(&self) -> Result<Experiment> {
-        let path = self.0.join("config.toml");
+        let path = self.0.join(CONFIG);
         if !path.exists() {
             return Err(Error::NoCheckpoint { folder: self.0.clone() });
         }
         Experiment::from_file(path)
     }
 
+    /// Runs `experiment`: reads the data, makes the trainings of its plan, evaluates and predicts the test rows.
+    ///
+    /// `observers` watch, beside the log that is always written; once `stop` is true, training ends with a
+    /// checkpoint after the current step, and nothing is predicted.
+    ///
+    /// # Errors
+    /// Whatever is wrong with data, model, settings or disk; see [`Trainer::train`](crate::Trainer::train).
+    pub fn run(
+        &self,
+        experiment: &Experiment,
+        start: Start,
+        mut observers: Vec<Box<dyn Observer>>,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Summary> {
+        self.run_in(experiment, start, &mut Session::new(&mut observers, stop))
+    }
+
+    pub(super) fn run_in(
+        &self,
+        experiment: &Experiment,
+        start: Start,
+        session: &mut Session<'_>,
+    ) -> Result<Summary> {
+        let experiment = &self.resolved(experiment)?;
+        let _lock = self.claim(start)?;
+        let data = ExperimentData::read(&experiment.data, experiment.training.seed)?;
+        let summary = match &experiment.plan {
+            Plan::Single {} => plans::single::run(self, experiment, &data, start, session)?,
+            _ => self.run_parts(experiment, &data, start, session)?,
+        };
+        if summary.reason == StopReason::Interrupted {
+            return Ok(summary);
+        }
+        let summary = Summary { data_hash: Some(data.hash()), ..summary };
+        self.write(SUMMARY, &summary.text(&self.0)?)?;
+        Ok(summary)
+    }
+
+    /// Runs a plan of several trainings.
+    fn run_parts(
+        &self,
+        experiment: &Experiment,
+        data: &ExperimentData,
+        start: Start,
+        session: &mut Session<'_>,
+    ) -> Result<Summary> {
+        plans::check(experiment, data)?;
+        match start {
+            Start::Fresh => self.write_config(experiment)?,
+            Start::Resume => self.check_settings(experiment)?,
+        }
+        for note in &data.notes {
+            session.note(note)?;
+        }
+        match &experiment.plan {
+            Plan::Single {} => plans::single::run(self, experiment, data, start, session),
+            Plan::StepTransfer {} => plans::transfer::run(self, experiment, data, session),
+            Plan::KFold { folds } => plans::folds::run(self, experiment, data, *folds, session),
+            Plan::PseudoLabels { unlabelled, threshold, rounds } => {
+                let settings = plans::pseudo::Settings { unlabelled, threshold: *threshold, rounds: *rounds };
+                plans::pseudo::run(self, experiment, data, settings, session)
+            }
+            Plan::TwoStage { gate } => plans::two_stage::run(self, experiment, data, *gate, session),
+            Plan::Vote { members, votes } => {
+                plans::vote::run(self, experiment, data, members, votes, session)
+            }
+        }
+    }
+
+    /// Runs one of the trainings that this run consists of, in the folder `name`: the whole of it, the rest of it,
+    /// or nothing where it is complete. `None` where it was interrupted.
+    pub(super) fn part(
+        &self,
+        name: &str,
+        experiment: &Experiment,
+        session: &mut Session<'_>,
+    ) -> Result<Option<(Self, Summary)>> {
+        let part = Self(self.0.join(name));
+        let summary = session.part(name, &part.0, |session| part.run_or_read(experiment, session))?;
+        Ok((summary.reason != StopReason::Interrupted).then_some((part, summary)))
+    }
+
+    fn run_or_read(&self, experiment: &Experiment, session: &mut Session<'_>) -> Result<Summary> {
+        if let Some(summary) = Summary::read(&self.0)? {
+            let experiment = self.resolved(experiment)?;
+            self.check_settings(&experiment)?;
+            self.check_rows(&experiment, &summary)?;
+            session.note(&format!("{}: complete already", self.0.display()))?;
+            return Ok(summary);
+        }
+        if session.stops() {
+            return Ok(Summary::new(StopReason::Interrupted));
+        }
+        let start = if self.begun()? { Start::Resume } else { Start::Fresh };
+        self.run_in(experiment, start, session)
+    }
+
+    /// Makes sure that what was trained here is what these settings would give.
+    fn check_settings(&self, experiment: &Experiment) -> Result<()> {
+        // What is told and kept may change between sessions; what is computed may not.
+        let computed = |experiment: &Experiment| {
+            let mut experiment = experiment.clone();
+            experiment.for_each(&mut |experiment| {
+                let training = &mut experiment.training;
+                (training.logging_steps, training.save_steps, training.keep_last) = (1, 0, 0);
+            });
+            let path = self.0.join(CONFIG);
+            serde_json::to_value(experiment).map_err(|source| Error::Json { path, source })
+        };
+        match difference::first(&computed(&self.experiment()?)?, &computed(experiment)?) {
+            None => Ok(()),
+            Some(Difference { key, old, new }) => Err(Error::Resume {
+                checkpoint: self.0.clone(),
+                what: "setting",
+                found: format!("{key} = {new}"),
+                expected: format!("{key} = {old}"),
+            }),
+        }
+    }
+
+    fn check_rows(&self, experiment: &Experiment, summary: &Summary) -> Result<()> {
+        let data = ExperimentData::read(&experiment.data, experiment.training.seed)?;
+        let found = data.hash();
+        match &summary.data_hash {
+            Some(expected) if *expected != found => Err(Error::Resume {
+                checkpoint: self.0.clone(),
+                what: "data",
+                found: format!("rows with hash {found}"),
+                expected: format!("rows with hash {expected}"),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The settings with all that depends on the machine or the working directory made explicit, so that a
+    /// resumed run computes the same.
+    fn resolved(&self, experiment: &Experiment) -> Result<Experiment> {
+        let mut experiment = experiment.clone();
+        experiment.for_each(&mut |experiment| {
+            experiment.training.precision = Some(experiment.training.precision());
+        });
+        for path in experiment.paths_mut().filter(|path| split_step(path).0.exists()) {
+            *path = std::path::absolute(&*path).map_err(|source| Error::io(&*path, source))?;
+        }
+        Ok(experiment)
+    }
+
+    /// Whether there is something to resume: checkpoints, a result, or trainings that have something to resume.
+    fn begun(&self) -> Result<bool> {
+        if self.0.join(SUMMARY).is_file() || !Checkpoint::list(&self.0)?.is_empty() {
+            return Ok(true);
+        }
+        let config = self.0.join(CONFIG);
+        if !config.is_file() {
+            return Ok(false);
+        }
+        match Experiment::from_file(&config) {
+            Ok(experiment) if experiment.plan == (Plan::Single {}) => Ok(false),
+            Ok(_) => Ok(self.parts()?.iter().map(Self::begun).collect::<Result<Vec<_>>>()?.contains(&true)),
+            Err(error) if self.0.join(LOCK).exists() => Err(error),
+            // Somebody else's file of that name.
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// The folders of the trainings that this run consists of, as far as they have begun.
+    pub(super) fn parts(&self) -> Result<Vec<Self>> {
+        let io = |source| Error::io(&self.0, source);
+        let mut parts = Vec::new();
+        for entry in std::fs::read_dir(&self.0).map_err(io)? {
+            let path = entry.map_err(io)?.path();
+            if path.join(CONFIG).is_file() {
+                parts.push(Self(path));
+            }
+        }
+        parts.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(parts)
+    }
+
     /// Makes sure that the folder is one to start or resume in, and keeps other processes out of it.
     fn claim(&self, start: Start) -> Result<File> {
         let folder = || self.0.clone();
-        let begun = !Checkpoint::list(&self.0)?.is_empty();
+        let begun = self.begun()?;
         match start {
             Start::Resume if !begun => return Err(Error::NoCheckpoint { folder: folder() }),
             Start::Fresh if begun => return Err(Error::RunExists { folder: folder() }),
@@ -86,113 +254,8 @@ impl RunFolder {
         }
     }
 
-    /// Runs `experiment`: reads the data, trains, evaluates the best checkpoint and predicts the test rows.
-    ///
-    /// `observers` watch, beside the log that is always written; once `stop` is true, training ends with a
-    /// checkpoint after the current step, and nothing is predicted.
-    ///
-    /// # Errors
-    /// Whatever is wrong with data, model, settings or disk; see [`Trainer::train`].
-    pub fn run(
-        &self,
-        experiment: &Experiment,
-        start: Start,
-        mut observers: Vec<Box<dyn Observer>>,
-        stop: Arc<AtomicBool>,
-    ) -> Result<Summary> {
-        // The file that is kept names the format, so that a resumed run computes in the same one.
-        let mut experiment = experiment.clone();
-        experiment.training.precision = Some(experiment.training.precision());
-        for path in experiment.paths_mut().filter(|path| path.exists()) {
-            *path = std::path::absolute(&*path).map_err(|source| Error::io(&*path, source))?;
-        }
-        let (experiment, config) = (&experiment, &experiment.training);
-        let _lock = self.claim(start)?;
-        let data = ExperimentData::read(&experiment.data, config.seed)?;
-        let (classifier, report) = build(experiment, &data)?;
-        let (train, encoded) = LabelledRows::new(&classifier, &data.train)?;
-        let (validation, encoded_validation) = LabelledRows::new(&classifier, &data.validation)?;
-        let mut notes = data.notes.clone();
-        notes.push(format!("model {}: {report}", experiment.model.folder.display()));
-        notes.push(describe(&encoded, "training"));
-        if !validation.is_empty() {
-            notes.push(describe(&encoded_validation, "validation"));
-        }
-        // A row that cannot be predicted should be known now, not after hours of training.
-        for part in data.test.chunks(ROWS) {
-            notes.push(describe(&classifier.encoder().encode_batch(part)?.1, "test"));
-        }
-        for note in &notes {
-            tell(&mut observers, &Event::Notice(note))?;
-        }
-
-        if start == Start::Fresh {
-            self.write("config.toml", &experiment.to_toml()?)?;
-        }
-        let begun = Checkpoint::list(&self.0)?.last().map_or(0, |checkpoint| checkpoint.step);
-        let log = JsonlLog::open(&self.0.join("metrics.jsonl"), begun, config.logging_steps)?;
-        let mut trainer = Trainer::new(config.clone(), &self.0)?.stop_when(stop).observe(log);
-        for observer in observers {
-            trainer = trainer.observe(observer);
-        }
-        let task = ClassificationTask::new(classifier, train, validation, config)?;
-        let outcome = trainer.train(&task, start)?;
-        drop(task);
-        self.conclude(experiment, &data, outcome)
-    }
-
-    /// Evaluates and predicts with the checkpoint that the run is about.
-    fn conclude(&self, experiment: &Experiment, data: &ExperimentData, outcome: Outcome) -> Result<Summary> {
-        let done = outcome.reason != StopReason::Interrupted;
-        let checkpoint = match outcome.best.filter(|_| done && experiment.training.keep_best) {
-            Some(best) => Checkpoint { step: best.step, path: Checkpoint::path(&self.0, best.step) },
-            None => outcome.last,
-        };
-        let mut summary = Summary { reason: outcome.reason, checkpoint, evaluation: None, submission: None };
-        if !done {
-            return Ok(summary);
-        }
-        let parts = TrainedParts {
-            device: Some(experiment.training.device()?),
-            precision: experiment.training.precision(),
-            ..TrainedParts::default()
-        };
-        let classifier = RelationClassifier::from_pretrained_with(&summary.checkpoint.path, parts)?;
-        if !data.validation.is_empty() {
-            let probabilities = predict(&classifier, &data.validation)?;
-            let classes = data.validation.iter().map(|example| data.labels.class_of(example));
-            let gold: Vec<usize> = classes.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
-            summary.evaluation = Some(Evaluation::new(&gold, &probabilities)?);
-            self.write_predictions(
-                "validation_probabilities.csv",
-                PredictionFormat::Probabilities,
-                &probabilities,
-            )?;
-        }
-        if !data.test.is_empty() {
-            let probabilities = predict(&classifier, &data.test)?;
-            self.write_predictions(
-                "test_probabilities.csv",
-                PredictionFormat::Probabilities,
-                &probabilities,
-            )?;
-            let submission =
-                self.write_predictions("submission.csv", PredictionFormat::Submission, &probabilities)?;
-            summary.submission = Some(submission);
-        }
-        self.write("summary.json", &summary.to_json())?;
-        Ok(summary)
-    }
-
-    fn write_predictions(
-        &self,
-        name: &str,
-        format: PredictionFormat,
-        probabilities: &Probabilities,
-    ) -> Result<PathBuf> {
-        let path = self.0.join(name);
-        write_file(&path, |partial| Ok(write::predictions(partial, format, probabilities)?))?;
-        Ok(path)
+    pub(super) fn write_config(&self, experiment: &Experiment) -> Result<()> {
+        self.write(CONFIG, &experiment.to_toml()?)
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {
@@ -200,62 +263,4 @@ impl RunFolder {
             std::fs::write(partial, text).map_err(|source| Error::io(partial, source))
         })
     }
-}
-
-impl Summary {
-    fn to_json(&self) -> String {
-        let summary = json!({
-            "step": self.checkpoint.step,
-            "stopped_early": self.reason == StopReason::EarlyStopping,
-            "validation_loss": self.evaluation.as_ref().map(|e| e.loss),
-            "validation": self.evaluation.as_ref().map(|e| &e.metrics),
-        });
-        format!("{summary:#}\n")
-    }
-}
-
-fn build(
-    experiment: &Experiment,
-    data: &ExperimentData,
-) -> Result<(RelationClassifier, re_model::LoadReport)> {
-    let options = ClassifierOptions {
-        markup: MarkupChoice::Known(experiment.markup.clone()),
-        head: HeadChoice::Known(experiment.head),
-        encoding: EncodeOptions {
-            max_length: experiment.encoding.max_length,
-            truncation: experiment.encoding.truncation,
-            lost_entities: experiment.encoding.lost_entities,
-            ..EncodeOptions::default()
-        },
-        layers: experiment.model.layers,
-        random_weights: experiment.model.random_weights,
-        seed: experiment.training.seed,
-        device: experiment.training.device()?,
-    };
-    let folder = hub::model_folder(&experiment.model.folder, experiment.model.download)?;
-    Ok(RelationClassifier::new(folder, data.labels.as_ref().clone(), options)?)
-}
-
-/// Predictions of any number of rows, a part of them in memory as tokens at a time.
-fn predict(classifier: &RelationClassifier, examples: &[RelationExample]) -> Result<Probabilities> {
-    let mut values = Vec::with_capacity(examples.len() * classifier.labels().len());
-    for part in examples.chunks(ROWS) {
-        values.extend_from_slice(classifier.predict(part)?.values());
-    }
-    let ids = examples.iter().map(|example| example.id().to_owned()).collect();
-    Ok(Probabilities::new(ids, Arc::clone(classifier.labels()), values)?)
-}
-
-fn describe(report: &EncodeReport, what: &str) -> String {
-    let mean = report.tokens as f64 / report.rows.max(1) as f64;
-    format!(
-        "{what}: {} rows of {mean:.1} tokens on average, {} truncated, {} entities lost to truncation",
-        report.rows,
-        report.truncated,
-        report.lost.len()
-    )
-}
-
-fn tell(observers: &mut [Box<dyn Observer>], event: &Event<'_>) -> Result<()> {
-    observers.iter_mut().try_for_each(|observer| observer.notify(event).map_err(Error::Observer))
 }

@@ -1,0 +1,209 @@
+//! Settings from several sources, the later ones over the earlier ones.
+
+mod document;
+mod encoders;
+mod members;
+
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::Experiment;
+use crate::error::{Error, Result};
+
+use document::Document;
+pub use encoders::Encoders;
+
+/// Settings laid over each other: files, texts and single keys.
+///
+/// A table is merged key by key, except one that chooses by `name` another thing than the layer below, which
+/// replaces it; any other value replaces the one below. Besides the settings of an [`Experiment`] a file may have:
+///
+/// - `extends = "OTHER.toml"` (relative to itself): its settings lie over those of the other one. The file at the end of
+///   such a chain is the base, which holds what suits an encoder, while the others hold what the experiment is about;
+///   [`Layers::on`] puts all of them on another base.
+/// - `instead = { hidden_size_below = 512, extends = "SMALL.toml" }`, in a base: the file to take in its place for an
+///   encoder that is narrower than this (see [`Encoders`]).
+/// - `[for.NAME]`: settings that count only where a file `NAME.toml` lies below.
+/// - `config` and `settings` in the members of a vote, see [`MemberConfig`](super::MemberConfig).
+///
+/// ```
+/// use re_train::experiment::Layers;
+/// let experiment = Layers::default()
+///     .text("training = { steps = 10, batch_size = 4 }", "base.toml")?
+///     .set("training.steps=20")?
+///     .experiment()?;
+/// assert_eq!((experiment.training.steps, experiment.training.batch_size), (20, 4));
+/// # Ok::<(), re_train::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Layers {
+    table: Table,
+    /// The latest source, for errors.
+    path: PathBuf,
+    /// Names of the files below.
+    names: Vec<String>,
+    /// Files that are being read, to find circles.
+    open: Vec<PathBuf>,
+    /// Single keys, which members of a vote are given, too.
+    keys: Table,
+    base: Option<PathBuf>,
+    encoders: Encoders,
+}
+
+impl Layers {
+    /// Layers in which every chain of files ends with the file `base`, in place of the base it names.
+    pub fn on(base: impl Into<PathBuf>) -> Self {
+        Self { base: Some(base.into()), ..Self::default() }
+    }
+
+    /// Layers for these encoders: bases may name other ones for them, and the experiment uses them.
+    pub fn for_encoders(encoders: Encoders) -> Self {
+        Self { encoders, ..Self::default() }
+    }
+
+    /// Lays a TOML file over what is there, after the files that it extends.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Toml`] with line and path of the key that is unknown or of the wrong kind;
+    /// [`Error::Config`] where files extend each other in a circle.
+    pub fn file(self, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        self.document(Document::open(path)?)
+    }
+
+    /// Lays the text of a TOML file, which errors call `path`, over what is there.
+    ///
+    /// # Errors
+    /// As [`Layers::file`].
+    pub fn text(self, text: &str, path: impl AsRef<Path>) -> Result<Self> {
+        self.document(Document::parse(text.to_owned(), path.as_ref())?)
+    }
+
+    /// Sets one key, given as `training.steps=20`. The value is TOML; what is no TOML is taken as a string.
+    ///
+    /// Members of a vote get it, too, unless the key is one of the plan.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where there is no `=`, and as [`Layers::file`].
+    pub fn set(mut self, assignment: &str) -> Result<Self> {
+        let Some((key, value)) = assignment.split_once('=') else {
+            return Err(Error::Config {
+                key: "--set",
+                found: assignment.to_owned(),
+                expected: "KEY=VALUE, such as training.steps=100".to_owned(),
+            });
+        };
+        let value = value.trim();
+        let value = match toml::from_str::<Table>(&format!("value = {value}")) {
+            Ok(mut table) => table.remove("value").unwrap_or_else(|| Value::String(value.to_owned())),
+            Err(_) => Value::String(value.to_owned()),
+        };
+        let nested = key.trim().rsplit('.').fold(value, |inner, part| {
+            let mut table = Table::new();
+            table.insert(part.to_owned(), inner);
+            Value::Table(table)
+        });
+        let Value::Table(mut table) = nested else { return Ok(self) };
+        merge(&mut self.table, table.clone());
+        table.remove("plan");
+        merge(&mut self.keys, table);
+        self.path = PathBuf::from("--set");
+        self.experiment()?;
+        Ok(self)
+    }
+
+    /// Names of the files that lie here, from the lowest: `embedded_corpus` for `base/embedded_corpus.toml`.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// What the settings say, each one that is left out at its default.
+    ///
+    /// # Errors
+    /// [`Error::Toml`]; [`Error::Config`] where an encoder is given for a member that the vote does not have.
+    pub fn experiment(&self) -> Result<Experiment> {
+        let mut table = self.table.clone();
+        self.encoders.put_into(&mut table);
+        members::expand(&mut table, &self.keys, &self.encoders)?;
+        document::experiment(table).map_err(|fault| fault.into_error(&self.path, None))
+    }
+
+    fn document(mut self, mut document: Document) -> Result<Self> {
+        let place = std::path::absolute(&document.path).unwrap_or_else(|_| document.path.clone());
+        if self.open.contains(&place) {
+            return Err(Error::Config {
+                key: "extends",
+                found: document.path.display().to_string(),
+                expected: "a file that does not extend itself or have itself as a member".to_owned(),
+            });
+        }
+        self.open.push(place);
+        if let Some(other) = self.encoders.instead(&document) {
+            self = self.document(Document::open(&other)?)?;
+            self.open.pop();
+            return Ok(self);
+        }
+        let below = self.clone();
+        if let Some(other) = &document.extends {
+            let other = Document::open(other)?;
+            self = match self.base.take() {
+                // The base itself may extend what it likes.
+                Some(base) if other.extends.is_none() => {
+                    let on_base = self.document(Document::open(&base)?)?;
+                    Self { base: Some(base), ..on_base }
+                }
+                base => Self { base, ..self }.document(other)?,
+            };
+        }
+        document.read_members(&below)?;
+        self.lay(document)?;
+        self.open.pop();
+        Ok(self)
+    }
+
+    fn lay(&mut self, document: Document) -> Result<()> {
+        document.path.clone_into(&mut self.path);
+        // Checked layer by layer, so that an error names the file that has the fault.
+        let check = |table: &Table, prefix: &[String]| {
+            let mut table = table.clone();
+            members::expand(&mut table, &Table::new(), &Encoders::default())?;
+            document::experiment(table)
+                .map(drop)
+                .map_err(|fault| fault.below(prefix).into_error(&document.path, Some(&document.text)))
+        };
+        merge(&mut self.table, document.table.clone());
+        check(&self.table, &[])?;
+        for (name, settings) in &document.conditional {
+            let mut table = self.table.clone();
+            merge(&mut table, settings.clone());
+            check(&table, &["for".to_owned(), name.clone()])?;
+            if self.names.contains(name) {
+                self.table = table;
+            }
+        }
+        self.names.extend(document.name());
+        Ok(())
+    }
+}
+
+fn merge(below: &mut Table, above: Table) {
+    for (key, value) in above {
+        match (below.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) if !chooses_anew(below, &above) => {
+                merge(below, above);
+            }
+            (_, value) => {
+                below.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Whether `above` names another markup, plan or the like, whose settings are not those of the one below.
+fn chooses_anew(below: &Table, above: &Table) -> bool {
+    above.get("name").is_some_and(|name| below.get("name") != Some(name))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! How each plan makes its trainings and combines them.
+
+mod check;
+pub(super) mod folds;
+pub(super) mod pseudo;
+pub(super) mod single;
+pub(super) mod transfer;
+pub(super) mod two_stage;
+pub(super) mod vote;
+
+use std::path::{Path, PathBuf};
+
+use re_data::write::{self, PredictionFormat};
+use re_data::{LabelSet, Predictor, Probabilities, RelationExample};
+use re_ensemble::{Bootstrap, Gold, Member, Members, compare};
+use re_model::RelationClassifier;
+
+use super::run::RunFolder;
+use super::summary::Summary;
+use super::trained::classifier;
+use super::{Experiment, ExperimentData, Plan};
+use crate::checkpoint::write_file;
+use crate::error::{Error, Result};
+use crate::observer::{Evaluation, StopReason};
+
+pub(super) use check::check;
+
+/// Probabilities of the validation rows.
+pub(super) const VALIDATION: &str = "validation_probabilities.csv";
+/// Probabilities of the rows that were set aside before the folds were made.
+pub(super) const HOLDOUT: &str = "holdout_probabilities.csv";
+/// Probabilities of the test rows.
+pub(super) const TEST: &str = "test_probabilities.csv";
+/// Classes of the test rows, as the competition wants them.
+const SUBMISSION: &str = "submission.csv";
+
+/// Rows that are predicted at a time.
+const ROWS: usize = 4096;
+
+/// Loads a trained model as the experiment's settings say.
+fn load(folder: &Path, experiment: &Experiment) -> Result<RelationClassifier> {
+    classifier(folder, &experiment.training)
+}
+
+/// Predictions of any number of rows, a part of them in memory as tokens at a time.
+fn predict(predictor: &impl Predictor, examples: &[RelationExample]) -> Result<Probabilities> {
+    let mut values = Vec::with_capacity(examples.len() * predictor.labels().len());
+    for part in examples.chunks(ROWS) {
+        values.extend_from_slice(predictor.predict(part)?.values());
+    }
+    Ok(Probabilities::new(ids(examples), predictor.labels().clone(), values)?)
+}
+
+fn ids(examples: &[RelationExample]) -> Vec<String> {
+    examples.iter().map(|example| example.id().to_owned()).collect()
+}
+
+/// Compares probabilities with the labels of the rows they belong to.
+fn evaluate(examples: &[RelationExample], probabilities: &Probabilities) -> Result<Evaluation> {
+    Evaluation::new(&gold(examples, probabilities.labels())?, probabilities)
+}
+
+fn gold(examples: &[RelationExample], labels: &LabelSet) -> Result<Vec<usize>> {
+    let class = |example: &RelationExample| {
+        let missing = || re_data::Error::MissingLabel { id: example.id().to_owned() };
+        Ok(labels.class_of(example)?.ok_or_else(missing)?)
+    };
+    examples.iter().map(class).collect()
+}
+
+/// Writes what a predictor says of the validation and the test rows, and evaluates what has labels.
+fn conclude(folder: &RunFolder, data: &ExperimentData, predictor: &impl Predictor) -> Result<Summary> {
+    let mut summary = Summary::new(StopReason::Completed);
+    if !data.validation.is_empty() {
+        summary.evaluation = Some(say_validation(folder, data, &predict(predictor, &data.validation)?)?);
+    }
+    if !data.holdout.is_empty() {
+        save(folder, HOLDOUT, PredictionFormat::Probabilities, &predict(predictor, &data.holdout)?)?;
+    }
+    if !data.test.is_empty() {
+        say_test(folder, data, &predict(predictor, &data.test)?, &mut summary)?;
+    }
+    Ok(summary)
+}
+
+fn say_validation(
+    folder: &RunFolder,
+    data: &ExperimentData,
+    probabilities: &Probabilities,
+) -> Result<Evaluation> {
+    save(folder, VALIDATION, PredictionFormat::Probabilities, probabilities)?;
+    evaluate(&data.validation, probabilities)
+}
+
+fn say_test(
+    folder: &RunFolder,
+    data: &ExperimentData,
+    probabilities: &Probabilities,
+    summary: &mut Summary,
+) -> Result<()> {
+    save(folder, TEST, PredictionFormat::Probabilities, probabilities)?;
+    summary.submission = Some(save(folder, SUBMISSION, PredictionFormat::Submission, probabilities)?);
+    if data.test_is_labelled() {
+        summary.test_evaluation = Some(evaluate(&data.test, probabilities)?);
+    }
+    Ok(())
+}
+
+fn save(
+    folder: &RunFolder,
+    name: &str,
+    format: PredictionFormat,
+    probabilities: &Probabilities,
+) -> Result<PathBuf> {
+    let path = folder.path().join(name);
+    write_file(&path, |partial| Ok(write::predictions(partial, format, probabilities)?))?;
+    Ok(path)
+}
+
+/// The summary of a plan that ends with the model of `part`, whose predictions become those of the whole.
+fn adopt(folder: &RunFolder, part: &RunFolder, summary: Summary) -> Result<Summary> {
+    for name in [VALIDATION, TEST, SUBMISSION] {
+        let path = part.path().join(name);
+        if path.is_file() {
+            write_file(&folder.path().join(name), |partial| {
+                std::fs::copy(&path, partial).map(drop).map_err(|source| Error::io(&path, source))
+            })?;
+        }
+    }
+    let submission = summary.submission.as_ref().map(|_| folder.path().join(SUBMISSION));
+    Ok(Summary { submission, ..summary })
+}
+
+/// An experiment of one training with the same settings.
+fn single_of(experiment: &Experiment) -> Experiment {
+    Experiment { plan: Plan::default(), ..experiment.clone() }
+}
+
+/// The same training on all rows, up to the step that was best on a split of them; `rows` of them were trained on there.
+fn on_everything(experiment: &Experiment, step: u64, rows: usize) -> Experiment {
+    let mut full = single_of(experiment);
+    full.data.val_size = 0.0;
+    full.data.additional.extend(full.data.validation.take());
+    full.training.stop_at_step = step;
+    full.training.early_stopping_patience = 0;
+    // The schedule is that of the split, whatever number of rows an epoch has now.
+    full.training.steps = experiment.training.total_steps(rows);
+    full
+}
+
+/// One line that says how sure it is that the first of two is the better one on `examples`.
+fn versus(
+    examples: &[RelationExample],
+    first: (&str, &Probabilities),
+    second: (&str, &Probabilities),
+) -> Result<String> {
+    let member = |(name, probabilities): (&str, &Probabilities)| Member::new(name, probabilities.clone());
+    let found =
+        compare(member(first), member(second), &Gold::from_examples(examples)?, &Bootstrap::default())?;
+    let [value, low, high] =
+        [found.difference.value, found.difference.low, found.difference.high].map(|share| 100.0 * share);
+    Ok(format!(
+        "{} against {}: {value:+.2} points of accuracy, 95 % interval {low:+.2} to {high:+.2} (paired bootstrap), \
+         McNemar's p = {:.3}",
+        first.0, second.0, found.mcnemar_p
+    ))
+}
+
+/// The probabilities in the order of `examples` and of the classes `labels`, whatever order they came in.
+fn aligned(
+    name: &str,
+    probabilities: Probabilities,
+    labels: &std::sync::Arc<LabelSet>,
+    examples: &[RelationExample],
+) -> Result<Probabilities> {
+    let members = Members::align_to([Member::new(name, probabilities)], labels, &ids(examples))?;
+    let missing = || Error::Ensemble(re_ensemble::Error::NoMembers);
+    Ok(members.members().first().ok_or_else(missing)?.probabilities().clone())
+}
