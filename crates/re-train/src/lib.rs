@@ -39,6 +39,7 @@ pub mod sampler;
 pub mod schedule;
 pub mod task;
 pub mod trainer;
+mod variants;
 
 pub use adamw::{AdamW, AdamWConfig};
 pub use checkpoint::Checkpoint;
@@ -50,6 +51,7 @@ pub use observer::{Evaluation, Event, JsonlLog, Observer, StopReason, Terminal};
 pub use schedule::{Decay, Schedule};
 pub use task::{ClassificationTask, LabelledRows};
 pub use trainer::{Outcome, Start, Task, Trainer};
+pub use variants::AugmentationReport;
 
 /// The README's code, compiled.
 #[cfg(doctest)]
