@@ -10,7 +10,9 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 use re_data::augment::{Augmentation, AugmenterConfig, Material, Replacement};
 use re_data::read::{self, EntityTypes, ReadOptions};
-use re_data::{ByteSpan, Entity, RelationExample};
+use re_data::{
+    ByteSpan, EncodeOptions, Entity, ExampleEncoder, MarkupConfig, RelationExample, Tokenizer,
+};
 
 const MARKS: [char; 6] = ['.', ';', '?', ':', '!', ','];
 
@@ -205,4 +207,28 @@ fn most_rows_of_a_corpus_have_variants_and_none_has_names_from_elsewhere() {
         }
     }
     assert!(varied * 10 > train.len() * 9, "{varied} of {}", train.len());
+}
+
+#[test]
+fn a_tokenizer_reads_each_masked_word_as_one_mask() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embedded/model");
+    let tokenizer = Tokenizer::from_folder(folder).unwrap();
+    let mask = tokenizer.special().mask.clone().unwrap();
+    let markup = MarkupConfig::EntityTokens { entity_embedding: false, pair: true };
+    let options = EncodeOptions { max_length: 250, ..EncodeOptions::default() };
+    let encoder = ExampleEncoder::new(tokenizer, markup.build().unwrap(), options).unwrap();
+    let config = AugmenterConfig::WordMasking { probability: 1.0, share: 0.3, replacement: Replacement::Mask };
+    let material = Material { mask_token: Some(&mask.content), ..Material::default() };
+    let augmentation = Augmentation::new(7).with_configs(&[config], &material).unwrap();
+    let train = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/embedded/dev.tsv");
+    let rows = read::examples(train, &ReadOptions::default()).unwrap().examples;
+    let mut masked = 0;
+    for (number, row) in rows.iter().enumerate() {
+        let Some(variant) = augmentation.variant(0, number as u64, row) else { continue };
+        let ids = encoder.encode(&variant.example).unwrap().ids;
+        let words = variant.example.text().matches(&mask.content).count();
+        assert_eq!(ids.iter().filter(|id| **id == mask.id).count(), words);
+        masked += usize::from(words > 0);
+    }
+    assert!(masked > 250, "{masked}");
 }

@@ -120,7 +120,7 @@ pub struct ClassificationTask {
 }
 
 impl ClassificationTask {
-    /// A task that trains `classifier` on `train`; `validation` may be empty.
+    /// A task that trains `classifier` on `train`; `validation` may be empty, `config` is the trainer's.
     ///
     /// Where the rows are augmented, all variants that the training will see are gone through at once: their tokens
     /// have to be known before the vocabulary is trimmed, and a checkpoint is continued on the same variants alone.
