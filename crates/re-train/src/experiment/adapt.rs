@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use re_data::AugmenterConfig;
 use re_model::EncoderConfig;
 use re_model::hub;
 
@@ -117,6 +118,7 @@ impl Experiment {
         paths.extend([&mut model.folder, &mut data.train]);
         paths.extend(optional.into_iter().flatten());
         paths.extend(&mut data.additional);
+        paths.extend(data.augmentation.iter_mut().filter_map(AugmenterConfig::file_mut));
         match plan {
             Plan::PseudoLabels { unlabelled, .. } => paths.push(unlabelled),
             Plan::Vote { members, .. } => {
