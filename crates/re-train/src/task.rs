@@ -116,15 +116,8 @@ impl Task for ClassificationTask {
     }
 
     fn data_hash(&self) -> u64 {
-        let words = self.train.rows.iter().zip(&self.train.classes).flat_map(|(row, &class)| {
-            let ids = row.ids.iter().chain(&row.type_ids).map(|&id| u64::from(id));
-            let spans = row.entities.iter().chain(&row.marked).flatten();
-            ids.chain(spans.flat_map(|span| [span.start() as u64, span.end() as u64]))
-                .chain([class as u64, u64::MAX])
-        });
-        words.fold(0xcbf2_9ce4_8422_2325, |hash: u64, word| {
-            (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23)
-        })
+        let rows = self.train.rows.iter().zip(&self.train.classes);
+        hash(rows.flat_map(|(row, &class)| words(row).chain([class as u64, u64::MAX])))
     }
 
     fn loss(&self, _epoch: u64, rows: &[usize]) -> Result<Tensor> {
@@ -151,6 +144,20 @@ impl Task for ClassificationTask {
     fn save(&self, folder: &Path) -> Result<()> {
         Ok(self.classifier.save(folder)?)
     }
+}
+
+/// What a row consists of, for [`hash`].
+pub(crate) fn words(row: &Encoded) -> impl Iterator<Item = u64> {
+    let ids = row.ids.iter().chain(&row.type_ids).map(|&id| u64::from(id));
+    let spans = row.entities.iter().chain(&row.marked).flatten();
+    ids.chain(spans.flat_map(|span| [span.start() as u64, span.end() as u64]))
+}
+
+/// A hash of training rows.
+pub(crate) fn hash(words: impl Iterator<Item = u64>) -> u64 {
+    words.fold(0xcbf2_9ce4_8422_2325, |hash: u64, word| {
+        (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23)
+    })
 }
 
 impl Evaluation {
