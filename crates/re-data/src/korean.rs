@@ -1,5 +1,10 @@
 //! Korean particles, whose form depends on how the word before them ends when read aloud.
 
+mod particle;
+
+pub(crate) use particle::ends_with_particles;
+pub use particle::refit_particle;
+
 /// `word` with the particle that fits: `with_final` after a final consonant, `without_final` after a vowel.
 ///
 /// ```
@@ -55,16 +60,21 @@ fn spoken(word: &str) -> &str {
     }
 }
 
-/// 영 일 이 삼 사 오 육 칠 팔 구, and behind zeros 십 백 천 만 ... 조.
-fn digits_end_in_consonant(word: &str) -> bool {
+/// The last digit of the number at the end of `word` that is not 0, and the number of zeros behind it.
+fn digits_and_zeros(word: &str) -> (Option<char>, usize) {
     let number = word.trim_end_matches(|c: char| c.is_ascii_digit() || c == ',');
     let digits = word.get(number.len()..).unwrap_or_default().replace(',', "");
-    let zeros = digits.len() - digits.trim_end_matches('0').len();
-    let decimal = number.ends_with('.');
-    match digits.trim_end_matches('0').chars().next_back() {
-        Some(last) if zeros == 0 => matches!(last, '1' | '3' | '6' | '7' | '8'),
+    let heard = digits.trim_end_matches('0');
+    (heard.chars().next_back(), digits.len() - heard.len())
+}
+
+/// 영 일 이 삼 사 오 육 칠 팔 구, and behind zeros 십 백 천 만 ... 조.
+fn digits_end_in_consonant(word: &str) -> bool {
+    let decimal = word.trim_end_matches(|c: char| c.is_ascii_digit() || c == ',').ends_with('.');
+    match digits_and_zeros(word) {
+        (Some(last), 0) => matches!(last, '1' | '3' | '6' | '7' | '8'),
         // 조 is the only power of ten without a final consonant.
-        Some(_) if !decimal => zeros != 12,
+        (Some(_), zeros) if !decimal => zeros != 12,
         // 영
         _ => true,
     }

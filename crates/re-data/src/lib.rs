@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+pub mod augment;
 pub mod encode;
 pub mod encoded;
 pub mod error;
@@ -37,6 +38,7 @@ pub mod tokenizer;
 mod window;
 pub mod write;
 
+pub use augment::{Augmentation, Augmenter, AugmenterConfig};
 pub use encode::{EncodeOptions, EncodeReport, ExampleEncoder, LostEntities, Truncation};
 pub use encoded::{Batch, Encoded};
 pub use error::{Error, RecordError, Result};

@@ -80,6 +80,16 @@ impl Prior {
         &self.shares
     }
 
+    /// What logit adjustment adds to the logit of each class: `-tau ln(share)` (Menon et al., "Long-tail learning via
+    /// logit adjustment", 2021). To adjust probabilities instead, [`shift_prior`] to [`Prior::uniform`].
+    ///
+    /// # Errors
+    /// [`Error::Prior`] where a class has share 0, [`Error::Argument`] where `tau` is no finite number >= 0.
+    pub fn logit_adjustment(&self, tau: f64) -> Result<Vec<f64>> {
+        check_tau(tau)?;
+        Ok(self.divisor(&self.labels)?.into_iter().map(|share| -tau * share.ln()).collect())
+    }
+
     /// The shares in the class order of `labels`.
     fn in_order_of(&self, name: &str, labels: &LabelSet) -> Result<Vec<f64>> {
         if let Some(label) = self.labels.names().iter().find(|label| labels.id(label).is_none()) {
@@ -117,10 +127,7 @@ impl Prior {
 /// [`Error::Prior`] where a class has training share 0, [`Error::MissingLabel`] or
 /// [`Error::UnexpectedLabel`] where the label sets differ, [`Error::Argument`] where `tau` is no finite number >= 0.
 pub fn shift_prior(p: &Probabilities, train: &Prior, target: &Prior, tau: f64) -> Result<Probabilities> {
-    if !(tau >= 0.0 && tau.is_finite()) {
-        let found = tau.to_string();
-        return Err(Error::Argument { name: "tau", found, expected: "a finite number >= 0" });
-    }
+    check_tau(tau)?;
     let (from, to) = (train.divisor(p.labels())?, target.in_order_of("target prior", p.labels())?);
     // With tau 0 a share of 0 must change nothing, and 0 * ln 0 would be no number.
     let offsets: Vec<f64> =
@@ -136,6 +143,13 @@ pub fn shift_prior(p: &Probabilities, train: &Prior, target: &Prior, tau: f64) -
         }
     }
     probabilities(p.ids().to_vec(), p.labels(), values)
+}
+
+fn check_tau(tau: f64) -> Result<()> {
+    if tau >= 0.0 && tau.is_finite() {
+        return Ok(());
+    }
+    Err(Error::Argument { name: "tau", found: tau.to_string(), expected: "a finite number >= 0" })
 }
 
 /// What [`estimate_prior`] found.

@@ -133,3 +133,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn adjusted_logits_are_a_shift_to_equal_shares() {
+    let train = prior(&[6.0, 3.0, 1.0]);
+    let logits = [0.3f64, -1.2, 0.8];
+    let softmax = |logits: &[f64]| {
+        let total: f64 = logits.iter().map(|l| l.exp()).sum();
+        logits.iter().map(|l| (l.exp() / total) as f32).collect::<Vec<f32>>()
+    };
+    for tau in [0.0, 0.5, 1.0] {
+        let offsets = train.logit_adjustment(tau).unwrap();
+        let adjusted: Vec<f64> = logits.iter().zip(offsets).map(|(logit, offset)| logit + offset).collect();
+        let uniform = Prior::uniform(Arc::clone(train.labels()));
+        let shifted = shift_prior(&one(&softmax(&logits)), &train, &uniform, tau).unwrap();
+        for (a, b) in softmax(&adjusted).iter().zip(shifted.values()) {
+            assert!((a - b).abs() < 1e-6, "{tau}: {a} {b}");
+        }
+    }
+    assert!(matches!(train.logit_adjustment(-1.0), Err(Error::Argument { .. })));
+    assert!(matches!(prior(&[1.0, 0.0]).logit_adjustment(1.0), Err(Error::Prior { .. })));
+}

@@ -96,6 +96,7 @@ pub struct RelationClassifier {
     labels: Arc<LabelSet>,
     markup: Option<MarkupConfig>,
     head: Option<HeadConfig>,
+    logit_adjustment: Option<Vec<f32>>,
 }
 
 /// What a model is built from, besides its head.
@@ -156,7 +157,8 @@ impl RelationClassifier {
             HeadChoice::Known(config) => Some(config),
             HeadChoice::Own(_) => None,
         };
-        Ok((Self { model, encoder, labels: Arc::new(labels), markup, head }, report))
+        let labels = Arc::new(labels);
+        Ok((Self { model, encoder, labels, markup, head, logit_adjustment: None }, report))
     }
 
     /// The model.
@@ -172,6 +174,30 @@ impl RelationClassifier {
     /// The model, to change its vocabulary.
     pub fn model_mut(&mut self) -> &mut RelationModel {
         &mut self.model
+    }
+
+    /// What is added to each class's logit before probabilities are made of them, if anything is.
+    pub fn logit_adjustment(&self) -> Option<&[f32]> {
+        self.logit_adjustment.as_deref()
+    }
+
+    /// Chooses what is added to each class's logit before probabilities are made of them: with `-tau ln(share)` of
+    /// the class among the training rows, the logit adjustment of Menon et al., "Long-tail learning via logit
+    /// adjustment" (2021). It is saved with the classifier; training and [`logits`](Self::logits) do not see it.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where there is not one finite number for each class.
+    pub fn set_logit_adjustment(&mut self, adjustment: Option<Vec<f32>>) -> Result<()> {
+        let fits = |values: &Vec<f32>| values.len() == self.labels.len() && values.iter().all(|v| v.is_finite());
+        if let Some(values) = adjustment.as_ref().filter(|values| !fits(values)) {
+            return Err(Error::Data(re_data::Error::Argument {
+                name: "logit_adjustment",
+                found: format!("{values:?} for {} classes", self.labels.len()),
+                expected: "one finite number for each class",
+            }));
+        }
+        self.logit_adjustment = adjustment;
+        Ok(())
     }
 
     /// The classes it chooses from.
@@ -196,11 +222,15 @@ impl RelationClassifier {
     /// As [`RelationClassifier::logits`].
     pub fn probabilities(&self, rows: &[Encoded]) -> Result<Vec<f32>> {
         let mut values = self.logits(rows)?;
-        values.chunks_exact_mut(self.labels.len()).for_each(softmax);
+        let adjustment = self.logit_adjustment.as_deref().unwrap_or_default();
+        for row in values.chunks_exact_mut(self.labels.len()) {
+            row.iter_mut().zip(adjustment).for_each(|(logit, offset)| *logit += offset);
+            softmax(row);
+        }
         Ok(values)
     }
 
-    /// Logits of encoded rows, flat, `labels().len()` for each row, in their order.
+    /// The model's logits of encoded rows, without adjustment, flat, `labels().len()` for each row, in their order.
     ///
     /// Rows of similar length share a forward pass; a row's logits do not depend on its company beyond
     /// rounding in the last bits.

@@ -60,6 +60,32 @@ fn a_saved_classifier_comes_back_with_the_same_bits() {
 }
 
 #[test]
+fn a_logit_adjustment_is_saved_and_moves_probabilities_alone() {
+    let mut classifier = classifier(MarkupConfig::Plain {}, HeadConfig::EntityMean);
+    let (examples, folder) = (examples(20), tempfile::tempdir().unwrap());
+    let rows = classifier.encoder().encode_batch(&examples).unwrap().0;
+    let (logits, plain) = (classifier.logits(&rows).unwrap(), classifier.predict(&examples).unwrap());
+    let adjustment: Vec<f32> = (0..42).map(|class| class as f32 * 0.1).collect();
+    classifier.set_logit_adjustment(Some(adjustment.clone())).unwrap();
+    assert_eq!(classifier.logits(&rows).unwrap(), logits);
+    let adjusted = classifier.predict(&examples).unwrap();
+    for (before, after) in plain.rows().zip(adjusted.rows()) {
+        for (class, offset) in adjustment.iter().enumerate() {
+            let moved = (after[class] / after[0]).ln() - (before[class] / before[0]).ln();
+            assert!((moved - offset).abs() < 1e-4, "class {class}: {moved}");
+        }
+    }
+    classifier.save(folder.path()).unwrap();
+    let after = RelationClassifier::from_pretrained(folder.path()).unwrap();
+    assert_eq!(after.logit_adjustment(), Some(adjustment.as_slice()));
+    assert_eq!(after.predict(&examples).unwrap(), adjusted);
+    for bad in [vec![0.0; 41], vec![f32::NAN; 42]] {
+        let error = classifier.set_logit_adjustment(Some(bad)).unwrap_err().to_string();
+        assert!(error.contains("expected one finite number for each class"), "{error}");
+    }
+}
+
+#[test]
 fn entity_embedding_widens_tokens_and_token_types_together() {
     let plain = classifier(MarkupConfig::Plain {}, HeadConfig::EntityMean);
     let marked = MarkupConfig::EntityTokens { entity_embedding: true, pair: true };

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::adamw::{AdamWConfig, LearningRates};
 use crate::error::{Error, Result};
+use crate::loss::{ClassWeights, LossConfig};
 use crate::schedule::{Decay, Schedule};
 
 /// How long, how fast and how watched a model is trained.
@@ -30,8 +31,17 @@ pub struct TrainConfig {
     pub adamw: AdamWConfig,
     /// Gradients are scaled down to this global norm; 0 switches clipping off.
     pub max_grad_norm: f64,
+    /// What logits are held against.
+    pub loss: LossConfig,
     /// Share of the target that is spread over all classes, 0..1 (Szegedy et al. 2016).
     pub label_smoothing: f64,
+    /// Weight of R-Drop's divergence between two forward passes of each row, 0 or more; 0 makes one pass alone. See
+    /// [`Loss::of_two`](crate::loss::Loss::of_two).
+    pub r_drop_alpha: f64,
+    /// How strongly the trained model's logits are adjusted for the class shares of the training rows, in favour of
+    /// rare classes: tau of Menon et al., "Long-tail learning via logit adjustment" (2021). 0 leaves them as they
+    /// are, 1 is Bayes' rule for equal shares. It belongs to the model: evaluations and all its predictions have it.
+    pub logit_adjustment: f64,
     /// How the learning rate falls after warm-up.
     pub schedule: Decay,
     /// Steps in which the learning rate rises from 0.
@@ -89,7 +99,10 @@ impl Default for TrainConfig {
             head_learning_rate: None,
             adamw: AdamWConfig::default(),
             max_grad_norm: 1.0,
+            loss: LossConfig::default(),
             label_smoothing: 0.0,
+            r_drop_alpha: 0.0,
+            logit_adjustment: 0.0,
             schedule: Decay::Linear,
             warmup_steps: 0,
             warmup_ratio: 0.0,
@@ -116,7 +129,12 @@ impl TrainConfig {
     pub fn check(&self) -> Result<()> {
         let rate = |x: f64| x.is_finite() && x >= 0.0;
         let share = |x: f64| (0.0..1.0).contains(&x);
-        let rules: [(&'static str, f64, bool, &str); 13] = [
+        let gamma = self.loss.gamma();
+        let beta = match self.loss.class_weights() {
+            ClassWeights::EffectiveNumber { beta } => beta,
+            ClassWeights::Uniform {} | ClassWeights::InverseFrequency {} => 0.0,
+        };
+        let rules: [(&'static str, f64, bool, &str); 17] = [
             (
                 "epochs",
                 self.epochs,
@@ -148,6 +166,10 @@ impl TrainConfig {
                 share(self.label_smoothing),
                 "from 0 up to, not including, 1",
             ),
+            ("loss.gamma", gamma, rate(gamma), "0 or more"),
+            ("loss.class_weights.beta", beta, share(beta), "from 0 up to, not including, 1"),
+            ("r_drop_alpha", self.r_drop_alpha, rate(self.r_drop_alpha), "0 (one forward pass) or more"),
+            ("logit_adjustment", self.logit_adjustment, rate(self.logit_adjustment), "0 (none) or more"),
             ("warmup_ratio", self.warmup_ratio, (0.0..=1.0).contains(&self.warmup_ratio), "from 0 to 1"),
             ("logging_steps", self.logging_steps as f64, self.logging_steps > 0, "at least 1"),
         ];
@@ -223,11 +245,17 @@ mod tests {
     fn every_range_is_checked() {
         let ok = TrainConfig::default();
         ok.check().unwrap();
+        let focal =
+            |gamma, beta| LossConfig::Focal { gamma, class_weights: ClassWeights::EffectiveNumber { beta } };
         let bad = [
             ("epochs", TrainConfig { epochs: 0.0, ..ok.clone() }),
             ("batch_size", TrainConfig { batch_size: 0, ..ok.clone() }),
             ("learning_rate", TrainConfig { learning_rate: f64::NAN, ..ok.clone() }),
             ("label_smoothing", TrainConfig { label_smoothing: 1.0, ..ok.clone() }),
+            ("r_drop_alpha", TrainConfig { r_drop_alpha: -1.0, ..ok.clone() }),
+            ("logit_adjustment", TrainConfig { logit_adjustment: f64::INFINITY, ..ok.clone() }),
+            ("loss.gamma", TrainConfig { loss: focal(-1.0, 0.5), ..ok.clone() }),
+            ("loss.class_weights.beta", TrainConfig { loss: focal(1.0, 1.0), ..ok.clone() }),
             ("adamw.beta2", TrainConfig { adamw: AdamWConfig { beta2: 1.0, ..ok.adamw }, ..ok.clone() }),
             ("logging_steps", TrainConfig { logging_steps: 0, ..ok.clone() }),
         ];

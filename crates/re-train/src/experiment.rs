@@ -13,7 +13,7 @@ mod trained;
 
 use std::path::{Path, PathBuf};
 
-use re_data::{LostEntities, MarkupConfig, Truncation};
+use re_data::{AugmenterConfig, LostEntities, MarkupConfig, Truncation};
 use re_model::HeadConfig;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,7 @@ pub use trained::load_predictor;
 
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
+use crate::question_answering::QuestionConfig;
 
 /// Everything that decides an experiment's result.
 ///
@@ -59,6 +60,10 @@ pub struct Experiment {
     pub encoding: EncodingConfig,
     /// How the model is trained.
     pub training: TrainConfig,
+    /// How relations are asked for. With it the model answers questions, instead of classifying; `head` and `markup`
+    /// are then not its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub questions: Option<QuestionConfig>,
     /// One training, or several that belong together.
     pub plan: Plan,
 }
@@ -99,6 +104,8 @@ pub struct DataConfig {
     pub labels: Option<PathBuf>,
     /// Types of the entities by row id.
     pub entity_types: Option<PathBuf>,
+    /// How training rows are varied anew in each epoch, in this order; not at all where left out.
+    pub augmentation: Vec<AugmenterConfig>,
     /// Whether malformed rows are left out and reported, instead of stopping the run.
     pub lenient: bool,
     /// One fold of the training rows to evaluate on; the rows set aside before that are then the holdout, which
@@ -135,6 +142,7 @@ impl Default for Experiment {
             markup: MarkupConfig::Plain {},
             encoding: EncodingConfig::default(),
             training: TrainConfig::default(),
+            questions: None,
             plan: Plan::default(),
         }
     }
@@ -172,8 +180,11 @@ mod tests {
 
     #[test]
     fn the_resolved_text_gives_the_same_experiment() {
-        let text =
-            "[markup]\nname = \"entity_tokens\"\n[training]\nsteps = 3\nadamw = { weight_decay = 0.0 }\n";
+        let text = "[markup]\nname = \"entity_tokens\"\n\
+                    [training]\nsteps = 3\nadamw = { weight_decay = 0.0 }\n\
+                    loss = { name = \"focal\", class_weights = { name = \"inverse_frequency\" } }\n\
+                    [[data.augmentation]]\nname = \"word_masking\"\nprobability = 0.5\n\
+                    [[data.augmentation]]\nname = \"entity_swap\"\nprobability = 0.5\n";
         let experiment = Experiment::parse(text, "x.toml").unwrap();
         assert_eq!(experiment.training.adamw.beta2, 0.999);
         assert_eq!(Experiment::parse(&experiment.to_toml().unwrap(), "y.toml").unwrap(), experiment);
@@ -186,6 +197,8 @@ mod tests {
             ("[training]\nsteps = \"many\"\n", "training.steps"),
             ("[training.adamw]\nbeta1 = true\n", "training.adamw.beta1"),
             ("[encoding]\ntruncation = \"middle\"\n", "encoding.truncation"),
+            ("[data]\naugmentation = [{ name = \"word_masking\" }]\n", "data.augmentation[0]"),
+            ("[training]\nloss = { name = \"focal\", gama = 1.0 }\n", "training.loss"),
             ("head = \n", "syntax"),
         ];
         for (text, expected) in cases {

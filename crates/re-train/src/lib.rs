@@ -34,23 +34,27 @@ pub mod config;
 mod difference;
 pub mod error;
 pub mod experiment;
+pub mod loss;
 pub mod observer;
 pub mod question_answering;
 pub mod sampler;
 pub mod schedule;
 pub mod task;
 pub mod trainer;
+mod variants;
 
 pub use adamw::{AdamW, AdamWConfig};
 pub use checkpoint::Checkpoint;
 pub use config::{Metric, TrainConfig};
 pub use error::{Error, Result};
 pub use experiment::Experiment;
+pub use loss::{ClassWeights, Loss, LossConfig};
 pub use observer::{Evaluation, Event, JsonlLog, Observer, StopReason, Terminal};
 pub use question_answering::{QuestionConfig, QuestionRows, QuestionTask};
 pub use schedule::{Decay, Schedule};
 pub use task::{ClassificationTask, LabelledRows};
 pub use trainer::{Outcome, Start, Task, Trainer};
+pub use variants::AugmentationReport;
 
 /// The README's code, compiled.
 #[cfg(doctest)]

@@ -1,17 +1,23 @@
 //! Training a relation classifier.
 
+use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 
+use rayon::prelude::*;
 use re_data::metrics::Metrics;
-use re_data::{Batch, EncodeReport, Encoded, Probabilities, RelationExample};
+use re_data::{Augmentation, Batch, EncodeReport, Encoded, ExampleEncoder, Probabilities, RelationExample};
+use re_ensemble::Prior;
 use re_model::parameters::Parameters;
 use re_model::{Mode, RelationClassifier, TokenBatch};
-use tch::{Reduction, Tensor};
+use tch::Tensor;
 
 use crate::config::{Metric, TrainConfig};
 use crate::error::Result;
+use crate::loss::Loss;
 use crate::observer::Evaluation;
 use crate::trainer::Task;
+use crate::variants::{AugmentationReport, Survey, Variants, mix, words};
 
 /// Labelled examples as rows of tokens with their classes.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +25,7 @@ pub struct LabelledRows {
     ids: Vec<String>,
     rows: Vec<Encoded>,
     classes: Vec<usize>,
+    variants: Option<Arc<Variants>>,
 }
 
 impl LabelledRows {
@@ -39,7 +46,46 @@ impl LabelledRows {
             .collect::<Result<_, _>>()?;
         let (rows, report) = classifier.encoder().encode_batch(examples)?;
         let ids = examples.iter().map(|example| example.id().to_owned()).collect();
-        Ok((Self { ids, rows, classes }, report))
+        Ok((Self { ids, rows, classes, variants: None }, report))
+    }
+
+    /// As [`LabelledRows::new`], for rows that are varied anew in each epoch that trains on them. Evaluations see the
+    /// rows as they are.
+    ///
+    /// # Errors
+    /// As [`LabelledRows::new`].
+    pub fn augmented(
+        classifier: &RelationClassifier,
+        examples: Vec<RelationExample>,
+        augmentation: Augmentation,
+    ) -> Result<(Self, EncodeReport)> {
+        let (rows, report) = Self::new(classifier, &examples)?;
+        let variants = Some(Arc::new(Variants::new(examples, augmentation)));
+        Ok((Self { variants, ..rows }, report))
+    }
+
+    /// The rows with these numbers as an epoch sees them.
+    fn of_epoch(&self, encoder: &ExampleEncoder, epoch: u64, rows: &[usize]) -> Vec<Cow<'_, Encoded>> {
+        let Some(variants) = &self.variants else {
+            return rows.iter().filter_map(|&row| self.rows.get(row)).map(Cow::Borrowed).collect();
+        };
+        let see = |&row: &usize| {
+            let original = self.rows.get(row)?;
+            let varied = variants.row(encoder, epoch, row, original);
+            Some(varied.map_or(Cow::Borrowed(original), Cow::Owned))
+        };
+        rows.par_iter().filter_map(see).collect()
+    }
+
+    /// Number of rows of each of `classes` classes.
+    fn counts(&self, classes: usize) -> Vec<usize> {
+        let mut counts = vec![0; classes];
+        for &class in &self.classes {
+            if let Some(count) = counts.get_mut(class) {
+                *count += 1;
+            }
+        }
+        counts
     }
 
     /// Number of rows.
@@ -69,11 +115,15 @@ pub struct ClassificationTask {
     classifier: RelationClassifier,
     train: LabelledRows,
     validation: LabelledRows,
-    label_smoothing: f64,
+    loss: Loss,
+    survey: Option<Survey>,
 }
 
 impl ClassificationTask {
-    /// A task that trains `classifier` on `train`; `validation` may be empty.
+    /// A task that trains `classifier` on `train`; `validation` may be empty, `config` is the trainer's.
+    ///
+    /// Where the rows are augmented, all variants that the training will see are gone through at once: their tokens
+    /// have to be known before the vocabulary is trimmed, and a checkpoint is continued on the same variants alone.
     ///
     /// # Errors
     /// [`re_model::Error::TokenId`] where the rows were encoded for another model.
@@ -84,11 +134,27 @@ impl ClassificationTask {
         config: &TrainConfig,
     ) -> Result<Self> {
         classifier.model_mut().set_precision(config.precision());
-        if config.trim_vocabulary {
-            let rows = train.rows.iter().chain(&validation.rows);
-            classifier.model_mut().trim_vocabulary(rows.flat_map(|row| row.ids.iter().copied()))?;
+        let counts = train.counts(classifier.labels().len());
+        let loss = Loss::new(config, &counts, classifier.model().device())?;
+        if config.logit_adjustment > 0.0 {
+            let adjustment = logit_adjustment(&classifier, &counts, config.logit_adjustment)?;
+            classifier.set_logit_adjustment(Some(adjustment))?;
         }
-        Ok(Self { classifier, train, validation, label_smoothing: config.label_smoothing })
+        let survey = train.variants.as_ref().map(|variants| {
+            let epochs = config.total_steps(train.len()).div_ceil(config.steps_per_epoch(train.len()).max(1));
+            variants.survey(classifier.encoder(), &train.rows, epochs)
+        });
+        if config.trim_vocabulary {
+            let rows = train.rows.iter().chain(&validation.rows).flat_map(|row| &row.ids);
+            let ids = rows.chain(survey.iter().flat_map(|survey| &survey.ids)).copied();
+            classifier.model_mut().trim_vocabulary(ids)?;
+        }
+        Ok(Self { classifier, train, validation, loss, survey })
+    }
+
+    /// What augmentation does to the training rows, where they are augmented.
+    pub fn augmentation_report(&self) -> Option<&AugmentationReport> {
+        self.survey.as_ref().map(|survey| &survey.report)
     }
 
     /// The classifier in its present state.
@@ -104,6 +170,17 @@ impl ClassificationTask {
         self.classifier.model_mut().restore_vocabulary()?;
         Ok(self.classifier)
     }
+
+    fn classes(&self, rows: &[usize]) -> Vec<usize> {
+        rows.iter().filter_map(|&row| self.train.classes.get(row).copied()).collect()
+    }
+}
+
+/// What is added to each logit. Each class counts one row more than it has, so that none is without share.
+fn logit_adjustment(classifier: &RelationClassifier, counts: &[usize], tau: f64) -> Result<Vec<f32>> {
+    let counts: Vec<f64> = counts.iter().map(|&count| count as f64 + 1.0).collect();
+    let prior = Prior::new(Arc::clone(classifier.labels()), &counts)?;
+    Ok(prior.logit_adjustment(tau)?.into_iter().map(|offset| offset as f32).collect())
 }
 
 impl Task for ClassificationTask {
@@ -117,18 +194,26 @@ impl Task for ClassificationTask {
 
     fn data_hash(&self) -> u64 {
         let rows = self.train.rows.iter().zip(&self.train.classes);
-        hash(rows.flat_map(|(row, &class)| words(row).chain([class as u64, u64::MAX])))
+        let numbers = rows.flat_map(|(row, &class)| words(row).chain([class as u64, u64::MAX]));
+        let variants = self.survey.iter().map(|survey| survey.hash);
+        numbers.chain(variants).fold(0xcbf2_9ce4_8422_2325, mix)
     }
 
-    fn loss(&self, _epoch: u64, rows: &[usize]) -> Result<Tensor> {
-        let classes: Vec<usize> =
-            rows.iter().filter_map(|&row| self.train.classes.get(row).copied()).collect();
-        let batch = Batch::new(rows.iter().filter_map(|&row| self.train.rows.get(row)), &classes)?;
+    fn weight(&self, rows: &[usize]) -> f64 {
+        self.loss.weight(&self.classes(rows))
+    }
+
+    fn loss(&self, epoch: u64, rows: &[usize]) -> Result<Tensor> {
+        let seen = self.train.of_epoch(self.classifier.encoder(), epoch, rows);
+        let batch = Batch::new(seen.iter().map(Cow::as_ref), &self.classes(rows))?;
         let model = self.classifier.model();
         let batch = TokenBatch::new(&batch, model.encoder())?;
         let logits = model.forward(&batch, Mode::Train)?;
-        let smoothing = self.label_smoothing;
-        Ok(logits.f_cross_entropy_loss(batch.classes(), None::<&Tensor>, Reduction::Mean, -100, smoothing)?)
+        if !self.loss.needs_two_passes() {
+            return self.loss.of(&logits, batch.classes());
+        }
+        let again = model.forward(&batch, Mode::Train)?;
+        self.loss.of_two([&logits, &again], batch.classes())
     }
 
     fn evaluate(&self) -> Result<Option<Evaluation>> {
@@ -144,20 +229,6 @@ impl Task for ClassificationTask {
     fn save(&self, folder: &Path) -> Result<()> {
         Ok(self.classifier.save(folder)?)
     }
-}
-
-/// What a row consists of, for [`hash`].
-pub(crate) fn words(row: &Encoded) -> impl Iterator<Item = u64> {
-    let ids = row.ids.iter().chain(&row.type_ids).map(|&id| u64::from(id));
-    let spans = row.entities.iter().chain(&row.marked).flatten();
-    ids.chain(spans.flat_map(|span| [span.start() as u64, span.end() as u64]))
-}
-
-/// A hash of training rows.
-pub(crate) fn hash(words: impl Iterator<Item = u64>) -> u64 {
-    words.fold(0xcbf2_9ce4_8422_2325, |hash: u64, word| {
-        (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23)
-    })
 }
 
 impl Evaluation {

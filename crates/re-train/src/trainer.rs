@@ -31,7 +31,13 @@ pub trait Task {
     /// A hash of the training rows: a checkpoint is only continued on the rows it was made with.
     fn data_hash(&self) -> u64;
 
-    /// Mean loss of the rows with these numbers, in training mode, with its graph.
+    /// How much the rows with these numbers count together in a mean loss. By default each counts the same.
+    fn weight(&self, rows: &[usize]) -> f64 {
+        rows.len() as f64
+    }
+
+    /// Mean loss of the rows with these numbers, each counted by its [`weight`](Self::weight), in training mode,
+    /// with its graph.
     ///
     /// # Errors
     /// Whatever the model or the data refuses.
@@ -219,12 +225,13 @@ impl<'a> Trainer<'a> {
         let config = &self.config;
         let per_epoch = sampler.steps_per_epoch();
         let (epoch, rows) = sampler.rows(done);
+        let weight = task.weight(rows);
         let mut sum: Option<Vec<Tensor>> = None;
         let mut loss = 0.0;
         for (part, batch) in rows.chunks(config.batch_size).enumerate() {
             // Dropout is keyed by step and micro-batch, so that a resumed run draws what the first one would have.
-            // Each row weighs the same, also in a last micro-batch of fewer rows.
-            let share = batch.len() as f64 / rows.len() as f64;
+            // A row counts the same in whatever micro-batch it stands, also in a last one of fewer rows.
+            let share = task.weight(batch) / weight;
             let seed = dropout_seed(config.seed, done, part);
             let partial = with_seed(seed, || task.loss(epoch, batch))?.f_mul_scalar(share)?;
             loss += partial.f_double_value(&[])?;

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use re_data::{MarkupConfig, Predictor};
 use re_model::{RelationClassifier, Weights};
 use re_train::experiment::RunFolder;
-use re_train::{Checkpoint, Error, Event, Experiment, Observer, Start, StopReason};
+use re_train::{
+    Checkpoint, ClassWeights, Error, Event, Experiment, LossConfig, Observer, Start, StopReason,
+};
 
 fn experiment() -> Experiment {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embedded");
@@ -64,13 +66,18 @@ fn accumulated_micro_batches_equal_one_large_batch() {
     let mut experiment = without_dropout(folder.path());
     // 300 rows and groups of 16: the last group of an epoch has 12 rows, its last micro-batch 2.
     experiment.training.steps = 20;
-    experiment.training.batch_size = 16;
-    let whole = train(&experiment, &folder.path().join("whole"));
-    experiment.training.batch_size = 4;
-    experiment.training.gradient_accumulation_steps = 4;
-    let parts = train(&experiment, &folder.path().join("parts"));
-    let difference = difference(&whole.path, &parts.path);
-    assert!(difference < 1e-3, "{difference:e}");
+    for weights in [ClassWeights::default(), ClassWeights::InverseFrequency {}] {
+        experiment.training.loss = LossConfig::CrossEntropy { class_weights: weights };
+        let run = |name: &str| folder.path().join(format!("{name}-{weights:?}"));
+        experiment.training.batch_size = 16;
+        experiment.training.gradient_accumulation_steps = 1;
+        let whole = train(&experiment, &run("whole"));
+        experiment.training.batch_size = 4;
+        experiment.training.gradient_accumulation_steps = 4;
+        let parts = train(&experiment, &run("parts"));
+        let difference = difference(&whole.path, &parts.path);
+        assert!(difference < 1e-3, "{weights:?}: {difference:e}");
+    }
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl Row {
 
 impl RawEntity {
     /// Where the entity stands in `text`, and whether its offsets had to be corrected for that.
-    fn locate(&self, text: &str, max_shift: usize, place: &Place<'_>) -> Result<(ByteSpan, bool)> {
+    pub(crate) fn locate(&self, text: &str, max_shift: usize, place: &Place<'_>) -> Result<(ByteSpan, bool)> {
         let [start, end] = self.chars;
         let Some(chars) = CharSpan::new(start, end).filter(|span| !span.is_empty()) else {
             let found = format!("an entity that begins at character {start} and ends before character {end}");

@@ -27,6 +27,9 @@ struct Settings {
     head: Option<HeadConfig>,
     encoding: EncodeOptions,
     no_relation: Option<String>,
+    /// One number for each class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    logit_adjustment: Option<Vec<f32>>,
 }
 
 /// Parts of a trained classifier that its folder cannot name, and where to put it.
@@ -90,6 +93,7 @@ impl RelationClassifier {
         let model = ModelParts { config, weights: Some(&weights), device, seed: 0 };
         let (mut classifier, report) = Self::assemble(model, encoder, labels, markup, head)?;
         classifier.model.set_precision(parts.precision);
+        classifier.set_logit_adjustment(settings.logit_adjustment)?;
         if report.missing.is_empty() {
             Ok(classifier)
         } else {
@@ -114,6 +118,7 @@ impl RelationClassifier {
             head: self.head,
             encoding: self.encoder.options().clone(),
             no_relation: self.labels.no_relation().and_then(|id| self.labels.name(id)).map(str::to_owned),
+            logit_adjustment: self.logit_adjustment.clone(),
         };
         let path = folder.join(FILE);
         let text = serde_json::to_string_pretty(&settings)

@@ -1,6 +1,7 @@
 //! One training.
 
-use re_data::{EncodeOptions, EncodeReport};
+use re_data::augment::Material;
+use re_data::{Augmentation, EncodeOptions, EncodeReport};
 use re_model::{ClassifierOptions, HeadChoice, LoadReport, MarkupChoice, RelationClassifier, hub};
 
 use super::super::run::RunFolder;
@@ -24,9 +25,12 @@ pub(in super::super) fn run(
 ) -> Result<Summary> {
     let config = &experiment.training;
     let (classifier, report) = build(experiment, data)?;
-    let (train, encoded) = LabelledRows::new(&classifier, &data.train)?;
-    let (validation, encoded_validation) = LabelledRows::new(&classifier, &data.validation)?;
     let mut notes = data.notes.clone();
+    let (train, encoded) = match augmentation(experiment, data, &classifier, &mut notes)? {
+        None => LabelledRows::new(&classifier, &data.train)?,
+        Some(augmentation) => LabelledRows::augmented(&classifier, data.train.clone(), augmentation)?,
+    };
+    let (validation, encoded_validation) = LabelledRows::new(&classifier, &data.validation)?;
     notes.push(format!("model {}: {report}", experiment.model.folder.display()));
     notes.push(describe(&encoded, "training"));
     if !validation.is_empty() {
@@ -39,6 +43,10 @@ pub(in super::super) fn run(
     for note in &notes {
         session.note(note)?;
     }
+    let task = ClassificationTask::new(classifier, train, validation, config)?;
+    if let Some(report) = task.augmentation_report() {
+        session.note(&report.to_string())?;
+    }
 
     if start == Start::Fresh {
         folder.write_config(experiment)?;
@@ -49,7 +57,6 @@ pub(in super::super) fn run(
         .stop_when(session.stop.clone())
         .observe(log)
         .observe(&mut *session.observer);
-    let task = ClassificationTask::new(classifier, train, validation, config)?;
     let outcome = trainer.train(&task, start)?;
     drop(task);
 
@@ -89,6 +96,32 @@ fn build(experiment: &Experiment, data: &ExperimentData) -> Result<(RelationClas
     };
     let folder = hub::model_folder(&experiment.model.folder, experiment.model.download)?;
     Ok(RelationClassifier::new(folder, data.labels.as_ref().clone(), options)?)
+}
+
+/// How the training rows vary, if they do, made of nothing but these rows.
+fn augmentation(
+    experiment: &Experiment,
+    data: &ExperimentData,
+    classifier: &RelationClassifier,
+    notes: &mut Vec<String>,
+) -> Result<Option<Augmentation>> {
+    let configs = &experiment.data.augmentation;
+    if configs.is_empty() {
+        return Ok(None);
+    }
+    let mask = &classifier.encoder().tokenizer().special().mask;
+    let material = Material {
+        train: &data.train,
+        held_out: data.validation.iter().chain(&data.holdout).collect(),
+        mask_token: mask.as_ref().map(|token| token.content.as_str()),
+        lenient: experiment.data.lenient,
+    };
+    let augmentation = Augmentation::new(experiment.training.seed).with_configs(configs, &material)?;
+    for augmenter in augmentation.augmenters() {
+        let details = Some(augmenter.describe()).filter(|details| !details.is_empty());
+        notes.extend(details.map(|details| format!("{}: {details}", augmenter.name())));
+    }
+    Ok(Some(augmentation))
 }
 
 fn describe(report: &EncodeReport, what: &str) -> String {

@@ -1,0 +1,107 @@
+//! Other wordings of rows, by the rows' ids.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::delimited::Records;
+use super::format::Format;
+use super::jsonl::{JsonEntity, JsonId, Jsonl};
+use super::place::{Field, Place};
+use super::report::Tally;
+use super::row::RawEntity;
+use crate::error::{Error, RecordError, Result};
+
+/// Another wording of a row as its file has it.
+pub(crate) struct Paraphrase {
+    pub(crate) line: u64,
+    pub(crate) id: String,
+    pub(crate) text: String,
+    /// Where the entities stand, if the file says so.
+    pub(crate) entities: Option<[RawEntity; 2]>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JsonParaphrase<'a> {
+    id: JsonId<'a>,
+    text: Cow<'a, str>,
+    #[serde(default)]
+    entities: Option<[JsonEntity<'a>; 2]>,
+}
+
+/// Reads all paraphrases of a file; malformed records are errors or, where `lenient`, tallied.
+pub(crate) fn paraphrases(path: &Path, lenient: bool) -> Result<(Vec<Paraphrase>, Tally<RecordError>)> {
+    let format = Format::guess(path, &[]).ok_or_else(|| Error::Argument {
+        name: "paraphrases",
+        found: path.display().to_string(),
+        expected: "a file whose name ends in .jsonl or .tsv",
+    })?;
+    let input = super::input(path)?;
+    let mut next: Box<dyn FnMut() -> Result<Option<Paraphrase>>> = match format {
+        Format::CompetitionTsv => {
+            let mut records = Records::new(input, path, b'\t');
+            Box::new(move || from_tsv(&mut records))
+        }
+        _ => {
+            let mut lines = Jsonl::new(input, path);
+            Box::new(move || from_jsonl(&mut lines))
+        }
+    };
+    let (mut found, mut rejected) = (Vec::new(), Tally::default());
+    loop {
+        match next() {
+            Ok(Some(paraphrase)) => found.push(paraphrase),
+            Ok(None) => return Ok((found, rejected)),
+            Err(Error::Record(fault)) if lenient => rejected.add(|| *fault),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn from_tsv(records: &mut Records<'_>) -> Result<Option<Paraphrase>> {
+    let path = records.path().to_owned();
+    let Some(record) = records.next()? else { return Ok(None) };
+    let fields: Vec<&str> = record.fields().collect();
+    let id = fields.first().copied().filter(|id| !id.is_empty());
+    let place = Place { path: &path, line: record.line, id };
+    let (text, offsets) = match fields.as_slice() {
+        [_, text] => (*text, None),
+        [_, text, start1, end1, start2, end2] => (*text, Some([[*start1, *end1], [*start2, *end2]])),
+        _ => {
+            let expected = "2 tab-separated columns (id, text), or 6 (with start and end of both entities)";
+            return Err(place.error(None, format!("{} columns", fields.len()), expected));
+        }
+    };
+    let Some(id) = id else {
+        return Err(place.error(Field { column: Some(1), name: "id" }, "an empty id", "an identifier"));
+    };
+    let number = |field: Field, value: &str| {
+        value.parse::<usize>().map_err(|_| place.error(field, format!("{value:?}"), "a character offset"))
+    };
+    let entity = |[start, end]: [&str; 2], column, name| -> Result<RawEntity> {
+        let field = Field { column: Some(column), name };
+        // As in the competition's layout, ends are inclusive.
+        let behind = number(Field { column: Some(column + 1), name }, end)?.saturating_add(1);
+        Ok(RawEntity { chars: [number(field, start)?, behind], surface: None, kind: None, field })
+    };
+    let entities = match offsets {
+        Some([first, second]) => Some([entity(first, 3, "entity1")?, entity(second, 5, "entity2")?]),
+        None => None,
+    };
+    Ok(Some(Paraphrase { line: record.line, id: id.to_owned(), text: text.to_owned(), entities }))
+}
+
+fn from_jsonl(lines: &mut Jsonl<'_>) -> Result<Option<Paraphrase>> {
+    let Some((line, row)) = lines.next::<JsonParaphrase>()? else { return Ok(None) };
+    let entity = |entity: JsonEntity, name| RawEntity {
+        chars: [entity.start, entity.end],
+        surface: entity.surface.map(Cow::into_owned),
+        kind: None,
+        field: Field { column: None, name },
+    };
+    let entities =
+        row.entities.map(|[first, second]| [entity(first, "entities[0]"), entity(second, "entities[1]")]);
+    Ok(Some(Paraphrase { line, id: row.id.into_string(), text: row.text.into_owned(), entities }))
+}
