@@ -200,6 +200,10 @@ fn only_rows_that_pass_the_classifier_are_asked_about() {
         }
         assert_eq!(probabilities.rows().next().unwrap()[0], 0.9);
     }
+    let (first, rest) = examples.split_at(1);
+    let mut parts = gated.ask(first).unwrap();
+    assert!(parts.append(gated.ask(rest).unwrap()).is_ok());
+    assert_eq!(parts.classifier().ids(), found.classifier().ids());
     let predictor: &dyn Predictor = &gated;
     assert_eq!(predictor.predict(&examples).unwrap(), found.probabilities(Rule::SpanLogProbability).unwrap());
 }

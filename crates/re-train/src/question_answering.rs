@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rand::RngExt;
 use re_data::random::{fnv1a, stream};
-use re_data::{Batch, Encoded, Predictor, RelationExample, TokenSpan};
+use re_data::{Batch, Encoded, LabelSet, Predictor, Questions, RelationExample, TokenSpan};
 use re_model::head::span_loss;
 use re_model::parameters::Parameters;
 use re_model::{Mode, QuestionAnswerer, Rule, TokenBatch};
@@ -17,9 +17,10 @@ pub use rows::QuestionRows;
 
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
+use crate::loss::LossConfig;
 use crate::observer::Evaluation;
-use crate::task::{hash, words};
 use crate::trainer::Task;
+use crate::variants::{mix, words};
 
 /// The answer to a question that has none: the row's first token, as for SQuAD 2.0 (Devlin et al. 2019, section 4.3).
 const NO_ANSWER: TokenSpan = TokenSpan::with_len(0, 1);
@@ -58,6 +59,36 @@ impl QuestionConfig {
         }
         Err(fault("questions.negatives", self.negatives.to_string(), "from 0 to 1000"))
     }
+
+    /// Checks the ranges of the settings, and that a training asks nothing of answers that only classes have.
+    ///
+    /// # Errors
+    /// As [`QuestionConfig::check`].
+    pub fn check_with(&self, training: &TrainConfig) -> Result<()> {
+        self.check()?;
+        let rules = [
+            ("training.label_smoothing", training.label_smoothing),
+            ("training.r_drop_alpha", training.r_drop_alpha),
+            ("training.logit_adjustment", training.logit_adjustment),
+        ];
+        if let Some((key, value)) = rules.into_iter().find(|(_, value)| *value != 0.0) {
+            return Err(fault(key, value.to_string(), "0 where questions are asked"));
+        }
+        if training.loss != LossConfig::default() {
+            let found = format!("{:?}", training.loss);
+            return Err(fault("training.loss", found, "cross entropy without weights where questions are asked"));
+        }
+        Ok(())
+    }
+
+    /// The questions for the relations in `labels`.
+    ///
+    /// # Errors
+    /// As [`Questions::from_path`] and [`Questions::for_labels`].
+    pub fn questions(&self, labels: &LabelSet) -> Result<Questions> {
+        let all = self.file.as_ref().map_or_else(Questions::korean, Questions::from_path)?;
+        Ok(all.for_labels(labels)?)
+    }
 }
 
 /// A question answerer with the examples it is trained and evaluated on.
@@ -82,9 +113,8 @@ impl QuestionTask {
     /// A task that trains `answerer` on `train`; `validation` may be empty.
     ///
     /// # Errors
-    /// [`Error::Config`] where a setting is out of range, asks for questions without an answer where there are none,
-    /// or smooths labels, which answers do not have; [`re_model::Error::TokenId`] where the rows were encoded for
-    /// another model.
+    /// Those of [`QuestionConfig::check_with`]; [`Error::Config`] where questions without an answer are asked for and
+    /// there are none; [`re_model::Error::TokenId`] where the rows were encoded for another model.
     pub fn new(
         mut answerer: QuestionAnswerer,
         train: QuestionRows,
@@ -92,11 +122,7 @@ impl QuestionTask {
         config: &TrainConfig,
         questions: &QuestionConfig,
     ) -> Result<Self> {
-        questions.check()?;
-        if config.label_smoothing != 0.0 {
-            let found = config.label_smoothing.to_string();
-            return Err(fault("label_smoothing", found, "0 where questions are asked"));
-        }
+        questions.check_with(config)?;
         let negatives = (train.len() as f64 * questions.negatives).round() as usize;
         let relations = answerer.questions().labels().len();
         let unanswered = train.unanswered(relations).into_iter().enumerate();
@@ -118,6 +144,11 @@ impl QuestionTask {
     /// The answerer in its present state.
     pub fn answerer(&self) -> &QuestionAnswerer {
         &self.answerer
+    }
+
+    /// The validation rows that are asked about, with their classes among the relations.
+    pub fn validation(&self) -> (&[RelationExample], &[usize]) {
+        (&self.validation, &self.gold)
     }
 
     /// Training example and relation of the question without an answer that has this number.
@@ -155,7 +186,7 @@ impl Task for QuestionTask {
         let questions = fnv1a(self.answerer.questions().to_json().as_bytes());
         let rows =
             self.train.items.iter().flat_map(|item| words(&item.row).chain([item.class as u64, u64::MAX]));
-        hash([questions, self.negatives as u64].into_iter().chain(rows))
+        [questions, self.negatives as u64].into_iter().chain(rows).fold(0, mix)
     }
 
     fn loss(&self, epoch: u64, rows: &[usize]) -> Result<Tensor> {
@@ -189,7 +220,7 @@ fn fault(key: &'static str, found: String, expected: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use re_data::{ByteSpan, Entity, LabelSet, Questions};
+    use re_data::{ByteSpan, Entity};
     use re_model::AnswererOptions;
 
     use super::*;
@@ -273,7 +304,19 @@ mod tests {
         let rows = QuestionRows::new(&answerer(), &every).unwrap().0;
         let smoothed =
             QuestionTask::new(answerer(), rows, QuestionRows::default(), &config, &QuestionConfig::default());
-        assert_eq!(key(smoothed), "label_smoothing");
+        assert_eq!(key(smoothed), "training.label_smoothing");
+        let focal = LossConfig::Focal { gamma: 2.0, class_weights: Default::default() };
+        let others = [
+            ("training.loss", TrainConfig { loss: focal, ..TrainConfig::default() }),
+            ("training.r_drop_alpha", TrainConfig { r_drop_alpha: 1.0, ..TrainConfig::default() }),
+            ("training.logit_adjustment", TrainConfig { logit_adjustment: 1.0, ..TrainConfig::default() }),
+        ];
+        for (expected, config) in others {
+            match QuestionConfig::default().check_with(&config) {
+                Err(Error::Config { key, .. }) => assert_eq!(key, expected),
+                other => panic!("{expected}: {other:?}"),
+            }
+        }
         task(&every, 0.0, 7).unwrap();
     }
 

@@ -27,6 +27,19 @@ pub enum Rule {
     SpanLogProbability,
 }
 
+impl Rule {
+    /// All rules.
+    pub const ALL: [Self; 2] = [Self::Distance, Self::SpanLogProbability];
+
+    /// Its name, as in configurations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Distance => "distance",
+            Self::SpanLogProbability => "span_log_probability",
+        }
+    }
+}
+
 /// The answer to one question about a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Answer {

@@ -28,6 +28,11 @@ struct Settings {
 }
 
 impl QuestionAnswerer {
+    /// Whether a trained answerer lies in `folder`, as opposed to a classifier or something else.
+    pub fn is_in(folder: impl AsRef<Path>) -> bool {
+        folder.as_ref().join(FILE).is_file()
+    }
+
     /// Loads a trained folder, onto the CPU and in fp32.
     ///
     /// # Errors

@@ -25,10 +25,10 @@ pub struct GatedAnswerer<C> {
 /// What a [`GatedAnswerer`] found out about some rows: their answers, before a rule decides.
 #[derive(Debug, Clone)]
 pub struct GatedAnswers {
-    ids: Vec<String>,
     labels: Arc<LabelSet>,
     columns: Vec<Option<usize>>,
-    unrelated: Vec<f32>,
+    none_of_classifier: usize,
+    classifier: Probabilities,
     answers: Vec<Option<Answers>>,
 }
 
@@ -81,10 +81,10 @@ impl<C: Predictor> GatedAnswerer<C> {
         let passed: Vec<RelationExample> = passed.map(|(example, _)| example.clone()).collect();
         let mut answers = self.answerer.ask(&passed).map_err(Error::predictor)?.into_iter();
         Ok(GatedAnswers {
-            ids: first.ids().to_vec(),
             labels: Arc::clone(&self.labels),
             columns: self.columns.clone(),
-            unrelated: first.rows().map(|row| row.get(none).copied().unwrap_or_default().min(1.0)).collect(),
+            none_of_classifier: none,
+            classifier: first,
             answers: passes.iter().map(|&passes| passes.then(|| answers.next()).flatten()).collect(),
         })
     }
@@ -101,6 +101,11 @@ impl<C: Predictor> Predictor for GatedAnswerer<C> {
 }
 
 impl GatedAnswers {
+    /// What the classifier says of the rows.
+    pub fn classifier(&self) -> &Probabilities {
+        &self.classifier
+    }
+
     /// The answers about each row; `None` where the classifier found no relation.
     pub fn answers(&self) -> &[Option<Answers>] {
         &self.answers
@@ -111,13 +116,31 @@ impl GatedAnswers {
         self.answers.iter().flatten().map(Answers::distinct)
     }
 
+    /// Adds what the same [`GatedAnswerer`] found out about further rows.
+    ///
+    /// # Errors
+    /// [`Error::LabelSet`] where it was another one's classifier.
+    pub fn append(&mut self, more: Self) -> Result<()> {
+        let labels = self.classifier.labels();
+        if labels != more.classifier.labels() {
+            let reason = "found answers behind another classifier, expected the same one".to_owned();
+            return Err(Error::LabelSet { path: None, reason });
+        }
+        let ids = [self.classifier.ids(), more.classifier.ids()].concat();
+        let values = [self.classifier.values(), more.classifier.values()].concat();
+        self.classifier = Probabilities::new(ids, Arc::clone(labels), values)?;
+        self.answers.extend(more.answers);
+        Ok(())
+    }
+
     /// Class probabilities as `rule` decides.
     ///
     /// # Errors
     /// None: the values are probabilities.
     pub fn probabilities(&self, rule: Rule) -> Result<Probabilities> {
-        let mut values = Vec::with_capacity(self.ids.len() * self.labels.len());
-        for (&unrelated, answers) in self.unrelated.iter().zip(&self.answers) {
+        let mut values = Vec::with_capacity(self.classifier.len() * self.labels.len());
+        for (first, answers) in self.classifier.rows().zip(&self.answers) {
+            let unrelated = first.get(self.none_of_classifier).copied().unwrap_or_default().min(1.0);
             let relations = self.columns.iter().flatten().count().max(1);
             let (none, shares) = match answers {
                 None => (unrelated, vec![1.0 / relations as f32; relations]),
@@ -134,6 +157,6 @@ impl GatedAnswers {
                 Some(column) => (1.0 - none) * share(column),
             }));
         }
-        Probabilities::new(self.ids.clone(), Arc::clone(&self.labels), values)
+        Probabilities::new(self.classifier.ids().to_vec(), Arc::clone(&self.labels), values)
     }
 }
