@@ -323,7 +323,8 @@ impl ExampleEncoder {
                 *type_id += u32::from(row_entities.iter().flatten().any(inside));
             }
         }
-        Encoded { ids, type_ids, entities: row_entities, marked: row_marked }
+        let sentence = Some(TokenSpan::with_len(start, sentence.len()));
+        Encoded { ids, type_ids, entities: row_entities, marked: row_marked, sentence }
     }
 }
 

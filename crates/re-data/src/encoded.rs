@@ -15,6 +15,9 @@ pub struct Encoded {
     /// Tokens of each entity together with the markers around it; equal to `entities` where the
     /// markup writes none.
     pub marked: [Option<TokenSpan>; 2],
+    /// Tokens of the segment that holds the entities, as far as truncation left it; `None` where the row was not made
+    /// from an example.
+    pub sentence: Option<TokenSpan>,
 }
 
 impl Encoded {
@@ -118,6 +121,7 @@ mod tests {
             type_ids: vec![0; ids.len()],
             entities: [Some(TokenSpan::with_len(at, 1)), None],
             marked: [Some(TokenSpan::with_len(at, 1)), None],
+            sentence: None,
         };
         let rows = [row(&[5, 6, 7], 1), row(&[8, 9], 0)];
         let batch = Batch::new(&rows, &[3, 4]).unwrap();

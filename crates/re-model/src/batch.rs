@@ -123,6 +123,14 @@ impl TokenBatch {
         self.device
     }
 
+    /// Values of the tokens, `[T]`, as rows of equal length: `[B, L]` with `fill` where a row has no token.
+    ///
+    /// # Errors
+    /// [`Error::Torch`] where the number of values is not that of the tokens.
+    pub fn pad(&self, values: &Tensor, fill: f64) -> Result<Tensor> {
+        self.layout.pad(values, fill)
+    }
+
     /// Flat positions that each row covers.
     pub fn row_ranges(&self) -> impl ExactSizeIterator<Item = std::ops::Range<usize>> {
         self.starts.windows(2).map(|pair| match pair {
@@ -197,6 +205,18 @@ impl Layout {
         Ok(match self {
             Self::Equal { .. } => padded,
             Self::Ragged { to_flat, .. } => padded.f_index_select(0, to_flat)?,
+        })
+    }
+
+    /// `[T]` to `[B, L]`.
+    fn pad(&self, values: &Tensor, fill: f64) -> Result<Tensor> {
+        let (rows, length) = self.size();
+        Ok(match self {
+            Self::Equal { .. } => values.f_view([rows, length])?,
+            Self::Ragged { to_padded, mask, .. } => values
+                .f_index_select(0, to_padded)?
+                .f_view([rows, length])?
+                .f_masked_fill(&mask.f_view([rows, length])?.f_logical_not()?, fill)?,
         })
     }
 

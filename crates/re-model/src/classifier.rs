@@ -8,22 +8,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use re_data::{
-    Batch, EncodeOptions, Encoded, ExampleEncoder, LabelSet, Markup, MarkupConfig, Predictor, Probabilities,
+    EncodeOptions, Encoded, ExampleEncoder, LabelSet, Markup, MarkupConfig, Predictor, Probabilities,
     RelationExample, Tokenizer,
 };
-use tch::{Device, Kind, Tensor};
+use tch::Device;
 
-use crate::batch::TokenBatch;
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::head::{Head, HeadConfig};
+use crate::inference::{floats, in_batches};
 use crate::model::RelationModel;
 use crate::ops::Mode;
 use crate::parameters::{Builder, LoadReport};
 use crate::weights::Weights;
-
-/// Tokens of one forward pass of inference: large enough to keep the cores busy, small enough for memory.
-const TOKENS_PER_BATCH: usize = 4096;
 
 /// Makes a head for an encoder and a number of classes.
 pub type HeadBuilder =
@@ -103,11 +100,11 @@ pub struct RelationClassifier {
 }
 
 /// What a model is built from, besides its head.
-struct ModelParts<'a> {
-    config: EncoderConfig,
-    weights: Option<&'a Weights>,
-    device: Device,
-    seed: u64,
+pub(crate) struct ModelParts<'a> {
+    pub config: EncoderConfig,
+    pub weights: Option<&'a Weights>,
+    pub device: Device,
+    pub seed: u64,
 }
 
 impl RelationClassifier {
@@ -124,14 +121,7 @@ impl RelationClassifier {
         options: ClassifierOptions,
     ) -> Result<(Self, LoadReport)> {
         let folder = folder.as_ref();
-        let mut config = EncoderConfig::from_folder(folder)?;
-        if let Some(layers) = options.layers {
-            config.keep_layers(layers, folder)?;
-        }
-        let weights = match Weights::open(folder) {
-            Err(Error::NoWeights { .. }) if options.random_weights => None,
-            other => Some(other?),
-        };
+        let (config, weights) = pretrained(folder, options.layers, options.random_weights)?;
         let type_vocab_size = usize::try_from(config.type_vocab_size).unwrap_or(1);
         let encoding = EncodeOptions { type_vocab_size, ..options.encoding };
         // The tokenizer as it was: the tokens that the markup adds are new to the model, too.
@@ -250,21 +240,16 @@ impl RelationClassifier {
     pub fn logits(&self, rows: &[Encoded]) -> Result<Vec<f32>> {
         let _guard = tch::no_grad_guard();
         let classes = self.labels.len();
-        let mut order: Vec<usize> = (0..rows.len()).collect();
-        order.sort_by_key(|&row| rows.get(row).map_or(0, Encoded::len));
         let mut all = vec![0f32; rows.len() * classes];
-        for group in token_groups(&order, rows) {
-            let batch = Batch::new(group.iter().filter_map(|&row| rows.get(row)), &[])?;
-            let batch = TokenBatch::new(&batch, self.model.encoder())?;
-            let logits =
-                self.model.forward(&batch, Mode::Eval)?.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?;
-            let logits = floats(&logits)?;
-            for (&row, values) in group.iter().zip(logits.chunks_exact(classes)) {
+        in_batches(rows, self.model.encoder(), |numbers, batch| {
+            let logits = floats(&self.model.forward(batch, Mode::Eval)?)?;
+            for (&row, values) in numbers.iter().zip(logits.chunks_exact(classes)) {
                 if let Some(slot) = all.get_mut(row * classes..(row + 1) * classes) {
                     slot.copy_from_slice(values);
                 }
             }
-        }
+            Ok(())
+        })?;
         Ok(all)
     }
 }
@@ -279,8 +264,25 @@ impl Predictor for RelationClassifier {
     }
 }
 
-/// The encoder of a classifier's examples; rows never get longer than the position embeddings allow.
-fn example_encoder(
+/// Configuration and weights of a pretrained folder: its first `layers` layers, and no weights where it has none and
+/// may start at random.
+pub(crate) fn pretrained(
+    folder: &Path,
+    layers: Option<i64>,
+    random_weights: bool,
+) -> Result<(EncoderConfig, Option<Weights>)> {
+    let mut config = EncoderConfig::from_folder(folder)?;
+    if let Some(layers) = layers {
+        config.keep_layers(layers, folder)?;
+    }
+    match Weights::open(folder) {
+        Err(Error::NoWeights { .. }) if random_weights => Ok((config, None)),
+        weights => Ok((config, Some(weights?))),
+    }
+}
+
+/// The encoder of a model's examples; rows never get longer than the position embeddings allow.
+pub(crate) fn example_encoder(
     tokenizer: Tokenizer,
     markup: &MarkupChoice,
     encoding: EncodeOptions,
@@ -294,28 +296,6 @@ fn example_encoder(
         MarkupChoice::Own(markup) => Arc::clone(markup),
     };
     Ok(ExampleEncoder::new(tokenizer, markup, encoding)?)
-}
-
-/// Cuts rows sorted by length into groups of at most [`TOKENS_PER_BATCH`] tokens, at least one row each.
-fn token_groups<'a>(order: &'a [usize], rows: &[Encoded]) -> Vec<&'a [usize]> {
-    let mut groups = Vec::new();
-    let (mut start, mut tokens) = (0, 0);
-    for (at, &row) in order.iter().enumerate() {
-        let length = rows.get(row).map_or(0, Encoded::len);
-        if at > start && tokens + length > TOKENS_PER_BATCH {
-            groups.extend(order.get(start..at));
-            (start, tokens) = (at, 0);
-        }
-        tokens += length;
-    }
-    groups.extend(order.get(start..).filter(|rest| !rest.is_empty()));
-    groups
-}
-
-fn floats(tensor: &Tensor) -> Result<Vec<f32>> {
-    let mut values = vec![0f32; tensor.numel()];
-    tensor.f_contiguous()?.f_copy_data(&mut values, tensor.numel())?;
-    Ok(values)
 }
 
 /// Softmax in place, shifted by the maximum so that nothing overflows.
@@ -334,17 +314,6 @@ fn softmax(logits: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn groups_respect_the_budget_and_lose_no_row() {
-        let rows: Vec<Encoded> = [10, 3000, 1200, 5000, 20]
-            .map(|n| Encoded { ids: vec![0; n], type_ids: vec![0; n], ..Encoded::default() })
-            .into();
-        let order = [0, 4, 2, 1, 3];
-        let groups = token_groups(&order, &rows);
-        assert_eq!(groups, [&[0, 4, 2][..], &[1], &[3]]);
-        assert!(token_groups(&[], &[]).is_empty());
-    }
 
     #[test]
     fn softmax_survives_large_logits() {

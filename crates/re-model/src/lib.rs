@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+pub mod answerer;
 pub mod batch;
 pub mod classifier;
 pub mod config;
@@ -27,6 +28,7 @@ pub mod encoder;
 pub mod error;
 pub mod head;
 pub mod hub;
+mod inference;
 pub mod model;
 pub mod ops;
 pub mod parameters;
@@ -35,6 +37,7 @@ mod trim;
 pub mod vocabulary;
 pub mod weights;
 
+pub use answerer::{Answer, AnswererOptions, Answers, GatedAnswerer, GatedAnswers, QuestionAnswerer, Rule};
 pub use batch::TokenBatch;
 pub use classifier::{ClassifierOptions, HeadChoice, MarkupChoice, RelationClassifier, TrainedParts};
 pub use config::EncoderConfig;

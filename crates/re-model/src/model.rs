@@ -50,7 +50,7 @@ impl RelationModel {
     /// Logits of the batch.
     ///
     /// # Shapes
-    /// `[B, classes]` for a batch of `B` rows.
+    /// As [`Head::forward`]: `[B, classes]` for a batch of `B` rows.
     ///
     /// # Errors
     /// Whatever libtorch refuses.

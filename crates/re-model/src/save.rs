@@ -26,8 +26,13 @@ impl RelationModel {
         if labels.len() != self.classes() {
             return Err(Error::Classes { found: self.classes(), expected: labels.len() });
         }
+        self.save_as(folder, self.config_extra(labels, head))
+    }
+
+    /// Writes `config.json`, with `extra` fields, and `model.safetensors` into `folder`, which must exist.
+    pub(crate) fn save_as(&self, folder: &Path, extra: Map<String, Value>) -> Result<()> {
         let path = folder.join("config.json");
-        let text = self.config().to_json(self.config_extra(labels, head));
+        let text = self.config().to_json(extra);
         std::fs::write(&path, text).map_err(|source| Error::io(&path, source))?;
         let tensors = self.parameters().iter().map(|p| Ok((p.name.clone(), p.stored()?)));
         save_tensors(&folder.join("model.safetensors"), tensors.collect::<Result<Vec<_>>>()?)

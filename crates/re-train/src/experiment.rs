@@ -27,6 +27,7 @@ pub use trained::load_predictor;
 
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
+use crate::question_answering::QuestionConfig;
 
 /// Everything that decides an experiment's result.
 ///
@@ -59,6 +60,10 @@ pub struct Experiment {
     pub encoding: EncodingConfig,
     /// How the model is trained.
     pub training: TrainConfig,
+    /// How relations are asked for. With it the model answers questions, instead of classifying; `head` and `markup`
+    /// are then not its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub questions: Option<QuestionConfig>,
     /// One training, or several that belong together.
     pub plan: Plan,
 }
@@ -137,6 +142,7 @@ impl Default for Experiment {
             markup: MarkupConfig::Plain {},
             encoding: EncodingConfig::default(),
             training: TrainConfig::default(),
+            questions: None,
             plan: Plan::default(),
         }
     }

@@ -64,7 +64,8 @@ pub(super) fn surfaces(example: &RelationExample, separator: &str) -> String {
     [example.surface(0), separator, example.surface(1)].concat()
 }
 
-fn unmarked(example: &RelationExample, first: Option<String>) -> MarkedText {
+/// The sentence as it is, behind `first`.
+pub(crate) fn unmarked(example: &RelationExample, first: Option<String>) -> MarkedText {
     let spans = example.entities().each_ref().map(|entity| entity.span());
     MarkedText { first, sentence: example.text().to_owned(), entities: spans, marked: spans }
 }

@@ -3,10 +3,12 @@
 mod cls;
 mod entity;
 mod r_bert;
+mod span;
 
 pub use cls::Cls;
 pub use entity::{EntityMean, EntityStart};
 pub use r_bert::RBert;
+pub use span::{Span, span_loss};
 
 use re_data::TokenSpan;
 use serde::{Deserialize, Serialize};
@@ -27,7 +29,8 @@ pub trait Head: std::fmt::Debug + Send {
     /// Logits of the batch.
     ///
     /// # Shapes
-    /// `[B, classes]` for a batch of `B` rows.
+    /// `[B, classes]` for a batch of `B` rows. A head that judges tokens, as [`Span`] does, gives `[T, classes]` for its
+    /// `T` tokens; no [`RelationClassifier`](crate::RelationClassifier) can have it.
     ///
     /// # Errors
     /// Whatever libtorch refuses.

@@ -98,7 +98,7 @@ impl Experiment {
                 key: "--member",
                 found: reference.to_owned(),
                 expected: match names.as_slice() {
-                    [] => "an experiment with members that vote".to_owned(),
+                    [] => "an experiment with members".to_owned(),
                     names => format!("at most one run for each of the members {}", names.join(", ")),
                 },
             }),
@@ -113,15 +113,16 @@ impl Experiment {
     }
 
     fn collect_paths<'a>(&'a mut self, paths: &mut Vec<&'a mut PathBuf>) {
-        let Self { model, data, plan, .. } = self;
+        let Self { model, data, plan, questions, .. } = self;
         let optional = [&mut data.validation, &mut data.test, &mut data.labels, &mut data.entity_types];
         paths.extend([&mut model.folder, &mut data.train]);
         paths.extend(optional.into_iter().flatten());
         paths.extend(&mut data.additional);
         paths.extend(data.augmentation.iter_mut().filter_map(AugmenterConfig::file_mut));
+        paths.extend(questions.iter_mut().filter_map(|questions| questions.file.as_mut()));
         match plan {
             Plan::PseudoLabels { unlabelled, .. } => paths.push(unlabelled),
-            Plan::Vote { members, .. } => {
+            Plan::Vote { members, .. } | Plan::QuestionAnswering { members } => {
                 for member in members {
                     paths.extend(&mut member.run);
                     if let Some(experiment) = &mut member.experiment {
@@ -212,6 +213,6 @@ mod tests {
         assert_eq!(runs(&["b=x", "runs/lr=1@7"]).unwrap(), [some("runs/lr=1@7"), some("x")]);
         let error = runs(&["x", "y", "z"]).unwrap_err().to_string();
         assert_eq!(error, "--member = z, expected at most one run for each of the members a, b");
-        assert!(Experiment::default().use_run("x").unwrap_err().to_string().contains("members that vote"));
+        assert!(Experiment::default().use_run("x").unwrap_err().to_string().contains("an experiment with members"));
     }
 }

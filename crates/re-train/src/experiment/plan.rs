@@ -51,6 +51,13 @@ pub enum Plan {
         #[serde(default)]
         gate: Gate,
     },
+    /// A classifier says which rows have no relation. About each of the others one question is asked for every
+    /// relation, and the one whose answer is the object is the relation (folder `answerer`); compared with the classifier
+    /// alone, under every [`Rule`](re_model::Rule).
+    QuestionAnswering {
+        /// The classifier, exactly one; the settings of the experiment itself are those of the model that answers.
+        members: Vec<MemberConfig>,
+    },
     /// Several models vote.
     Vote {
         /// The models. Those that are not given as trained runs are trained, in folders of their names. All train on the
@@ -112,18 +119,18 @@ impl Default for Plan {
 }
 
 impl Plan {
-    /// The members of a vote; none where the plan is no vote.
+    /// The members of a vote, or the classifier before questions; none where the plan is neither.
     pub fn members(&self) -> &[MemberConfig] {
         match self {
-            Self::Vote { members, .. } => members,
+            Self::Vote { members, .. } | Self::QuestionAnswering { members } => members,
             _ => &[],
         }
     }
 
-    /// The members of a vote, to be changed; none where the plan is no vote.
+    /// As [`Plan::members`], to be changed.
     pub fn members_mut(&mut self) -> &mut [MemberConfig] {
         match self {
-            Self::Vote { members, .. } => members,
+            Self::Vote { members, .. } | Self::QuestionAnswering { members } => members,
             _ => &mut [],
         }
     }

@@ -78,7 +78,7 @@ impl RunFolder {
         let _lock = self.claim(start)?;
         let data = ExperimentData::read(&experiment.data, experiment.training.seed)?;
         let summary = match &experiment.plan {
-            Plan::Single {} => plans::single::run(self, experiment, &data, start, session)?,
+            Plan::Single {} => plans::train(self, experiment, &data, start, session)?,
             _ => self.run_parts(experiment, &data, start, session)?,
         };
         if summary.reason == StopReason::Interrupted {
@@ -106,7 +106,7 @@ impl RunFolder {
             session.note(note)?;
         }
         match &experiment.plan {
-            Plan::Single {} => plans::single::run(self, experiment, data, start, session),
+            Plan::Single {} => plans::train(self, experiment, data, start, session),
             Plan::StepTransfer {} => plans::transfer::run(self, experiment, data, session),
             Plan::KFold { folds } => plans::folds::run(self, experiment, data, *folds, session),
             Plan::PseudoLabels { unlabelled, threshold, rounds } => {
@@ -114,6 +114,9 @@ impl RunFolder {
                 plans::pseudo::run(self, experiment, data, settings, session)
             }
             Plan::TwoStage { gate } => plans::two_stage::run(self, experiment, data, *gate, session),
+            Plan::QuestionAnswering { members } => {
+                plans::question_answering::run(self, experiment, data, members, session)
+            }
             Plan::Vote { members, votes } => {
                 plans::vote::run(self, experiment, data, members, votes, session)
             }

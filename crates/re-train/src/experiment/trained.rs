@@ -5,12 +5,13 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use re_data::Predictor;
+use re_data::{LabelSet, Predictor};
 use re_ensemble::{Ensemble, Gate, LiveMember, TwoStage, Vote};
-use re_model::{RelationClassifier, TrainedParts};
+use re_model::{GatedAnswerer, QuestionAnswerer, RelationClassifier, TrainedParts};
 
 use super::model_folder::{model_folder, split_step};
 use super::plan::{MemberConfig, Plan, VoteConfig};
+use super::plans::question_answering::ANSWERER;
 use super::plans::two_stage::{ONE_STAGE, RELATED, RELATION};
 use super::run::RunFolder;
 use super::{Experiment, ExperimentData, Summary};
@@ -28,6 +29,7 @@ pub fn load_predictor(reference: impl AsRef<Path>, config: &TrainConfig) -> Resu
     let reference = reference.as_ref();
     let folder = RunFolder::new(reference);
     let plan = match model_folder(reference) {
+        Ok(model) if QuestionAnswerer::is_in(&model) => return Ok(Box::new(answerer(&model, config)?)),
         Ok(model) => return Ok(Box::new(classifier(&model, config)?)),
         Err(Error::NoModel { .. }) if Summary::read(reference)?.is_some() => folder.experiment()?.plan,
         Err(error) => return Err(error),
@@ -41,6 +43,16 @@ pub fn load_predictor(reference: impl AsRef<Path>, config: &TrainConfig) -> Resu
             Ok(Box::new(Ensemble::new(Vote::Mean, members)?))
         }
         Plan::TwoStage { gate } => two_stage(reference, gate, config),
+        Plan::QuestionAnswering { members } => {
+            let member = members.first().ok_or_else(|| Error::NoModel { reference: reference.to_owned() })?;
+            let classifier = match &member.run {
+                Some(run) => load_predictor(run, config)?,
+                None => part(&member.member)?,
+            };
+            let answerer = answerer(&model_folder(reference.join(ANSWERER))?, config)?;
+            let labels = all_labels(classifier.labels(), &answerer)?;
+            Ok(Box::new(GatedAnswerer::new(classifier, answerer, labels)?))
+        }
         Plan::Vote { members, votes } => {
             let last = votes.last().map(|vote| vote.vote.clone()).unwrap_or_default();
             let mut election =
@@ -57,6 +69,21 @@ pub(super) fn classifier(folder: &Path, config: &TrainConfig) -> Result<Relation
     let (device, precision) = (Some(config.device()?), config.precision());
     let parts = TrainedParts { device, precision, ..TrainedParts::default() };
     Ok(RelationClassifier::from_pretrained_with(folder, parts)?)
+}
+
+pub(super) fn answerer(folder: &Path, config: &TrainConfig) -> Result<QuestionAnswerer> {
+    Ok(QuestionAnswerer::from_pretrained_with(folder, config.device()?, config.precision())?)
+}
+
+/// The classes of a classifier or, where it does not tell relations apart, its no-relation class and the relations.
+fn all_labels(classifier: &Arc<LabelSet>, answerer: &QuestionAnswerer) -> Result<Arc<LabelSet>> {
+    let relations = answerer.questions().labels().names();
+    if relations.iter().all(|label| classifier.id(label).is_some()) {
+        return Ok(Arc::clone(classifier));
+    }
+    let none = classifier.no_relation().and_then(|class| classifier.name(class));
+    let labels = LabelSet::new(none.into_iter().chain(relations.iter().map(String::as_str)))?;
+    Ok(Arc::new(labels.with_no_relation(none)?))
 }
 
 fn two_stage(run: &Path, gate: Gate, config: &TrainConfig) -> Result<Box<dyn Predictor>> {

@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 
 use re_ensemble::Gate;
+use re_model::Rule;
 
 use super::super::data::{folds, unique_ids};
 use super::super::plan::{MemberConfig, Plan, VoteConfig};
 use super::super::{Experiment, ExperimentData};
+use super::question_answering::ANSWERER;
 use super::{SUBMISSION, TEST, VALIDATION};
 use crate::error::{Error, Result};
 
@@ -20,6 +22,14 @@ pub(in super::super) fn check(experiment: &Experiment, data: &ExperimentData) ->
     }
     match &experiment.plan {
         Plan::Single {} => Ok(()),
+        Plan::QuestionAnswering { members } => {
+            data.check_ids()?;
+            check_members(experiment, members)?;
+            question_answering(experiment, data, members)
+        }
+        _ if experiment.questions.is_some() => {
+            fault("questions", "settings".to_owned(), "none beside a plan that does not ask")
+        }
         Plan::StepTransfer {} if data.validation.is_empty() => fault(
             "data.val_size",
             experiment.data.val_size.to_string(),
@@ -64,6 +74,23 @@ fn two_stage(gate: Gate, data: &ExperimentData) -> Result<()> {
     }
 }
 
+fn question_answering(experiment: &Experiment, data: &ExperimentData, members: &[MemberConfig]) -> Result<()> {
+    match members {
+        [classifier] if classifier.member == ANSWERER || Rule::ALL.iter().any(|r| r.name() == classifier.member) => {
+            fault("plan.members", classifier.member.clone(), "a name that no other folder of the plan has")
+        }
+        [_] if data.labels.no_relation().is_none() => {
+            fault("plan.name", "question_answering".to_owned(), "labels with a no-relation class")
+        }
+        [_] => {
+            let config = experiment.questions.clone().unwrap_or_default();
+            config.check_with(&experiment.training)?;
+            config.questions(&data.labels).map(drop)
+        }
+        _ => fault("plan.members", format!("{} members", members.len()), "one: the classifier"),
+    }
+}
+
 /// Names are folders, and every member says what it is.
 fn check_members(experiment: &Experiment, members: &[MemberConfig]) -> Result<()> {
     const KEY: &str = "plan.members";
@@ -96,7 +123,7 @@ fn check_members(experiment: &Experiment, members: &[MemberConfig]) -> Result<()
             return fault(
                 "data.train",
                 found,
-                "the training rows of the vote: members differ in data.additional",
+                "the training rows of the experiment: members differ in data.additional",
             );
         }
     }

@@ -1,9 +1,12 @@
 //! How each plan makes its trainings and combines them.
 
+mod answerer;
 mod check;
 pub(super) mod folds;
+mod members;
 pub(super) mod pseudo;
-pub(super) mod single;
+pub(super) mod question_answering;
+mod single;
 pub(super) mod transfer;
 pub(super) mod two_stage;
 pub(super) mod vote;
@@ -16,12 +19,14 @@ use re_ensemble::{Bootstrap, Gold, Member, Members, compare};
 use re_model::RelationClassifier;
 
 use super::run::RunFolder;
+use super::session::Session;
 use super::summary::Summary;
 use super::trained::classifier;
 use super::{Experiment, ExperimentData, Plan};
 use crate::checkpoint::write_file;
 use crate::error::{Error, Result};
 use crate::observer::{Evaluation, StopReason};
+use crate::trainer::Start;
 
 pub(super) use check::check;
 
@@ -36,6 +41,20 @@ const SUBMISSION: &str = "submission.csv";
 
 /// Rows that are predicted at a time.
 const ROWS: usize = 4096;
+
+/// One training: of a classifier or, where questions are asked, of a model that answers them.
+pub(super) fn train(
+    folder: &RunFolder,
+    experiment: &Experiment,
+    data: &ExperimentData,
+    start: Start,
+    session: &mut Session<'_>,
+) -> Result<Summary> {
+    match &experiment.questions {
+        None => single::run(folder, experiment, data, start, session),
+        Some(questions) => answerer::run(folder, experiment, data, questions, start, session),
+    }
+}
 
 /// Loads a trained model as the experiment's settings say.
 fn load(folder: &Path, experiment: &Experiment) -> Result<RelationClassifier> {

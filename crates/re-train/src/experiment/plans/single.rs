@@ -13,7 +13,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::observer::{JsonlLog, StopReason};
 use crate::task::{ClassificationTask, LabelledRows};
-use crate::trainer::{Outcome, Start, Trainer};
+use crate::trainer::{Outcome, Start, Task, Trainer};
 
 /// Trains, evaluates the best checkpoint and predicts with it.
 pub(in super::super) fn run(
@@ -48,6 +48,24 @@ pub(in super::super) fn run(
         session.note(&report.to_string())?;
     }
 
+    let trained = train_task(folder, experiment, &task, start, session)?;
+    drop(task);
+    let (Some(model), true) = (&trained.model, trained.reason != StopReason::Interrupted) else {
+        return Ok(trained);
+    };
+    let summary = conclude(folder, data, &load(model, experiment)?)?;
+    Ok(Summary { reason: trained.reason, step: trained.step, model: trained.model, ..summary })
+}
+
+/// Trains, with log and checkpoints in the folder; the summary says which checkpoint the run is about, and no more.
+pub(super) fn train_task(
+    folder: &RunFolder,
+    experiment: &Experiment,
+    task: &dyn Task,
+    start: Start,
+    session: &mut Session<'_>,
+) -> Result<Summary> {
+    let config = &experiment.training;
     if start == Start::Fresh {
         folder.write_config(experiment)?;
     }
@@ -57,17 +75,10 @@ pub(in super::super) fn run(
         .stop_when(session.stop.clone())
         .observe(log)
         .observe(&mut *session.observer);
-    let outcome = trainer.train(&task, start)?;
-    drop(task);
-
+    let outcome = trainer.train(task, start)?;
     let reason = outcome.reason;
-    let checkpoint = chosen(folder, experiment, outcome);
-    let summary = if reason == StopReason::Interrupted {
-        Summary::new(reason)
-    } else {
-        conclude(folder, data, &load(&checkpoint.path, experiment)?)?
-    };
-    Ok(Summary { reason, step: Some(checkpoint.step), model: Some(checkpoint.path), ..summary })
+    let Checkpoint { step, path } = chosen(folder, experiment, outcome);
+    Ok(Summary { step: Some(step), model: Some(path), ..Summary::new(reason) })
 }
 
 /// The checkpoint that the run is about: the best one where there is validation.
@@ -83,12 +94,7 @@ fn build(experiment: &Experiment, data: &ExperimentData) -> Result<(RelationClas
     let options = ClassifierOptions {
         markup: MarkupChoice::Known(experiment.markup.clone()),
         head: HeadChoice::Known(experiment.head),
-        encoding: EncodeOptions {
-            max_length: experiment.encoding.max_length,
-            truncation: experiment.encoding.truncation,
-            lost_entities: experiment.encoding.lost_entities,
-            ..EncodeOptions::default()
-        },
+        encoding: encoding(experiment),
         layers: experiment.model.layers,
         random_weights: experiment.model.random_weights,
         seed: experiment.training.seed,
@@ -96,6 +102,15 @@ fn build(experiment: &Experiment, data: &ExperimentData) -> Result<(RelationClas
     };
     let folder = hub::model_folder(&experiment.model.folder, experiment.model.download)?;
     Ok(RelationClassifier::new(folder, data.labels.as_ref().clone(), options)?)
+}
+
+pub(super) fn encoding(experiment: &Experiment) -> EncodeOptions {
+    EncodeOptions {
+        max_length: experiment.encoding.max_length,
+        truncation: experiment.encoding.truncation,
+        lost_entities: experiment.encoding.lost_entities,
+        ..EncodeOptions::default()
+    }
 }
 
 /// How the training rows vary, if they do, made of nothing but these rows.
@@ -124,7 +139,7 @@ fn augmentation(
     Ok(Some(augmentation))
 }
 
-fn describe(report: &EncodeReport, what: &str) -> String {
+pub(super) fn describe(report: &EncodeReport, what: &str) -> String {
     let mean = report.tokens as f64 / report.rows.max(1) as f64;
     format!(
         "{what}: {} rows of {mean:.1} tokens on average, {} truncated, {} entities lost to truncation",

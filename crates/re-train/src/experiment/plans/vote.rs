@@ -1,7 +1,6 @@
 //! Several models vote.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use re_data::read;
 use re_data::write::PredictionFormat;
@@ -12,8 +11,9 @@ use super::super::plan::{MemberConfig, VoteConfig};
 use super::super::run::RunFolder;
 use super::super::session::Session;
 use super::super::summary::Summary;
-use super::super::trained::{load_predictor, trained_on};
+use super::super::trained::load_predictor;
 use super::super::{Experiment, ExperimentData, model_folder};
+use super::members::{may_validate, on_rows_of};
 use super::{
     TEST, VALIDATION, aligned, evaluate, on_everything, predict, save, say_test, say_validation, versus,
 };
@@ -81,35 +81,13 @@ impl<'a> Election<'a> {
             save(&here, file, PredictionFormat::Probabilities, &probabilities)?;
             Ok(Some(probabilities))
         };
-        let validation = match self.seen_in_training(run)? {
-            Some(0) => ask(&self.data.validation, VALIDATION)?,
-            Some(seen) => {
-                session.note(&format!(
-                    "{name} was trained on {seen} of the {} validation rows' sentences: it votes on the test rows alone",
-                    self.data.validation.len()
-                ))?;
-                None
-            }
-            None => {
-                session.note(&format!(
-                    "{name}: no record of what it was trained on; if validation rows were among that, its figures \
-                     and those of its votes flatter it"
-                ))?;
-                ask(&self.data.validation, VALIDATION)?
-            }
+        let validation = match may_validate(name, run, self.data, session)? {
+            true => ask(&self.data.validation, VALIDATION)?,
+            false => None,
         };
         let test = ask(&self.data.test, TEST)?;
         self.ballots.insert(name, Ballot { validation, test });
         Ok(())
-    }
-
-    /// Validation rows whose sentence the run was trained on; `None` where that cannot be told.
-    fn seen_in_training(&self, run: &Path) -> Result<Option<usize>> {
-        let texts = trained_on(run)?;
-        let seen = |texts: &std::collections::HashSet<String>| {
-            self.data.validation.iter().filter(|example| texts.contains(example.text())).count()
-        };
-        Ok(texts.as_ref().map(seen))
     }
 
     /// Trains a member; false where that was interrupted.
@@ -123,7 +101,7 @@ impl<'a> Election<'a> {
         }
         let own = match (&member.full_data_of, &member.experiment) {
             (Some(other), _) => self.full_data_of(other)?,
-            (None, Some(experiment)) => self.on_these_rows(experiment),
+            (None, Some(experiment)) => on_rows_of(self.experiment, experiment),
             (None, None) => return Ok(true),
         };
         let Some((run, result)) = self.folder.part(name, &own, session)? else { return Ok(false) };
@@ -143,23 +121,11 @@ impl<'a> Election<'a> {
         Ok(true)
     }
 
-    /// A member's settings with the rows in the roles that they have in the vote.
-    fn on_these_rows(&self, member: &Experiment) -> Experiment {
-        let (mut own, vote) = (member.clone(), &self.experiment.data);
-        own.data.split_seed = Some(vote.split_seed.unwrap_or(self.experiment.training.seed));
-        own.data.val_size = vote.val_size;
-        own.data.validation.clone_from(&vote.validation);
-        own.data.test.clone_from(&vote.test);
-        own.data.labels.clone_from(&vote.labels);
-        own.data.lenient = vote.lenient;
-        own
-    }
-
     /// The training of another member, on everything and up to that one's best step.
     fn full_data_of(&self, other: &str) -> Result<Experiment> {
         let missing = || Error::NoModel { reference: self.folder.path().join(other) };
         let member = self.members.iter().find(|member| member.member == other).ok_or_else(missing)?;
-        let own = self.on_these_rows(member.experiment.as_ref().ok_or_else(missing)?);
+        let own = on_rows_of(self.experiment, member.experiment.as_ref().ok_or_else(missing)?);
         let step = match &member.run {
             Some(run) => Checkpoint { step: 0, path: model_folder(run)? }.state()?.step,
             None => self.steps.get(other).copied().ok_or_else(missing)?,

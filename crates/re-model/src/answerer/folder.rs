@@ -1,0 +1,99 @@
+//! Trained folders: Hugging Face layout plus `question_answering.json` and `questions.json`.
+
+use std::path::Path;
+
+use re_data::{EncodeOptions, Questions, Tokenizer};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tch::Device;
+
+use super::{QuestionAnswerer, Rule};
+use crate::classifier::ModelParts;
+use crate::config::EncoderConfig;
+use crate::error::{Error, Result};
+use crate::ops::Precision;
+use crate::weights::Weights;
+
+/// Name of the file that says how examples become rows and answers decide.
+const FILE: &str = "question_answering.json";
+/// Name of the file with the questions.
+const QUESTIONS: &str = "questions.json";
+
+/// Content of [`FILE`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    rule: Rule,
+    encoding: EncodeOptions,
+}
+
+impl QuestionAnswerer {
+    /// Whether a trained answerer lies in `folder`, as opposed to a classifier or something else.
+    pub fn is_in(folder: impl AsRef<Path>) -> bool {
+        folder.as_ref().join(FILE).is_file()
+    }
+
+    /// Loads a trained folder, onto the CPU and in fp32.
+    ///
+    /// # Errors
+    /// As [`QuestionAnswerer::from_pretrained_with`].
+    pub fn from_pretrained(folder: impl AsRef<Path>) -> Result<Self> {
+        Self::from_pretrained_with(folder, Device::Cpu, Precision::default())
+    }
+
+    /// Loads a trained folder: a checkpoint of a run, or what [`QuestionAnswerer::save`] wrote.
+    ///
+    /// # Errors
+    /// Those of reading its files; [`Error::MissingTensors`] where the head was not trained.
+    pub fn from_pretrained_with(
+        folder: impl AsRef<Path>,
+        device: Device,
+        precision: Precision,
+    ) -> Result<Self> {
+        let folder = folder.as_ref();
+        let path = folder.join(FILE);
+        let text = std::fs::read_to_string(&path).map_err(|source| Error::io(&path, source))?;
+        let Settings { rule, encoding } =
+            serde_json::from_str(&text).map_err(|source| Error::Json { path, source })?;
+        let questions = Questions::from_path(folder.join(QUESTIONS))?;
+        let weights = Weights::open(folder)?;
+        let config = EncoderConfig::from_folder(folder)?;
+        let parts = ModelParts { config, weights: Some(&weights), device, seed: 0 };
+        let (mut answerer, report) =
+            Self::assemble(parts, Tokenizer::from_folder(folder)?, encoding, questions, rule)?;
+        answerer.model.set_precision(precision);
+        if report.missing.is_empty() {
+            Ok(answerer)
+        } else {
+            Err(Error::MissingTensors { path: weights.path().to_owned(), names: report.missing })
+        }
+    }
+
+    /// Writes everything that [`QuestionAnswerer::from_pretrained`] needs into `folder`, which is created.
+    ///
+    /// `transformers` loads the folder too: `AutoTokenizer` and `AutoModelForQuestionAnswering`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and those of the files' writers.
+    pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
+        let folder = folder.as_ref();
+        std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
+        let mut extra = Map::new();
+        let architecture = self.model.config().architecture("ForQuestionAnswering");
+        extra.insert("architectures".into(), Value::from(vec![architecture]));
+        // `transformers` takes the width of the head from the number of labels.
+        extra.insert("id2label".into(), serde_json::json!({"0": "start", "1": "end"}));
+        extra.insert("label2id".into(), serde_json::json!({"start": 0, "end": 1}));
+        self.model.save_as(folder, extra)?;
+        self.encoder.tokenizer().save(folder)?;
+        let settings = Settings { rule: self.rule, encoding: self.encoder.options().clone() };
+        let path = folder.join(FILE);
+        let text = serde_json::to_string_pretty(&settings)
+            .map_err(|source| Error::Json { path: path.clone(), source })?;
+        for (name, text) in [(FILE, text + "\n"), (QUESTIONS, self.questions.to_json())] {
+            let path = folder.join(name);
+            std::fs::write(&path, text).map_err(|source| Error::io(&path, source))?;
+        }
+        Ok(())
+    }
+}
