@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 pub use entity_types::{AttachReport, EntityTypes};
 pub use format::Format;
-pub use predictions::{SavedPrediction, predictions, probabilities};
+pub use predictions::{Saved, SavedPrediction, predictions, probabilities, saved};
 pub use report::{ReadReport, Tally};
 
 use self::place::Place;

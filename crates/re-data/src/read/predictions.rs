@@ -33,6 +33,95 @@ struct JsonPrediction<'a> {
     probability: Option<f32>,
 }
 
+impl SavedPrediction {
+    /// The same predictions as certainties: probability 1 for the label of each row, 0 for all others. So they can
+    /// be compared and evaluated like those of a model that gives probabilities.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLabel`] where a label is not in the set.
+    pub fn as_certain(rows: &[Self], labels: &Arc<LabelSet>) -> Result<Probabilities> {
+        let mut values = vec![0.0; rows.len() * labels.len()];
+        for (row, slots) in rows.iter().zip(values.chunks_exact_mut(labels.len())) {
+            let slot = labels.id(&row.label).and_then(|class| slots.get_mut(class));
+            *slot.ok_or_else(|| Error::UnknownLabel {
+                id: row.id.clone(),
+                found: row.label.clone(),
+                expected: labels.len(),
+            })? = 1.0;
+        }
+        Probabilities::new(rows.iter().map(|row| row.id.clone()).collect(), Arc::clone(labels), values)
+    }
+}
+
+/// What a file of predictions of whatever kind holds.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Saved {
+    /// Ids and labels, as [`predictions`] reads them.
+    Labels(Vec<SavedPrediction>),
+    /// Probabilities of all classes, as [`probabilities`] reads them.
+    Probabilities(Probabilities),
+    /// A submission: the class id of each row in the order of the rows, which have no other name.
+    Submission(Vec<usize>),
+}
+
+impl Saved {
+    /// Probabilities of all classes, whatever the file held: labels without probabilities count as certain (see
+    /// [`SavedPrediction::as_certain`]), the rows of a submission get `ids` in their order.
+    ///
+    /// `labels` are the classes of a file that does not list them.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLabel`] where a label is not in the set; [`Error::Argument`] where a submission has another
+    /// number of rows than `ids`, or a class that the set does not have.
+    pub fn into_probabilities(self, labels: &Arc<LabelSet>, ids: &[String]) -> Result<Probabilities> {
+        let classes = match self {
+            Self::Probabilities(probabilities) => return Ok(probabilities),
+            Self::Labels(rows) => return SavedPrediction::as_certain(&rows, labels),
+            Self::Submission(classes) => classes,
+        };
+        if classes.len() != ids.len() {
+            return Err(Error::Argument {
+                name: "rows of the submission",
+                found: format!("{} for {} rows", classes.len(), ids.len()),
+                expected: "one for each row",
+            });
+        }
+        let row = |(&class, id): (&usize, &String)| {
+            let label = labels.name(class).ok_or_else(|| Error::Argument {
+                name: "class of the submission",
+                found: format!("{class} for id {id}, of {} classes", labels.len()),
+                expected: "a class of the label set",
+            })?;
+            Ok(SavedPrediction { id: id.clone(), label: label.to_owned(), probability: None })
+        };
+        let rows: Vec<_> = classes.iter().zip(ids).map(row).collect::<Result<_>>()?;
+        SavedPrediction::as_certain(&rows, labels)
+    }
+}
+
+/// Reads predictions of any kind from a file, or standard input where `path` is `-`; the header tells which.
+///
+/// # Errors
+/// As [`predictions`] and [`probabilities`]; [`Error::Record`] where a submission has something else than a
+/// class id.
+pub fn saved(path: impl AsRef<Path>) -> Result<Saved> {
+    let path = path.as_ref();
+    let mut input = BufReader::new(super::input(path)?);
+    if begins_with_json(&mut input, path)? {
+        return predictions_from_jsonl(input, path).map(Saved::Labels);
+    }
+    let table = Table::new(input, path)?;
+    match table.header.as_slice() {
+        [only] if only == "pred" => table.submission().map(Saved::Submission),
+        header if ["id", "label"].iter().all(|name| header.iter().any(|column| column == name)) => {
+            table.predictions().map(Saved::Labels)
+        }
+        [id, ..] if id == "id" => table.probabilities().map(Saved::Probabilities),
+        _ => Err(table.header_error("id and label, or id and one column for each label, or pred")),
+    }
+}
+
 /// Reads predictions from a file, or standard input where `path` is `-`: JSON objects, one a line, with `id`, `label` and
 /// perhaps `probability`, or CSV with these names in its header. Other keys and columns are passed over.
 ///
@@ -42,9 +131,15 @@ struct JsonPrediction<'a> {
 pub fn predictions(path: impl AsRef<Path>) -> Result<Vec<SavedPrediction>> {
     let path = path.as_ref();
     let mut input = BufReader::new(super::input(path)?);
+    match begins_with_json(&mut input, path)? {
+        true => predictions_from_jsonl(input, path),
+        false => Table::new(input, path)?.predictions(),
+    }
+}
+
+fn begins_with_json(input: &mut impl BufRead, path: &Path) -> Result<bool> {
     let head = input.fill_buf().map_err(|e| Error::io(path, e))?;
-    let json = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start().first() == Some(&b'{');
-    if json { predictions_from_jsonl(input, path) } else { predictions_from_csv(input, path) }
+    Ok(head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start().first() == Some(&b'{'))
 }
 
 fn predictions_from_jsonl(input: impl Read + Send, path: &Path) -> Result<Vec<SavedPrediction>> {
@@ -62,35 +157,6 @@ fn predictions_from_jsonl(input: impl Read + Send, path: &Path) -> Result<Vec<Sa
     Ok(rows)
 }
 
-fn predictions_from_csv(input: impl Read + Send, path: &Path) -> Result<Vec<SavedPrediction>> {
-    let mut table = Table::new(input, path)?;
-    let find = |name: &str| table.header.iter().position(|column| column == name);
-    let (Some(id_at), Some(label_at)) = (find("id"), find("label")) else {
-        return Err(table.header_error("the columns id and label"));
-    };
-    let probability_at = find("probability");
-    let (mut rows, mut ids) = (Vec::new(), Ids::default());
-    while let Some((line, fields)) = table.next(id_at)? {
-        let at = |column: usize| fields.get(column).copied().unwrap_or_default();
-        let id = at(id_at).to_owned();
-        let place = Place { path, line, id: Some(&id) };
-        ids.add(&place, &id)?;
-        let label = at(label_at).to_owned();
-        if label.is_empty() {
-            return Err(place.error(
-                Field { column: Some(label_at + 1), name: "label" },
-                "no label",
-                "a label",
-            ));
-        }
-        let probability = probability_at
-            .map(|column| probability(&place, Field { column: Some(column + 1), ..PROBABILITY }, at(column)))
-            .transpose()?;
-        rows.push(SavedPrediction { label, probability, id });
-    }
-    Ok(rows)
-}
-
 /// Reads class probabilities from a CSV file, or standard input where `path` is `-`. The header gives `id` and then the
 /// labels, in class order; each row the id and one probability for each label.
 ///
@@ -100,26 +166,7 @@ fn predictions_from_csv(input: impl Read + Send, path: &Path) -> Result<Vec<Save
 /// stands twice.
 pub fn probabilities(path: impl AsRef<Path>) -> Result<Probabilities> {
     let path = path.as_ref();
-    let mut table = Table::new(super::input(path)?, path)?;
-    let Some(("id", names)) = table.header.split_first().map(|(id, names)| (id.as_str(), names)) else {
-        return Err(table.header_error("id, then one column for each label"));
-    };
-    let labels = LabelSet::new(names).map_err(|error| match error {
-        Error::LabelSet { reason, .. } => Error::LabelSet { path: Some(path.to_owned()), reason },
-        other => other,
-    })?;
-    let (mut rows, mut values, mut ids) = (Vec::new(), Vec::new(), Ids::default());
-    while let Some((line, fields)) = table.next(0)? {
-        let mut fields = fields.into_iter();
-        let id = fields.next().unwrap_or_default().to_owned();
-        let place = Place { path, line, id: Some(&id) };
-        ids.add(&place, &id)?;
-        for (class, value) in fields.enumerate() {
-            values.push(probability(&place, Field { column: Some(class + 2), ..PROBABILITY }, value)?);
-        }
-        rows.push(id);
-    }
-    Probabilities::new(rows, Arc::new(labels), values)
+    Table::new(super::input(path)?, path)?.probabilities()
 }
 
 const PROBABILITY: Field = Field { column: None, name: "probability" };
@@ -176,6 +223,72 @@ impl<'a> Table<'a> {
         let place = Place { path: &path, line, id: fields.get(id_at).copied() };
         let expected = format!("{} as in the header", self.header.len());
         Err(place.error(None, format!("{} columns", fields.len()), expected))
+    }
+
+    fn predictions(mut self) -> Result<Vec<SavedPrediction>> {
+        let path = self.records.path().to_owned();
+        let find = |name: &str| self.header.iter().position(|column| column == name);
+        let (Some(id_at), Some(label_at)) = (find("id"), find("label")) else {
+            return Err(self.header_error("the columns id and label"));
+        };
+        let probability_at = find("probability");
+        let (mut rows, mut ids) = (Vec::new(), Ids::default());
+        while let Some((line, fields)) = self.next(id_at)? {
+            let at = |column: usize| fields.get(column).copied().unwrap_or_default();
+            let id = at(id_at).to_owned();
+            let place = Place { path: &path, line, id: Some(&id) };
+            ids.add(&place, &id)?;
+            let label = at(label_at).to_owned();
+            if label.is_empty() {
+                return Err(place.error(
+                    Field { column: Some(label_at + 1), name: "label" },
+                    "no label",
+                    "a label",
+                ));
+            }
+            let probability = probability_at
+                .map(|column| {
+                    probability(&place, Field { column: Some(column + 1), ..PROBABILITY }, at(column))
+                })
+                .transpose()?;
+            rows.push(SavedPrediction { label, probability, id });
+        }
+        Ok(rows)
+    }
+
+    fn probabilities(mut self) -> Result<Probabilities> {
+        let path = self.records.path().to_owned();
+        let Some(("id", names)) = self.header.split_first().map(|(id, names)| (id.as_str(), names)) else {
+            return Err(self.header_error("id, then one column for each label"));
+        };
+        let labels = LabelSet::new(names).map_err(|error| match error {
+            Error::LabelSet { reason, .. } => Error::LabelSet { path: Some(path.clone()), reason },
+            other => other,
+        })?;
+        let (mut rows, mut values, mut ids) = (Vec::new(), Vec::new(), Ids::default());
+        while let Some((line, fields)) = self.next(0)? {
+            let mut fields = fields.into_iter();
+            let id = fields.next().unwrap_or_default().to_owned();
+            let place = Place { path: &path, line, id: Some(&id) };
+            ids.add(&place, &id)?;
+            for (class, value) in fields.enumerate() {
+                values.push(probability(&place, Field { column: Some(class + 2), ..PROBABILITY }, value)?);
+            }
+            rows.push(id);
+        }
+        Probabilities::new(rows, Arc::new(labels), values)
+    }
+
+    fn submission(mut self) -> Result<Vec<usize>> {
+        let path = self.records.path().to_owned();
+        let mut classes = Vec::new();
+        while let Some((line, fields)) = self.next(0)? {
+            let value = fields.first().copied().unwrap_or_default();
+            let place = Place { path: &path, line, id: None };
+            let field = Field { column: Some(1), name: "pred" };
+            classes.push(value.parse().map_err(|_| place.error(field, format!("{value:?}"), "a class id"))?);
+        }
+        Ok(classes)
     }
 }
 

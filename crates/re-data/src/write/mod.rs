@@ -1,5 +1,6 @@
 //! Writers: examples and predictions, streamed to files or anything else that can be written.
 
+mod output;
 mod predictions;
 
 use std::borrow::Cow;
@@ -7,6 +8,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+pub use output::Output;
 pub use predictions::{PredictionFormat, PredictionWriter, predictions};
 
 use crate::error::{Error, Result};
