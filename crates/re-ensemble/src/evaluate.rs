@@ -85,7 +85,9 @@ mod tests {
         assert_eq!(evaluation.metrics.accuracy, 2.0 / 3.0);
         assert!(evaluation.metrics.auprc.is_some());
         assert_eq!(evaluation.semeval_macro_f1, Some(0.5));
-        assert!(evaluation.accuracy_interval.low < 2.0 / 3.0 && evaluation.accuracy_interval.high > 2.0 / 3.0);
+        assert!(
+            evaluation.accuracy_interval.low < 2.0 / 3.0 && evaluation.accuracy_interval.high > 2.0 / 3.0
+        );
     }
 
     #[test]
