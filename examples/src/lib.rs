@@ -128,11 +128,13 @@ fn free_folder(name: &str) -> PathBuf {
 fn tell(name: &str, folder: &RunFolder, summary: &Summary) {
     let out = folder.path().display();
     if summary.reason == StopReason::Interrupted {
-        println!("interrupted at step {}; resume with", summary.checkpoint.step);
+        println!("interrupted; resume with");
         println!("  cargo run --release --example {name} -- --out {out} --resume");
         return;
     }
-    println!("checkpoint: {}", summary.checkpoint.path.display());
+    if let Some(model) = &summary.model {
+        println!("model: {}", model.display());
+    }
     if let Some(evaluation) = &summary.evaluation {
         let m = &evaluation.metrics;
         println!(

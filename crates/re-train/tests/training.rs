@@ -107,7 +107,7 @@ fn an_interrupted_run_saves_a_checkpoint_and_goes_on_to_the_same_bits() {
     let observers: Vec<Box<dyn Observer>> = vec![Box::new(StopAfter(5, Arc::clone(&stop)))];
     let run = RunFolder::new(&broken);
     let summary = run.run(&experiment(), Start::Fresh, observers, stop).unwrap();
-    assert_eq!((summary.reason, summary.checkpoint.step), (StopReason::Interrupted, 5));
+    assert_eq!((summary.reason, summary.step), (StopReason::Interrupted, Some(5)));
     assert_eq!(run.experiment().unwrap().training, experiment().training);
     let summary = run.run(&run.experiment().unwrap(), Start::Resume, Vec::new(), Arc::default()).unwrap();
     assert_eq!(summary.reason, StopReason::Completed);
@@ -131,16 +131,16 @@ fn training_stops_early_and_the_best_checkpoint_answers() {
     experiment.training.keep_last = 1;
     let run = RunFolder::new(folder.path());
     let summary = run.run(&experiment, Start::Fresh, Vec::new(), Arc::default()).unwrap();
-    assert_eq!((summary.reason, summary.checkpoint.step), (StopReason::EarlyStopping, 4));
+    assert_eq!((summary.reason, summary.step), (StopReason::EarlyStopping, Some(4)));
     let kept: Vec<u64> = Checkpoint::list(folder.path()).unwrap().iter().map(|c| c.step).collect();
     assert_eq!(kept, [4, 16], "the best and the last");
 
     // Resuming it does not train on.
     let again = run.run(&experiment, Start::Resume, Vec::new(), Arc::default()).unwrap();
-    assert_eq!((again.reason, again.checkpoint.step), (StopReason::EarlyStopping, 4));
+    assert_eq!((again.reason, again.step), (StopReason::EarlyStopping, Some(4)));
     assert_eq!(Checkpoint::list(folder.path()).unwrap().len(), 2);
 
-    let classifier = RelationClassifier::from_pretrained(&summary.checkpoint.path).unwrap();
+    let classifier = RelationClassifier::from_pretrained(summary.model.unwrap()).unwrap();
     let predictor: &dyn Predictor = &classifier;
     assert_eq!(predictor.labels().len(), 42);
 }

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 pub fn model_folder(reference: impl AsRef<Path>) -> Result<PathBuf> {
     let reference = reference.as_ref();
     if let Some((run, step)) = reference.to_str().and_then(|text| text.rsplit_once('@'))
-        && let Ok(step) = step.parse()
+        && let Ok(step) = step.parse::<u64>()
         && !reference.exists()
     {
         let mut found = Checkpoint::list(Path::new(run))?.into_iter();

@@ -142,8 +142,10 @@ impl RunFolder {
     /// Whether there is something to resume: checkpoints, or trainings that this run consists of.
     fn begun(&self) -> Result<bool> {
         let config = self.0.join(CONFIG);
-        let composed = || Ok(config.exists() && Experiment::from_file(&config)?.plan != Plan::Single {});
-        Ok(!Checkpoint::list(&self.0)?.is_empty() || composed()?)
+        if !Checkpoint::list(&self.0)?.is_empty() {
+            return Ok(true);
+        }
+        Ok(config.exists() && Experiment::from_file(&config)?.plan != Plan::Single {})
     }
 
     /// Makes sure that the folder is one to start or resume in, and keeps other processes out of it.
