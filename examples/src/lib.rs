@@ -31,10 +31,10 @@ const NARROW: i64 = 512;
 pub fn run(name: &str, toml: &str) -> Result<()> {
     let flags = Flags::parse();
     let start = if flags.resume { Start::Resume } else { Start::Fresh };
-    let folder = RunFolder::new(match &flags.out {
-        Some(out) => out.clone(),
-        None => free_folder(name),
-    });
+    let folder = match &flags.out {
+        Some(out) => RunFolder::new(out),
+        None => RunFolder::free("runs", name),
+    };
     let mut experiment = if flags.resume { folder.experiment()? } else { settings(name, toml, &flags)? };
     flags.apply(&mut experiment);
     let stop = stop_on_signals().context("installing the Ctrl-C handler")?;
@@ -117,12 +117,6 @@ fn in_repository(path: &Path) -> PathBuf {
         return Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     }
     path.to_owned()
-}
-
-/// `runs/NAME-1`, or the first number that is not taken.
-fn free_folder(name: &str) -> PathBuf {
-    let numbered = |n: u32| PathBuf::from(format!("runs/{name}-{n}"));
-    (1..).map(numbered).find(|path| !path.exists()).unwrap_or_else(|| numbered(0))
 }
 
 fn tell(name: &str, folder: &RunFolder, summary: &Summary) {

@@ -36,7 +36,7 @@ pub mod vocabulary;
 pub mod weights;
 
 pub use batch::TokenBatch;
-pub use classifier::{ClassifierOptions, HeadChoice, MarkupChoice, RelationClassifier, TrainedParts};
+pub use classifier::{Chunk, ClassifierOptions, HeadChoice, MarkupChoice, RelationClassifier, TrainedParts};
 pub use config::EncoderConfig;
 pub use encoder::Encoder;
 pub use error::{Error, Result};

@@ -112,14 +112,14 @@ impl<W: Write> ExampleWriter<W> {
         written.map_err(|e| Error::io(&self.path, e))
     }
 
-    /// Writes out what is still buffered.
+    /// Writes out what is still buffered, and gives the output back.
     ///
     /// # Errors
     /// [`Error::Io`] where the output refuses it.
-    pub fn finish(mut self) -> Result<()> {
-        match &mut self.sink {
-            Sink::Tsv(out) => out.flush(),
-            Sink::Jsonl(out) => out.flush(),
+    pub fn finish(self) -> Result<W> {
+        match self.sink {
+            Sink::Tsv(out) => out.into_inner().map_err(csv::IntoInnerError::into_error),
+            Sink::Jsonl(mut out) => out.flush().map(|()| out),
         }
         .map_err(|e| Error::io(&self.path, e))
     }
@@ -139,7 +139,7 @@ pub fn examples<'e>(
     for example in examples {
         writer.write(example)?;
     }
-    writer.finish()
+    writer.finish().map(drop)
 }
 
 fn chars(example: &RelationExample, at: usize, entity: &Entity) -> Result<CharSpan> {

@@ -129,14 +129,14 @@ impl<W: Write> PredictionWriter<W> {
         .map_err(io::Error::from)
     }
 
-    /// Writes out what is still buffered.
+    /// Writes out what is still buffered, and gives the output back.
     ///
     /// # Errors
     /// [`Error::Io`] where the output refuses it.
-    pub fn finish(mut self) -> Result<()> {
-        match &mut self.sink {
-            Sink::Csv(out) => out.flush(),
-            Sink::Lines(out) => out.flush(),
+    pub fn finish(self) -> Result<W> {
+        match self.sink {
+            Sink::Csv(out) => out.into_inner().map_err(csv::IntoInnerError::into_error),
+            Sink::Lines(mut out) => out.flush().map(|()| out),
         }
         .map_err(|e| Error::io(&self.path, e))
     }
@@ -154,5 +154,5 @@ pub fn predictions(
     let path = path.as_ref();
     let mut writer = PredictionWriter::new(create(path)?, path, format, Arc::clone(probabilities.labels()))?;
     writer.write(probabilities)?;
-    writer.finish()
+    writer.finish().map(drop)
 }
