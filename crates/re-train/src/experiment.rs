@@ -152,7 +152,8 @@ impl Experiment {
     /// All paths of the experiment, to be resolved against a folder.
     pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let Self { model, data, plan, .. } = self;
-        let optional = [&mut data.validation, &mut data.test, &mut data.labels, &mut data.entity_types];
+        let optional =
+            [&mut data.validation, &mut data.test, &mut data.labels, &mut data.entity_types];
         [&mut model.folder, &mut data.train]
             .into_iter()
             .chain(optional.into_iter().flatten())

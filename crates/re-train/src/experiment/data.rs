@@ -96,9 +96,7 @@ impl ExperimentData {
             let leaked = without_texts(&mut rows, validation.iter().chain(&holdout));
             if leaked > 0 {
                 let path = path.display();
-                reader
-                    .notes
-                    .push(format!("{path}: {leaked} rows left out, their sentences are validated on"));
+                reader.notes.push(format!("{path}: {leaked} rows left out, their sentences are validated on"));
             }
             train.append(&mut rows);
         }

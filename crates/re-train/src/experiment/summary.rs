@@ -57,7 +57,8 @@ impl Summary {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(Error::io(path, source)),
         };
-        let mut summary: Self = serde_json::from_str(&text).map_err(|source| Error::Json { path, source })?;
+        let mut summary: Self =
+            serde_json::from_str(&text).map_err(|source| Error::Json { path, source })?;
         for path in summary.paths_mut() {
             *path = folder.join(&*path);
         }

@@ -41,8 +41,7 @@ pub(in super::super) fn run(
     let unseen = out_of_fold(data, &runs)?;
     save(folder, OUT_OF_FOLD, PredictionFormat::Probabilities, &unseen)?;
     let by_id = data.train.iter().map(|e| (e.id(), e)).collect::<std::collections::HashMap<_, _>>();
-    let rows: Vec<_> =
-        unseen.ids().iter().filter_map(|id| by_id.get(id.as_str())).map(|e| (*e).clone()).collect();
+    let rows: Vec<_> = unseen.ids().iter().filter_map(|id| by_id.get(id.as_str())).map(|e| (*e).clone()).collect();
     summary.parts.push(Part { name: "out of fold".to_owned(), evaluation: evaluate(&rows, &unseen)? });
 
     if !data.validation.is_empty() {

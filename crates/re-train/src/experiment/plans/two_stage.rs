@@ -11,8 +11,11 @@ use crate::error::{Error, Result};
 use crate::observer::StopReason;
 
 /// The trainings, by folder.
-const STAGES: [(&str, Target); 3] =
-    [("one_stage", Target::Relation), ("related", Target::Related), ("relation", Target::RelationOfRelated)];
+const STAGES: [(&str, Target); 3] = [
+    ("one_stage", Target::Relation),
+    ("related", Target::Related),
+    ("relation", Target::RelationOfRelated),
+];
 
 pub(in super::super) fn run(
     folder: &RunFolder,
@@ -35,11 +38,8 @@ pub(in super::super) fn run(
     let [_, related, relation] = models.as_slice() else {
         return Err(Error::NoCheckpoint { folder: folder.path().to_owned() });
     };
-    let both =
-        TwoStage::new(load(related, experiment)?, load(relation, experiment)?, gate, data.labels.clone())?;
+    let both = TwoStage::new(load(related, experiment)?, load(relation, experiment)?, gate, data.labels.clone())?;
     let summary = conclude(folder, data, &both)?;
-    parts.extend(
-        summary.evaluation.clone().map(|evaluation| Part { name: "two_stage".to_owned(), evaluation }),
-    );
+    parts.extend(summary.evaluation.clone().map(|evaluation| Part { name: "two_stage".to_owned(), evaluation }));
     Ok(Summary { parts, ..summary })
 }

@@ -133,10 +133,7 @@ fn check(members: &[MemberConfig], votes: &[VoteConfig]) -> Result<()> {
             return fault(format!("{name:?} in {:?}", vote.vote), "names of members or of votes before it");
         }
         if vote.weights.as_ref().is_some_and(|weights| weights.len() != vote.of.len()) {
-            return fault(
-                format!("other numbers of weights and members in {:?}", vote.vote),
-                "a weight for each",
-            );
+            return fault(format!("other numbers of weights and members in {:?}", vote.vote), "a weight for each");
         }
         if known.contains(&vote.vote.as_str()) {
             return fault(format!("{} twice", vote.vote), "each name once");
