@@ -41,14 +41,21 @@ impl DataArgs {
     }
 
     /// Reads all rows of a file.
-    pub fn read(&self, path: &Path, say: Say) -> Result<(Vec<RelationExample>, ReadReport)> {
+    pub fn read(&self, path: &Path, say: Say) -> Result<AllRows> {
         let (mut rows, progress) = self.open(path, Path::new(""), say)?;
         let all = rows.by_ref().collect::<re_data::Result<Vec<_>>>();
         progress.finish();
         let all = all?;
         rows.tell(path, say);
-        Ok((all, rows.reader.report().clone()))
+        Ok(AllRows { examples: all, report: rows.report().clone(), format: rows.reader.format() })
     }
+}
+
+/// All rows of a file.
+pub struct AllRows {
+    pub examples: Vec<RelationExample>,
+    pub report: ReadReport,
+    pub format: Format,
 }
 
 /// The rows of a file, one after the other.
@@ -78,9 +85,14 @@ impl Iterator for Rows {
 }
 
 impl Rows {
+    /// What was met so far.
+    pub fn report(&self) -> &ReadReport {
+        self.reader.report()
+    }
+
     /// Says what was met while reading, where that is worth knowing.
     pub fn tell(&self, path: &Path, say: Say) {
-        let report = self.reader.report();
+        let report = self.report();
         let text = format!("{}: {report}", path.display());
         if report.repaired.count + report.rejected.count > 0 {
             say.note(text);

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use clap::{Args, ValueEnum};
-use re_data::write::{Output, PredictionFormat, PredictionWriter};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use re_data::write::{NewFile, PredictionFormat, PredictionWriter};
 use re_data::{LabelSet, Probabilities};
 use serde::Serialize;
 
@@ -37,14 +38,14 @@ impl ResultArgs {
     }
 
     /// The output, for what is written piece by piece.
-    pub fn create(&self) -> Result<Output> {
+    pub fn create(&self) -> Result<NewFile> {
         create(&self.output)
     }
 }
 
 /// An output that is removed should a signal end the process before it is complete.
-pub fn create(path: &Path) -> Result<Output> {
-    let output = Output::create(path)?;
+pub fn create(path: &Path) -> Result<NewFile> {
+    let output = NewFile::create(path)?;
     if let Some(partial) = output.partial() {
         cleanup::on_signal(partial)?;
     }
@@ -52,19 +53,16 @@ pub fn create(path: &Path) -> Result<Output> {
 }
 
 /// Writes a text that is the whole of an output.
-pub fn write_text(mut output: Output, text: &str) -> Result<()> {
+pub fn write_text(mut output: NewFile, text: &str) -> Result<()> {
     output.write_all(text.as_bytes()).map_err(|source| re_data::Error::io(output.path(), source))?;
-    Ok(output.finish()?)
+    Ok(output.commit()?)
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Layout {
-    /// CSV with the columns id, label and probability
-    Csv,
-    /// The same as JSON objects, one a line
-    Jsonl,
-    /// The competition's CSV: header `pred`, then the class id of each row
-    Submission,
+/// Every layout of labels by its name.
+fn layouts() -> impl TypedValueParser<Value = PredictionFormat> {
+    let names = PredictionFormat::ALL.into_iter().filter(|format| *format != PredictionFormat::Probabilities);
+    PossibleValuesParser::new(names.map(PredictionFormat::name))
+        .try_map(|name| name.parse::<PredictionFormat>())
 }
 
 /// Where predictions go.
@@ -76,8 +74,8 @@ pub struct PredictionArgs {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Layout of --output [default: jsonl where its name ends so, else csv]
-    #[arg(long, value_name = "LAYOUT")]
-    output_format: Option<Layout>,
+    #[arg(long, value_name = "FORMAT", value_parser = layouts())]
+    output_format: Option<PredictionFormat>,
     /// Write --output as JSON objects, one a line
     #[arg(long, conflicts_with = "output_format")]
     json: bool,
@@ -87,14 +85,14 @@ pub struct PredictionArgs {
 }
 
 impl PredictionArgs {
-    pub fn layout(&self) -> Layout {
+    pub fn format(&self) -> PredictionFormat {
         let named = |output: &PathBuf| {
             output.extension().is_some_and(|extension| extension == "jsonl" || extension == "ndjson")
         };
         match self.output_format {
-            Some(layout) => layout,
-            None if self.json || self.output.as_ref().is_some_and(named) => Layout::Jsonl,
-            None => Layout::Csv,
+            Some(format) => format,
+            None if self.json || self.output.as_ref().is_some_and(named) => PredictionFormat::Jsonl,
+            None => PredictionFormat::Csv,
         }
     }
 
@@ -114,13 +112,8 @@ impl PredictionArgs {
             Some(output) => Some(output.as_path()),
             None => (!probs_to_standard).then_some(standard),
         };
-        let format = match self.layout() {
-            Layout::Csv => PredictionFormat::Csv,
-            Layout::Jsonl => PredictionFormat::Jsonl,
-            Layout::Submission => PredictionFormat::Submission,
-        };
         let outputs = [
-            output.map(|path| (path, format)),
+            output.map(|path| (path, self.format())),
             self.probs.as_deref().map(|path| (path, PredictionFormat::Probabilities)),
         ];
         let mut writers = Vec::new();
@@ -143,7 +136,7 @@ impl PredictionArgs {
 
 /// Outputs of predictions that are open.
 pub struct Predictions {
-    writers: Vec<(PathBuf, PredictionWriter<Output>)>,
+    writers: Vec<(PathBuf, PredictionWriter<NewFile>)>,
 }
 
 impl Predictions {
@@ -155,7 +148,7 @@ impl Predictions {
     pub fn finish(self) -> Result<()> {
         let files = self.files();
         for (_, writer) in self.writers {
-            writer.finish().and_then(Output::finish).map_err(|error| or_fail(&files, error.into()))?;
+            writer.finish().and_then(NewFile::commit).map_err(|error| or_fail(&files, error.into()))?;
         }
         Ok(())
     }

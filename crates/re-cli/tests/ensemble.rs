@@ -8,9 +8,9 @@ use std::fmt::Write;
 use common::*;
 use serde_json::Value;
 
-const A: &str = "id,no_relation,spouse\n1,0.9,0.1\n2,0.4,0.6\n3,0.45,0.55\n";
+const A: &str = "id,no_relation,spouse\n1,0.875,0.125\n2,0.25,0.75\n3,0.375,0.625\n";
 /// The same rows and labels in other orders.
-const B: &str = "id,spouse,no_relation\n3,0.1,0.9\n1,0.3,0.7\n2,0.55,0.45\n";
+const B: &str = "id,spouse,no_relation\n3,0,1\n1,0.375,0.625\n2,0.5,0.5\n";
 
 fn members() -> (Folder, String, String) {
     let folder = Folder::new();
@@ -40,19 +40,19 @@ fn votes_align_rows_and_labels() {
     let (_folder, a, b) = members();
     assert_eq!(
         output(&["vote", &a, &b]),
-        "id,label,probability\n1,no_relation,0.8\n2,spouse,0.575\n3,no_relation,0.675\n"
+        "id,label,probability\n1,no_relation,0.75\n2,spouse,0.625\n3,no_relation,0.6875\n"
     );
     let reversed = output(&["vote", &b, &a, "--json"]);
     assert!(
-        reversed.starts_with("{\"id\":\"3\",\"label\":\"no_relation\",\"probability\":0.675}\n"),
+        reversed.starts_with("{\"id\":\"3\",\"label\":\"no_relation\",\"probability\":0.6875}\n"),
         "{reversed}"
     );
     let probs = output(&["vote", &a, &b, "--weights", "3,1", "--probs", "-"]);
-    assert!(probs.starts_with("id,no_relation,spouse\n1,0.85,0.15\n"), "{probs}");
+    assert!(probs.starts_with("id,no_relation,spouse\n1,0.8125,0.1875\n"), "{probs}");
     // A tie of a hard vote goes to the higher mean.
     let hard = output(&["vote", &a, &b, "--how", "hard"]);
     assert!(hard.contains("\n3,no_relation,0.5"), "{hard}");
-    assert!(output(&["vote", &a, &b, "--how", "log-mean"]).contains("\n3,no_relation,0.7"));
+    assert!(output(&["vote", &a, &b, "--how", "log-mean"]).contains("\n3,no_relation,0.99"));
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_run_stands_for_its_predictions() {
     std::fs::create_dir(folder.path("run")).unwrap();
     folder.file("run/test_probabilities.csv", B);
     let text = output(&["vote", &a, &folder.path("run")]);
-    assert!(text.contains("\n3,no_relation,0.675\n"), "{text}");
+    assert!(text.contains("\n3,no_relation,0.6875\n"), "{text}");
     std::fs::create_dir(folder.path("empty")).unwrap();
     let text = error(1, &["vote", &folder.path("empty")]);
     assert!(text.contains("empty/test_probabilities.csv: No such file"), "{text}");
@@ -87,12 +87,12 @@ fn what_does_not_match_is_an_error() {
     assert!(fault("more.csv", &format!("{A}4,0.5,0.5\n")).contains("a row with id 4, which"));
     assert!(fault("labels.csv", &A.replace("spouse", "friend")).contains("no label \"spouse\", which"));
     assert!(
-        fault("number.csv", &A.replace("0.4,", "many,"))
+        fault("number.csv", &A.replace("0.25,", "many,"))
             .contains("number.csv:3: column 2 (probability): id 2")
     );
-    assert!(fault("range.csv", &A.replace("0.4,", "1.4,")).contains("expected a number from 0 to 1"));
+    assert!(fault("range.csv", &A.replace("0.25,", "1.25,")).contains("expected a number from 0 to 1"));
     assert!(
-        fault("columns.csv", &A.replace("0.4,0.6", "0.4")).contains("columns.csv:3: id 2: found 2 columns")
+        fault("columns.csv", &A.replace("0.25,0.75", "0.25")).contains("columns.csv:3: id 2: found 2 columns")
     );
     assert!(fault("text.csv", "id,label\n1,spouse\n").contains("text.csv:2: column 2 (probability)"));
     assert!(fault("empty.csv", "").contains("empty.csv:1: found the header \"\""));

@@ -97,7 +97,7 @@ fn rows_must_be_the_same() {
     }
     let twice = folder.file("twice.csv", &format!("{LABELS}a,spouse\n"));
     let text = error(1, &["evaluate", &twice, &gold]);
-    assert!(text.contains("twice.csv:6: ") && text.contains("id that stands on line 5 too"), "{text}");
+    assert!(text.contains("twice.csv:6 (id): id a: ") && text.contains("id that stands on line 5 too"), "{text}");
 }
 
 #[test]

@@ -54,6 +54,22 @@ pub enum Error {
         /// Id of the example.
         id: String,
     },
+    /// A value has no place in the format that it is to be written in.
+    #[error("{}: example {id}: {field} {found:?} cannot be written as {format} (expected {expected})", path.display())]
+    Unwritable {
+        /// The file that was being written, `-` for standard output.
+        path: PathBuf,
+        /// Name of the format.
+        format: &'static str,
+        /// Id of the example.
+        id: String,
+        /// Name of the field.
+        field: &'static str,
+        /// The value that was to be written.
+        found: String,
+        /// What the format can hold.
+        expected: &'static str,
+    },
     /// A label set is inconsistent.
     #[error("label set{}: {reason}", path.as_ref().map(|p| format!(" {}", p.display())).unwrap_or_default())]
     LabelSet {
@@ -151,8 +167,9 @@ impl Error {
 /// Where a record of a data file is malformed, what was found there and what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, thiserror::Error)]
 #[error(
-    "{}:{line}{}{}: found {found}, expected {expected}",
+    "{}:{line}{}{}{}: found {found}, expected {expected}",
     path.display(),
+    item.map(|i| format!(": item {i}")).unwrap_or_default(),
     column.map(|c| format!(": column {c}")).unwrap_or_default()
         + &field.map(|f| format!(" ({f})")).unwrap_or_default(),
     id.as_ref().map(|i| format!(": id {i}")).unwrap_or_default()
@@ -162,6 +179,8 @@ pub struct RecordError {
     pub path: PathBuf,
     /// Line on which the record begins, from 1.
     pub line: u64,
+    /// Number of the record from 1, in formats that can hold several on one line.
+    pub item: Option<u64>,
     /// Column (field number) from 1, where the fault lies in one.
     pub column: Option<usize>,
     /// Name of the field, where the fault lies in one.

@@ -53,6 +53,7 @@ pub struct RelationExample {
     text: String,
     entities: [Entity; 2],
     label: Option<String>,
+    source: Option<String>,
 }
 
 impl RelationExample {
@@ -67,7 +68,7 @@ impl RelationExample {
                 return Err(Error::EntitySpan { id, entity, span: *span, text_len: text.len() });
             }
         }
-        Ok(Self { id, text, entities, label: None })
+        Ok(Self { id, text, entities, label: None, source: None })
     }
 
     /// The same example with a label.
@@ -81,6 +82,13 @@ impl RelationExample {
     #[must_use]
     pub fn without_label(mut self) -> Self {
         self.label = None;
+        self
+    }
+
+    /// The same example with the name of the document or corpus that its text comes from.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<String>) -> Self {
+        self.source = Some(source.into());
         self
     }
 
@@ -111,6 +119,11 @@ impl RelationExample {
     /// The relation, where known.
     pub fn label(&self) -> Option<&str> {
         self.label.as_deref()
+    }
+
+    /// Document or corpus that the text comes from, where known (KLUE's `source`, TACRED's `docid`).
+    pub fn source(&self) -> Option<&str> {
+        self.source.as_deref()
     }
 
     /// Surface form of entity 0 or 1; empty for any other number.

@@ -1,5 +1,7 @@
 //! The closed set of relations a classifier chooses from.
 
+mod benchmarks;
+
 use std::collections::{BTreeSet, HashMap};
 
 use crate::error::{Error, Result};

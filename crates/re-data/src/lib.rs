@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+pub mod convert;
 pub mod encode;
 pub mod encoded;
 pub mod error;

@@ -33,6 +33,9 @@ pub struct Metrics {
     /// are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auprc: Option<f64>,
+    /// The measure of SemEval-2010 Task 8 (see [`semeval_macro_f1`]), where the labels have directions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub semeval_macro_f1: Option<f64>,
     /// Figures of each class, in class order.
     pub per_label: Vec<LabelMetrics>,
     /// Numbers of rows by true class (first index) and predicted class (second index).
@@ -91,6 +94,7 @@ impl Metrics {
             micro_f1: relations.f1(),
             macro_f1,
             auprc: None,
+            semeval_macro_f1: has_directions(labels).then(|| mean_f1_of_relations(&confusion, labels)),
             per_label,
             confusion,
         })
@@ -147,25 +151,35 @@ fn area(mut scored: Vec<(f32, bool)>) -> f64 {
 /// only if its direction is too, and "Other" is no relation.
 ///
 /// Classes are directions of one relation where their names are the same up to `(e1,e2)` or `(e2,e1)`; both
-/// directions share one precision and one recall. The class of no relation is left out, the mean is over all
-/// other relations of the label set.
+/// directions share one precision and one recall, against both of which a wrong direction counts. As in the task's
+/// scorer (version 1.2) the mean is over the relations that occur in the truth, the class of no relation left out.
 ///
 /// # Errors
 /// As [`Metrics::of`].
 pub fn semeval_macro_f1(gold: &[usize], predicted: &[usize], labels: &LabelSet) -> Result<f64> {
-    let confusion = confusion(gold, predicted, labels.len())?;
+    Ok(mean_f1_of_relations(&confusion(gold, predicted, labels.len())?, labels))
+}
+
+/// Endings of labels that tell which entity plays which part.
+const DIRECTIONS: [&str; 2] = ["(e1,e2)", "(e2,e1)"];
+
+fn has_directions(labels: &LabelSet) -> bool {
+    labels.names().iter().any(|name| DIRECTIONS.iter().any(|direction| name.ends_with(direction)))
+}
+
+fn mean_f1_of_relations(confusion: &[Vec<usize>], labels: &LabelSet) -> f64 {
     let mut relations: Vec<(&str, Tally)> = Vec::new();
-    for (class, (name, tally)) in labels.names().iter().zip(tallies(&confusion)).enumerate() {
+    for (class, (name, tally)) in labels.names().iter().zip(tallies(confusion)).enumerate() {
         if labels.no_relation() == Some(class) {
             continue;
         }
-        let name = ["(e1,e2)", "(e2,e1)"].iter().find_map(|d| name.strip_suffix(d)).unwrap_or(name);
+        let name = DIRECTIONS.iter().find_map(|d| name.strip_suffix(d)).unwrap_or(name);
         match relations.iter_mut().find(|(known, _)| *known == name) {
             Some((_, sum)) => sum.add(tally),
             None => relations.push((name, tally)),
         }
     }
-    Ok(mean(relations.iter().map(|(_, tally)| tally.f1())))
+    mean(relations.iter().filter(|(_, tally)| tally.support > 0).map(|(_, tally)| tally.f1()))
 }
 
 /// Decisions for a class, or for several.

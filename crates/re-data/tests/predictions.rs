@@ -56,6 +56,96 @@ fn predictions_come_back(#[case] format: PredictionFormat) {
     assert_eq!(found, [("x,1", "인물:\"별명\"", Some(0.7)), ("y", "a,b", Some(0.6))]);
 }
 
+fn of(labels: LabelSet, ids: &[&str]) -> Probabilities {
+    let classes = labels.len();
+    let values = (0..ids.len() * classes).map(|at| (at % 7) as f32 / 8.0).collect();
+    Probabilities::new(ids.iter().map(|&id| id.to_owned()).collect(), Arc::new(labels), values).unwrap()
+}
+
+#[test]
+fn answers_of_semeval() {
+    let (_folder, path) = file(b"");
+    let mut probabilities = of(LabelSet::semeval_2010_task8(), &["8001", "8002"]);
+    write::predictions(&path, PredictionFormat::SemEval, &probabilities).unwrap();
+    assert_eq!(
+        std::fs::read_to_string(&path).unwrap(),
+        "8001\tEntity-Destination(e1,e2)\n8002\tCause-Effect(e2,e1)\n"
+    );
+    let rows = read::predictions(&path).unwrap();
+    assert_eq!(
+        (rows[1].id.as_str(), rows[1].label.as_str(), rows[1].probability),
+        ("8002", "Cause-Effect(e2,e1)", None)
+    );
+    // An id that is no number would make the scorer refuse the file; the older one stays.
+    probabilities = of(LabelSet::semeval_2010_task8(), &["1", "a-2"]);
+    let error = write::predictions(&path, PredictionFormat::SemEval, &probabilities).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("example a-2: id \"a-2\" cannot be written as semeval (expected a number)"),
+        "{error}"
+    );
+    assert_eq!(read::predictions(&path).unwrap(), rows);
+    let odd = of(LabelSet::new(["a\tb"]).unwrap(), &["1"]);
+    assert!(matches!(
+        write::predictions(&path, PredictionFormat::SemEval, &odd),
+        Err(Error::Unwritable { field: "label", .. })
+    ));
+}
+
+#[test]
+fn submissions_of_klue() {
+    let (_folder, path) = file(b"");
+    let probabilities = of(LabelSet::klue_re(), &["0", "1"]);
+    write::predictions(&path, PredictionFormat::KlueSubmission, &probabilities).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    // org:top_members/employees is class 10 of the benchmark and class 1 of a submission.
+    assert!(text.starts_with("id,pred_label,probs\n0,org:members,\"[0, 0.375, 0.75, "), "{text}");
+    let read = read::probabilities(&path).unwrap();
+    assert_eq!(read.labels().as_ref(), &LabelSet::klue_re_submission());
+    for (row, expected) in read.rows().zip(probabilities.rows()) {
+        for (class, name) in read.labels().names().iter().enumerate() {
+            assert_eq!(row[class], expected[probabilities.labels().id(name).unwrap()]);
+        }
+    }
+    let rows = read::predictions(&path).unwrap();
+    assert_eq!((rows[0].id.as_str(), rows[0].label.as_str()), ("0", "org:members"));
+    let other = of(LabelSet::tacred(), &["0"]);
+    let error = write::predictions(&path, PredictionFormat::KlueSubmission, &other).unwrap_err().to_string();
+    assert!(error.contains("found 42 classes, expected the 30 of KLUE-RE"), "{error}");
+}
+
+#[rstest]
+#[case(
+    "id,pred_label,probs\n0,x,\"[0.5, 0.5]\"\n",
+    "p.csv:2: column 3 (probs): id 0: found \"[0.5, 0.5]\", expected a list of 30 numbers"
+)]
+#[case("id,pred_label,probs\n0,x,none\n", "found \"none\", expected a list")]
+fn malformed_submissions(#[case] content: &str, #[case] message: &str) {
+    let (_folder, path) = file(content.as_bytes());
+    let found = read::probabilities(path).unwrap_err().to_string();
+    assert!(found.contains(message), "{found}");
+}
+
+#[rstest]
+#[case("1\tOther\n2 Other\n", "p.csv:2: found \"2 Other\", expected a number, a tab and a relation")]
+#[case("1\tOther\n2\t\n", "found \"2\"")]
+#[case("1\tOther\n\n1\tOther", "p.csv:3 (id): id 1: found an id that stands on line 1 too")]
+fn malformed_answers(#[case] content: &str, #[case] message: &str) {
+    let (_folder, path) = file(content.as_bytes());
+    let found = read::predictions(path).unwrap_err().to_string();
+    assert!(found.contains(message), "{found}");
+}
+
+#[test]
+fn names_of_layouts_go_both_ways() {
+    for format in PredictionFormat::ALL {
+        assert_eq!(format.to_string().parse::<PredictionFormat>().unwrap(), format);
+        assert_eq!(serde_json::to_value(format).unwrap(), format.name());
+    }
+    assert!("xml".parse::<PredictionFormat>().unwrap_err().to_string().contains("one of submission, csv"));
+}
+
 #[test]
 fn a_file_says_itself_what_kind_of_predictions_it_holds() {
     let all = probabilities();

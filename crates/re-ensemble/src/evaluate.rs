@@ -1,6 +1,6 @@
 //! Predictions against gold labels.
 
-use re_data::metrics::{Metrics, semeval_macro_f1};
+use re_data::metrics::Metrics;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -17,9 +17,6 @@ pub struct Evaluation {
     pub metrics: Metrics,
     /// Accuracy with Wilson's interval (see [`wilson`](crate::wilson)).
     pub accuracy_interval: Estimate,
-    /// The official measure of SemEval-2010 Task 8, where labels have directions such as `(e1,e2)`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub semeval_macro_f1: Option<f64>,
 }
 
 /// Compares predictions with the gold labels of the same rows, in whatever order.
@@ -47,19 +44,11 @@ pub fn evaluate(member: Member, gold: &Gold, level: f64) -> Result<Evaluation> {
     let gold = gold.aligned(&members)?.classes;
     let Some(member) = members.members().first() else { return Err(crate::Error::NoMembers) };
     let probabilities = member.probabilities();
-    let labels = probabilities.labels();
     let mut metrics = Metrics::of_probabilities(&gold, probabilities)?;
     if probabilities.values().iter().all(|value| [0.0, 1.0].contains(value)) {
         metrics.auprc = None;
     }
-    let directed = |name: &String| name.ends_with("(e1,e2)") || name.ends_with("(e2,e1)");
-    let directed = labels.names().iter().any(directed);
-    let semeval = directed.then(|| semeval_macro_f1(&gold, &probabilities.classes(), labels));
-    Ok(Evaluation {
-        metrics,
-        accuracy_interval: accuracy(&hits(member, &gold), level)?,
-        semeval_macro_f1: semeval.transpose()?,
-    })
+    Ok(Evaluation { metrics, accuracy_interval: accuracy(&hits(member, &gold), level)? })
 }
 
 #[cfg(test)]
@@ -84,7 +73,7 @@ mod tests {
         let evaluation = evaluate(found, &gold, 0.95).unwrap();
         assert_eq!(evaluation.metrics.accuracy, 2.0 / 3.0);
         assert!(evaluation.metrics.auprc.is_some());
-        assert_eq!(evaluation.semeval_macro_f1, Some(0.5));
+        assert_eq!(evaluation.metrics.semeval_macro_f1, Some(0.5));
         assert!(
             evaluation.accuracy_interval.low < 2.0 / 3.0 && evaluation.accuracy_interval.high > 2.0 / 3.0
         );
@@ -95,7 +84,7 @@ mod tests {
         let certain = || member(&["no_relation", "a"], &[1.0, 0.0, 0.0, 1.0]);
         let gold = |second| Gold::new([("0", "no_relation"), (second, "a")]).unwrap();
         let evaluation = evaluate(certain(), &gold("1"), 0.95).unwrap();
-        assert_eq!((evaluation.metrics.auprc, evaluation.semeval_macro_f1), (None, None));
+        assert_eq!((evaluation.metrics.auprc, evaluation.metrics.semeval_macro_f1), (None, None));
         let message = evaluate(certain(), &gold("9"), 0.95).unwrap_err().to_string();
         assert_eq!(message, "gold: no row with id 1, which m.csv has");
         assert!(evaluate(certain(), &gold("1"), 1.0).is_err());

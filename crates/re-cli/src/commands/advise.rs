@@ -79,7 +79,7 @@ impl Advise {
     pub fn run(self, say: Say) -> Result<()> {
         let members = self.files.iter().map(|file| file.read(VALIDATION)).collect::<Result<Vec<_>>>()?;
         let members = Members::align(members)?;
-        let mut gold = Gold::from_examples(&self.data.read(&self.gold, say)?.0)?;
+        let mut gold = Gold::from_examples(&self.data.read(&self.gold, say)?.examples)?;
         if self.subset {
             gold = gold.select(members.ids())?;
         }

@@ -14,8 +14,8 @@ use crate::say::Say;
 
 /// Convert rows from one layout into another
 ///
-/// Rows stream, so that a file of any size takes little memory. Entity types are kept where the new layout has a
-/// place for them.
+/// Rows stream, so that a file of any size takes little memory. What the new layout has no place for, such as entity
+/// types, is told.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -50,9 +50,16 @@ impl Convert {
             writer.write(&row?)?;
             progress.advance(1);
         }
-        writer.finish()?.finish()?;
+        let written = writer.report().clone();
+        writer.finish()?.commit()?;
         progress.finish();
         rows.tell(&self.input, say);
+        if !written.is_lossless() {
+            say.note(format!("{}: {written}", self.output.display()));
+        }
+        for (name, rows) in &rows.report().unread {
+            say.note(format!("{}: {name} of {rows} rows has no place in an example", self.input.display()));
+        }
         Ok(())
     }
 }

@@ -81,7 +81,7 @@ impl Encode {
             }
             progress.advance(chunk.len());
         }
-        output.finish()?;
+        output.commit()?;
         progress.finish();
         rows.tell(&self.rows, say);
         for id in wanted {

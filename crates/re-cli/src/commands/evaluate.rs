@@ -12,7 +12,7 @@ use re_data::{LabelSet, Probabilities, RelationExample};
 use re_ensemble::{Bootstrap, Comparison, Evaluation, Gold, Member, Members, compare, evaluate};
 use serde::Serialize;
 
-use crate::data::DataArgs;
+use crate::data::{AllRows, DataArgs};
 use crate::exit::Usage;
 use crate::output::ResultArgs;
 use crate::say::Say;
@@ -75,19 +75,19 @@ impl Evaluate {
         if standard.filter(|path| path.as_path() == Path::new("-")).count() > 1 {
             return Err(Usage("only one file can be standard input".to_owned()).into());
         }
-        let rows = self.data.read(&self.gold, say)?.0;
+        let read = self.data.read(&self.gold, say)?;
         let mut saved = vec![(&self.predictions, read::saved(&self.predictions)?)];
         if let Some(against) = &self.against {
             saved.push((against, read::saved(against)?));
         }
-        let labels = self.labels(&rows, saved.iter().map(|(_, saved)| saved), say)?;
+        let labels = self.labels(&read, saved.iter().map(|(_, saved)| saved), say)?;
         let mut members = saved
             .into_iter()
-            .map(|(path, saved)| self.member(path, saved, &labels, &rows))
+            .map(|(path, saved)| self.member(path, saved, &labels, &read.examples))
             .collect::<Result<Vec<_>>>()?
             .into_iter();
         let Some(member) = members.next() else { return Ok(()) };
-        let mut gold = Gold::from_examples(&rows)?;
+        let mut gold = Gold::from_examples(&read.examples)?;
         if self.subset {
             gold = gold.select(member.probabilities().ids())?;
         }
@@ -99,10 +99,10 @@ impl Evaluate {
         self.result.write(|| text(&found, self.against.as_deref()), &found)
     }
 
-    /// The classes: those of a file, of the predictions, or all that occur.
+    /// The classes: those of a file, of the predictions, of a benchmark, or all that occur.
     fn labels<'s>(
         &self,
-        rows: &[RelationExample],
+        read: &AllRows,
         saved: impl Iterator<Item = &'s Saved> + Clone,
         say: Say,
     ) -> Result<Arc<LabelSet>> {
@@ -122,7 +122,11 @@ impl Evaluate {
                     Saved::Labels(rows) => Some(rows.iter().map(|row| row.label.as_str())),
                     _ => None,
                 });
-                let gold = LabelSet::of_names(rows.iter().filter_map(RelationExample::label))?;
+                let gold = LabelSet::of_names(read.examples.iter().filter_map(RelationExample::label))?;
+                let known = |labels: &LabelSet| gold.names().iter().all(|name| labels.id(name).is_some());
+                if let Some(benchmark) = read.format.labels().filter(known) {
+                    return Ok(Arc::new(self.with_no_relation(benchmark)?));
+                }
                 let names = gold.names().iter().map(String::as_str);
                 let all = LabelSet::of_names(names.chain(predicted.flatten()))?;
                 for name in all.names().iter().filter(|name| gold.id(name).is_none()) {
@@ -134,10 +138,14 @@ impl Evaluate {
                 all
             }
         };
-        Ok(Arc::new(match &self.no_relation {
+        Ok(Arc::new(self.with_no_relation(labels)?))
+    }
+
+    fn with_no_relation(&self, labels: LabelSet) -> Result<LabelSet> {
+        Ok(match &self.no_relation {
             Some(name) => labels.with_no_relation(Some(name))?,
             None => labels,
-        }))
+        })
     }
 
     /// Predictions with the classes in the order of `labels`.
@@ -152,7 +160,7 @@ impl Evaluate {
         let ids: Vec<String> = rows.iter().map(|row| row.id().to_owned()).collect();
         let mut found = saved.into_probabilities(labels, &ids).with_context(|| name.clone())?;
         if self.no_relation.is_some() {
-            let own = LabelSet::clone(found.labels()).with_no_relation(self.no_relation.as_deref())?;
+            let own = self.with_no_relation(LabelSet::clone(found.labels()))?;
             found = Probabilities::new(found.ids().to_vec(), Arc::new(own), found.values().to_vec())?;
         }
         let ids = found.ids().to_vec();
@@ -176,7 +184,7 @@ fn text(found: &Found, against: Option<&Path>) -> String {
     if let Some(auprc) = metrics.auprc {
         line("AUPRC", &format!("{:.2}", 100.0 * auprc));
     }
-    if let Some(semeval) = evaluation.semeval_macro_f1 {
+    if let Some(semeval) = metrics.semeval_macro_f1 {
         line("SemEval macro-F1", &format!("{:.2}", 100.0 * semeval));
     }
     text + &labels(metrics) + &mistakes(metrics) + &comparison_text(comparison.as_ref(), against)

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use re_data::write::PredictionFormat;
 use re_model::{Precision, RelationClassifier, TrainedParts};
 use re_train::TrainConfig;
 use re_train::experiment::model_folder;
 
 use crate::data::DataArgs;
 use crate::exit::Usage;
-use crate::output::{Layout, PredictionArgs};
+use crate::output::PredictionArgs;
 use crate::say::Say;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -53,7 +54,7 @@ pub struct Predict {
 
 impl Predict {
     pub fn run(self, say: Say) -> Result<()> {
-        if self.data.lenient && self.predictions.layout() == Layout::Submission {
+        if self.data.lenient && self.predictions.format() == PredictionFormat::Submission {
             let text = "a submission has a line for every row: --lenient would shift its lines";
             return Err(Usage(text.to_owned()).into());
         }

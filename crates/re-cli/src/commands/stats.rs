@@ -12,7 +12,7 @@ use re_data::{EncodeReport, Encoded, RelationExample};
 use serde::Serialize;
 
 use crate::bars::{self, bar};
-use crate::data::DataArgs;
+use crate::data::{AllRows, DataArgs};
 use crate::encoder::EncoderArgs;
 use crate::output::{ResultArgs, create, write_text};
 use crate::say::Say;
@@ -84,7 +84,7 @@ impl Stats {
         // Before the rows are read, so that a mistake is told at once.
         let encoder = self.model.as_ref().map(|model| self.encoder.load(model)).transpose()?;
         let svg = self.svg.as_deref().map(create).transpose()?;
-        let (rows, read) = self.data.read(&self.rows, say)?;
+        let AllRows { examples: rows, report: read, .. } = self.data.read(&self.rows, say)?;
         let encoded = encoder.map(|encoder| encoder.encode_batch(&rows)).transpose()?;
         let characters = histogram(rows.iter().map(|row| row.text().chars().count()), BINS);
         let tokens = encoded.as_ref().map(|(rows, _)| histogram(rows.iter().map(Encoded::len), BINS));

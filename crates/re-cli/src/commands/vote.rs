@@ -113,7 +113,7 @@ impl Vote {
             Ok(Member::new(&member.name, file.read("validation_probabilities.csv")?.probabilities().clone()))
         };
         let unseen = out_of_fold.iter().zip(&self.files).map(read).collect::<Result<Vec<_>>>()?;
-        let gold = Gold::from_examples(&self.data.read(gold, say)?.0)?;
+        let gold = Gold::from_examples(&self.data.read(gold, say)?.examples)?;
         let tuned = self.tuning.find(Members::align(unseen)?, &gold, Bootstrap::default())?;
         let Some(tuned) = tuned else { return Ok(None) };
         say.note(describe(&tuned).trim_end());
@@ -123,7 +123,7 @@ impl Vote {
     fn shifted(&self, p: &Probabilities, train: &Path, target: &Path, say: Say) -> Result<Probabilities> {
         // One row more of each class: a share of 0 could not be divided by.
         let prior = |path: &Path| -> Result<Prior> {
-            Ok(Prior::from_examples(Arc::clone(p.labels()), &self.data.read(path, say)?.0, 1.0)?)
+            Ok(Prior::from_examples(Arc::clone(p.labels()), &self.data.read(path, say)?.examples, 1.0)?)
         };
         let train = prior(train)?;
         let target = match target.to_str() {

@@ -80,7 +80,7 @@ impl<'a> Records<'a> {
                 let column = 1 + self.fields.ends.iter().take_while(|&&end| end <= at).count();
                 let byte = self.fields.bytes.get(at).copied().unwrap_or_default();
                 let id = self.fields.first().filter(|_| column > 1);
-                Err(Place { path: self.lines.path(), line, id }.error(
+                Err(Place::of_line(self.lines.path(), line, id).error(
                     Field { column: Some(column), name: "text encoding" },
                     format!("byte 0x{byte:02x}"),
                     "UTF-8",
@@ -98,12 +98,12 @@ impl<'a> Records<'a> {
             State::Stray => format!("a quoted field{reach} with text behind its closing quote"),
             _ => format!("a quoted field{reach} without a closing quote"),
         };
-        let fault = Place { path: self.lines.path(), line, id: self.fields.first().filter(|_| column > 1) }
-            .error(
-                Field { column: Some(column), name: "quoting" },
-                found,
-                "quotes around the whole field and each quote inside it doubled",
-            );
+        let id = self.fields.first().filter(|_| column > 1);
+        let fault = Place::of_line(self.lines.path(), line, id).error(
+            Field { column: Some(column), name: "quoting" },
+            found,
+            "quotes around the whole field and each quote inside it doubled",
+        );
         self.lines.push_back(self.raw.get(first..).unwrap_or_default(), last - line);
         fault
     }

@@ -51,7 +51,7 @@ impl EntityTypes {
         let mut by_id = HashMap::new();
         while let Some(record) = records.next()? {
             let fields: Vec<&str> = record.fields().collect();
-            let place = Place { path, line: record.line, id: fields.first().copied() };
+            let place = Place::of_line(path, record.line, fields.first().copied());
             let &[id, first, second] = fields.as_slice() else {
                 let found = format!("{} columns", fields.len());
                 return Err(place.error(None, found, "3 tab-separated columns: id and two types"));

@@ -21,6 +21,8 @@ pub(crate) struct JsonRow<'a> {
     pub(crate) entities: [JsonEntity<'a>; 2],
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) label: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<Cow<'a, str>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -81,7 +83,7 @@ impl<'a> Jsonl<'a> {
     }
 
     pub(crate) fn place(&self) -> Place<'_> {
-        Place { path: self.lines.path(), line: self.lines.number(), id: None }
+        Place::of_line(self.lines.path(), self.lines.number(), None)
     }
 }
 
@@ -101,12 +103,15 @@ impl Source for Jsonl<'_> {
         };
         Ok(Some(Row {
             line,
+            item: None,
             id,
             text: row.text.into_owned(),
             entities: [entity(first, "entities[0]"), entity(second, "entities[1]")],
             label: row.label.map(Cow::into_owned),
             label_field: field("label"),
             text_field: field("text"),
+            source: row.source.map(Cow::into_owned),
+            unread: Vec::new(),
         }))
     }
 }

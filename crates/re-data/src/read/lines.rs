@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// Longest record in bytes; a longer one is a fault, which bounds the memory that any input can claim.
 pub(crate) const MAX_RECORD: usize = 4 << 20;
 
-const BOM: &[u8] = b"\xef\xbb\xbf";
+pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads raw lines, terminators included, and hands lines that were pushed back out again.
 pub(crate) struct Lines<'a> {
@@ -58,7 +58,7 @@ impl<'a> Lines<'a> {
         if line.len() <= MAX_RECORD {
             return Ok(());
         }
-        let place = Place { path: &self.path, line: self.number, id: None };
+        let place = Place::of_line(&self.path, self.number, None);
         Err(place.error(None, format!("more than {MAX_RECORD} bytes without a line end"), "shorter lines"))
     }
 

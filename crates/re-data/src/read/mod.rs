@@ -18,14 +18,23 @@
 mod delimited;
 mod entity_types;
 mod format;
+mod json_items;
 pub(crate) mod jsonl;
+pub(crate) mod klue;
 mod label_file;
 mod lines;
+mod object;
 mod pickle;
 mod place;
+pub(crate) mod plain_csv;
 mod predictions;
+pub(crate) mod python_dict;
 mod report;
 mod row;
+mod saved;
+pub(crate) mod semeval;
+mod table;
+mod tacred;
 mod tsv;
 
 use std::fs::File;
@@ -35,8 +44,9 @@ use std::sync::Arc;
 
 pub use entity_types::{AttachReport, EntityTypes};
 pub use format::Format;
-pub use predictions::{Saved, SavedPrediction, predictions, probabilities, saved};
+pub use predictions::{SavedPrediction, predictions, probabilities};
 pub use report::{ReadReport, Tally};
+pub use saved::{Saved, saved};
 
 use self::place::Place;
 use self::row::Row;
@@ -80,6 +90,7 @@ trait Source: Send {
 /// Streams the examples of one file. After the first error it ends.
 pub struct ExampleReader<'a> {
     source: Option<Box<dyn Source + 'a>>,
+    format: Format,
     path: PathBuf,
     options: ReadOptions,
     report: ReadReport,
@@ -101,20 +112,19 @@ impl<'a> ExampleReader<'a> {
     /// Reads from `input`; `path` is what errors call it, and its extension may tell the layout.
     ///
     /// # Errors
-    /// As [`ExampleReader::open`].
+    /// As [`ExampleReader::open`], and [`Error::Record`] where a needed column is missing from a header.
     pub fn new(
         mut input: impl Read + Send + 'a,
         path: impl Into<PathBuf>,
         options: &ReadOptions,
     ) -> Result<Self> {
         let path = path.into();
-        // A peek at the content waits for it, which a slow pipe makes long: only where nothing else tells.
         let mut head = Vec::new();
-        let mut format = options.format.or_else(|| Format::guess(&path, &[]));
-        if format.is_none() {
-            input.by_ref().take(4096).read_to_end(&mut head).map_err(|e| Error::io(&path, e))?;
-            format = Format::guess(&path, &head);
-        }
+        let format = match options.format.or_else(|| Format::of_extension(&path)) {
+            Some(format) => Some(format),
+            // A peek at the content waits for it, which a slow pipe makes long: only where nothing else tells.
+            None => Format::detect(&path, &mut input, &mut head).map_err(|e| Error::io(&path, e))?,
+        };
         let Some(format) = format else {
             return Err(Error::Argument {
                 name: "format",
@@ -126,8 +136,24 @@ impl<'a> ExampleReader<'a> {
         let source: Box<dyn Source + 'a> = match format {
             Format::CompetitionTsv => Box::new(tsv::Tsv::new(input, &path)),
             Format::Jsonl => Box::new(jsonl::Jsonl::new(input, &path)),
+            Format::Csv => Box::new(plain_csv::PlainCsv::new(input, &path)?),
+            Format::KlueJson => Box::new(klue::KlueJson::new(input, &path)),
+            Format::KlueCsv => Box::new(klue::KlueCsv::new(input, &path)?),
+            Format::SemEval => Box::new(semeval::SemEval::new(input, &path)),
+            Format::Tacred => Box::new(tacred::Tacred::new(input, &path)),
         };
-        Ok(Self { source: Some(source), path, options: options.clone(), report: ReadReport::default() })
+        Ok(Self {
+            source: Some(source),
+            format,
+            path,
+            options: options.clone(),
+            report: ReadReport::default(),
+        })
+    }
+
+    /// The layout that is read.
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// What was met so far; complete once the reader has ended.
@@ -139,7 +165,7 @@ impl<'a> ExampleReader<'a> {
         let Some(source) = &mut self.source else { return Ok(None) };
         let Some(row) = source.next_row()? else { return Ok(None) };
         let id = row.id.clone();
-        let place = Place { path: &self.path, line: row.line, id: Some(&id) };
+        let place = Place { path: &self.path, line: row.line, item: row.item, id: Some(&id) };
         row.into_example(place, &self.options, &mut self.report).map(Some)
     }
 }

@@ -9,6 +9,8 @@ use crate::error::{Error, RecordError};
 pub(crate) struct Place<'a> {
     pub(crate) path: &'a Path,
     pub(crate) line: u64,
+    /// Number of the record from 1, where several can stand on one line.
+    pub(crate) item: Option<u64>,
     pub(crate) id: Option<&'a str>,
 }
 
@@ -19,7 +21,12 @@ pub(crate) struct Field {
     pub(crate) name: &'static str,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// A record of a format that begins each one on a line of its own.
+    pub(crate) fn of_line(path: &'a Path, line: u64, id: Option<&'a str>) -> Self {
+        Self { path, line, item: None, id }
+    }
+
     /// The error that `field`, or the record as a whole, holds `found` instead of `expected`.
     pub(crate) fn error(
         &self,
@@ -31,6 +38,7 @@ impl Place<'_> {
         Error::Record(Box::new(RecordError {
             path: self.path.to_owned(),
             line: self.line,
+            item: self.item,
             column: field.and_then(|f| f.column),
             field: field.map(|f| f.name),
             id: self.id.map(str::to_owned),

@@ -1,5 +1,6 @@
 //! What happened while a file was read.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -48,6 +49,17 @@ pub struct ReadReport {
     pub unlabelled: Tally<String>,
     /// Malformed records that a lenient reader left out.
     pub rejected: Tally<RecordError>,
+    /// Names of keys, columns or comments that examples have no place for, each with the number of examples that have
+    /// it in the file; of more than [`Tally::KEPT`] names only the first ones.
+    pub unread: BTreeMap<String, usize>,
+}
+
+impl ReadReport {
+    pub(crate) fn add_unread(&mut self, name: String) {
+        if self.unread.len() < Tally::<()>::KEPT || self.unread.contains_key(&name) {
+            *self.unread.entry(name).or_default() += 1;
+        }
+    }
 }
 
 impl fmt::Display for ReadReport {
@@ -67,6 +79,10 @@ impl fmt::Display for ReadReport {
         }
         if let Some(fault) = self.rejected.first.first() {
             write!(f, ", the first one {fault}")?;
+        }
+        for (at, (name, count)) in self.unread.iter().enumerate() {
+            let before = if at == 0 { "; not read: " } else { ", " };
+            write!(f, "{before}{name} ({count})")?;
         }
         Ok(())
     }

@@ -11,6 +11,8 @@ use crate::span::{ByteSpan, CharSpan};
 pub(crate) struct Row {
     /// Line on which the row begins, from 1.
     pub(crate) line: u64,
+    /// Number of the row from 1, where several can stand on one line.
+    pub(crate) item: Option<u64>,
     pub(crate) id: String,
     pub(crate) text: String,
     pub(crate) entities: [RawEntity; 2],
@@ -18,6 +20,9 @@ pub(crate) struct Row {
     /// Where the format keeps label and text, for messages.
     pub(crate) label_field: Field,
     pub(crate) text_field: Field,
+    pub(crate) source: Option<String>,
+    /// Names of what the row holds besides, for which examples have no place.
+    pub(crate) unread: Vec<String>,
 }
 
 /// An entity as its format spells it.
@@ -38,7 +43,7 @@ impl Row {
         options: &ReadOptions,
         report: &mut ReadReport,
     ) -> Result<RelationExample> {
-        let Self { id, text, entities, label, .. } = self;
+        let Self { id, text, entities, label, source, .. } = self;
         if text.is_empty() {
             return Err(place.error(self.text_field, "an empty text", "a sentence"));
         }
@@ -72,6 +77,11 @@ impl Row {
             }
         }
         report.rows += 1;
+        self.unread.into_iter().for_each(|name| report.add_unread(name));
+        let example = match source {
+            Some(source) => example.with_source(source),
+            None => example,
+        };
         Ok(match label {
             Some(label) => example.with_label(label),
             None => example,
@@ -149,7 +159,7 @@ mod tests {
         surface: Option<&str>,
     ) -> std::result::Result<(String, usize, bool), String> {
         let entity = RawEntity { chars, surface: surface.map(str::to_owned), kind: None, field: FIELD };
-        let place = Place { path: Path::new("f"), line: 2, id: Some("x") };
+        let place = Place::of_line(Path::new("f"), 2, Some("x"));
         entity
             .locate(text, 8, &place)
             .map(|(span, moved)| (text[span.range()].to_owned(), span.to_chars(text).unwrap().start(), moved))

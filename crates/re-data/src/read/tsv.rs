@@ -27,7 +27,7 @@ impl Source for Tsv<'_> {
         let Some(record) = self.0.next()? else { return Ok(None) };
         let fields: Vec<&str> = record.fields().collect();
         let id = fields.first().copied().filter(|id| !id.is_empty());
-        let place = Place { path: &path, line: record.line, id };
+        let place = Place::of_line(&path, record.line, id);
         let &[_, text, surface1, start1, end1, surface2, start2, end2, label] = fields.as_slice() else {
             return Err(place.error(None, format!("{} columns", fields.len()), "9 tab-separated columns"));
         };
@@ -47,12 +47,15 @@ impl Source for Tsv<'_> {
         };
         Ok(Some(Row {
             line: record.line,
+            item: None,
             id: id.to_owned(),
             text: text.to_owned(),
             entities: [entity(3, surface1, start1, end1)?, entity(6, surface2, start2, end2)?],
             label: Some(label.to_owned()),
             label_field: field(9),
             text_field: field(2),
+            source: None,
+            unread: Vec::new(),
         }))
     }
 }

@@ -1,19 +1,21 @@
 //! Predictions and class probabilities.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{create, delimited, json_line};
+use super::{NewFile, delimited, fault, json_line};
 use crate::error::{Error, Result};
 use crate::labels::LabelSet;
 use crate::predict::{Prediction, Probabilities};
 
 /// Layout of a file of predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum PredictionFormat {
     /// The competition's submission: CSV with the header `pred` and the class id of each row, in the order
@@ -26,6 +28,49 @@ pub enum PredictionFormat {
     /// CSV with the header `id` and the names of the labels: all class probabilities of each row. What
     /// [`crate::read::probabilities`] reads back, bit for bit.
     Probabilities,
+    /// SemEval-2010 Task 8's answers: number, tab and relation of each row. Ids must be numbers.
+    #[serde(rename = "semeval")]
+    SemEval,
+    /// A submission of the course competitions on KLUE-RE: CSV with the header `id,pred_label,probs`, in which `probs`
+    /// is the list of all probabilities in the order of [`LabelSet::klue_re_submission`], whose labels, in any
+    /// order, must be those of the predictions. The benchmark itself takes models rather than predictions.
+    KlueSubmission,
+}
+
+impl PredictionFormat {
+    /// All layouts.
+    pub const ALL: [Self; 6] =
+        [Self::Submission, Self::Csv, Self::Jsonl, Self::Probabilities, Self::SemEval, Self::KlueSubmission];
+
+    /// Name of the layout, such as `csv`; the same in serde and [`std::str::FromStr`].
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Submission => "submission",
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
+            Self::Probabilities => "probabilities",
+            Self::SemEval => "semeval",
+            Self::KlueSubmission => "klue-submission",
+        }
+    }
+}
+
+impl fmt::Display for PredictionFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for PredictionFormat {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| Error::Argument {
+            name: "format",
+            found: name.to_owned(),
+            expected: "one of submission, csv, jsonl, probabilities, semeval, klue-submission",
+        })
+    }
 }
 
 /// Streams predictions into one of the layouts.
@@ -47,6 +92,8 @@ pub struct PredictionWriter<W: Write> {
     sink: Sink<W>,
     format: PredictionFormat,
     labels: Arc<LabelSet>,
+    /// Classes in the order in which their probabilities are written.
+    order: Vec<usize>,
     path: PathBuf,
 }
 
@@ -66,7 +113,7 @@ impl<W: Write> PredictionWriter<W> {
     /// Writes the header to `out`, which errors call `path`.
     ///
     /// # Errors
-    /// [`Error::Io`] where the output refuses it.
+    /// [`Error::Io`] where the output refuses it; [`Error::LabelSet`] where the layout belongs to other labels.
     pub fn new(
         out: W,
         path: impl Into<PathBuf>,
@@ -74,8 +121,12 @@ impl<W: Write> PredictionWriter<W> {
         labels: Arc<LabelSet>,
     ) -> Result<Self> {
         let path = path.into();
+        let order = match format {
+            PredictionFormat::KlueSubmission => klue_order(&labels, &path)?,
+            _ => (0..labels.len()).collect(),
+        };
         let sink = match format {
-            PredictionFormat::Jsonl => Sink::Lines(out),
+            PredictionFormat::Jsonl | PredictionFormat::SemEval => Sink::Lines(out),
             _ => {
                 let mut out = delimited(out, b',');
                 let header = match format {
@@ -83,20 +134,21 @@ impl<W: Write> PredictionWriter<W> {
                     PredictionFormat::Probabilities => {
                         std::iter::once("id").chain(labels.names().iter().map(String::as_str)).collect()
                     }
+                    PredictionFormat::KlueSubmission => vec!["id", "pred_label", "probs"],
                     _ => vec!["id", "label", "probability"],
                 };
-                out.write_record(header).map_err(|e| Error::io(&path, e.into()))?;
+                out.write_record(header).map_err(|e| Error::io(&path, fault(e)))?;
                 Sink::Csv(Box::new(out))
             }
         };
-        Ok(Self { sink, format, labels, path })
+        Ok(Self { sink, format, labels, order, path })
     }
 
     /// Writes the rows of `probabilities`.
     ///
     /// # Errors
     /// [`Error::Io`] where the output refuses them, [`Error::LabelSet`] where their labels are not those
-    /// of the writer.
+    /// of the writer, [`Error::Unwritable`] where the layout cannot hold an id or a label.
     pub fn write(&mut self, probabilities: &Probabilities) -> Result<()> {
         if probabilities.labels() != &self.labels {
             return Err(Error::LabelSet {
@@ -105,14 +157,41 @@ impl<W: Write> PredictionWriter<W> {
             });
         }
         for row in probabilities.predictions() {
+            self.check(&row)?;
             self.row(&row).map_err(|e| Error::io(&self.path, e))?;
         }
         Ok(())
     }
 
+    /// SemEval's answers have no quoting.
+    fn check(&self, row: &Prediction<'_>) -> Result<()> {
+        if self.format != PredictionFormat::SemEval {
+            return Ok(());
+        }
+        let number = !row.id.is_empty() && row.id.bytes().all(|byte| byte.is_ascii_digit());
+        let faults = [
+            (!number, "id", row.id, "a number"),
+            (row.label.contains(['\t', '\n', '\r']), "label", row.label, "no tab or line break in it"),
+        ];
+        let Some((_, field, found, expected)) = faults.into_iter().find(|(fault, ..)| *fault) else {
+            return Ok(());
+        };
+        Err(Error::Unwritable {
+            path: self.path.clone(),
+            format: self.format.name(),
+            id: row.id.to_owned(),
+            field,
+            found: found.to_owned(),
+            expected,
+        })
+    }
+
     fn row(&mut self, row: &Prediction<'_>) -> io::Result<()> {
         let out = match &mut self.sink {
             Sink::Csv(out) => out,
+            Sink::Lines(out) if self.format == PredictionFormat::SemEval => {
+                return writeln!(out, "{}\t{}", row.id, row.label);
+            }
             Sink::Lines(out) => {
                 let Prediction { id, label, probability, .. } = *row;
                 return json_line(out, &JsonPrediction { id, label, probability });
@@ -124,9 +203,14 @@ impl<W: Write> PredictionWriter<W> {
                 let values = row.probabilities.iter().map(f32::to_string);
                 out.write_record(std::iter::once(row.id.to_owned()).chain(values))
             }
+            PredictionFormat::KlueSubmission => {
+                let values = self.order.iter().filter_map(|&class| row.probabilities.get(class));
+                let values: Vec<String> = values.map(f32::to_string).collect();
+                out.write_record([row.id, row.label, &format!("[{}]", values.join(", "))])
+            }
             _ => out.write_record([row.id, row.label, &row.probability.to_string()]),
         }
-        .map_err(io::Error::from)
+        .map_err(fault)
     }
 
     /// Writes out what is still buffered, and gives the output back.
@@ -142,17 +226,30 @@ impl<W: Write> PredictionWriter<W> {
     }
 }
 
-/// Writes predictions to a new file, or to standard output where `path` is `-`.
+/// The classes of `labels` in the order of a submission of KLUE-RE.
+fn klue_order(labels: &LabelSet, path: &Path) -> Result<Vec<usize>> {
+    let due = LabelSet::klue_re_submission();
+    let order: Option<Vec<usize>> = due.names().iter().map(|name| labels.id(name)).collect();
+    order.filter(|order| order.len() == labels.len()).ok_or_else(|| Error::LabelSet {
+        path: Some(path.to_owned()),
+        reason: format!("found {} classes, expected the {} of KLUE-RE", labels.len(), due.len()),
+    })
+}
+
+/// Writes predictions to a new file, which appears when it is complete, or to standard output where `path` is `-`.
 ///
 /// # Errors
-/// [`Error::Io`] where the file cannot be written.
+/// [`Error::Io`] where the file cannot be written, [`Error::LabelSet`] or [`Error::Unwritable`] where the layout does not
+/// fit.
 pub fn predictions(
     path: impl AsRef<Path>,
     format: PredictionFormat,
     probabilities: &Probabilities,
 ) -> Result<()> {
     let path = path.as_ref();
-    let mut writer = PredictionWriter::new(create(path)?, path, format, Arc::clone(probabilities.labels()))?;
+    let mut file = NewFile::create(path)?;
+    let mut writer = PredictionWriter::new(&mut file, path, format, Arc::clone(probabilities.labels()))?;
     writer.write(probabilities)?;
-    writer.finish().map(drop)
+    writer.finish()?;
+    file.commit()
 }

@@ -1,7 +1,12 @@
 //! Helpers that the integration tests of this crate share.
-#![allow(dead_code)]
+// The lints' exemption for tests stops at helper functions.
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use re_data::read::{ExampleReader, ReadOptions, ReadReport};
+use re_data::{CharSpan, Entity, Error, RecordError, RelationExample};
 
 /// A file of the research data that is kept beside the checkout (`$RE_SHARED`, else `../shared/data`), or `None`, said
 /// aloud, where it is absent: a test that needs it then returns.
@@ -14,4 +19,73 @@ pub fn shared(file: &str) -> Option<PathBuf> {
     }
     eprintln!("SKIPPED: {} is absent (set RE_SHARED to the folder of the research data)", path.display());
     None
+}
+
+/// Everything that a reader gives.
+pub fn read(
+    file: &[u8],
+    name: &str,
+    options: &ReadOptions,
+) -> (Vec<re_data::Result<RelationExample>>, ReadReport) {
+    let mut reader = ExampleReader::new(file, name, options).unwrap();
+    let rows = reader.by_ref().collect();
+    (rows, reader.report().clone())
+}
+
+/// Options of a reader that reads on after a fault.
+pub fn lenient() -> ReadOptions {
+    ReadOptions { lenient: true, ..ReadOptions::default() }
+}
+
+/// The only fault that a strict reader finds.
+pub fn fault(file: &[u8], name: &str, options: &ReadOptions) -> RecordError {
+    let (mut rows, _) = read(file, name, options);
+    match rows.pop() {
+        Some(Err(Error::Record(fault))) => *fault,
+        other => panic!("expected a record error, found {other:?}"),
+    }
+}
+
+/// Texts with everything that needs quoting, and two entities somewhere in them.
+pub fn example() -> impl Strategy<Value = RelationExample> {
+    let text = proptest::collection::vec(
+        prop_oneof![
+            Just('"'),
+            Just('\t'),
+            Just('\n'),
+            Just('\r'),
+            Just(','),
+            Just('가'),
+            Just('😀'),
+            any::<char>()
+        ],
+        1..12,
+    );
+    let any_entity =
+        || (any::<prop::sample::Index>(), any::<prop::sample::Index>(), proptest::option::of("[A-Z]{1,5}"));
+    let label = proptest::option::of("[a-z:가-힣\"]{1,8}".prop_filter("not blind", |l| l != "blind"));
+    let source = proptest::option::of("[a-z가-힣,\"]{1,8}");
+    let row = ("[!-~가-힣 ]{0,11}[!-~가-힣]", text, any_entity(), any_entity(), label, source);
+    row.prop_map(|(id, text, a, b, label, source)| {
+        let characters = text.len();
+        let text: String = text.into_iter().collect();
+        let entity = |(start, len, kind): (prop::sample::Index, prop::sample::Index, Option<String>)| {
+            let start = start.index(characters);
+            let span = CharSpan::with_len(start, 1 + len.index(characters - start));
+            let entity = Entity::new(span.to_bytes(&text).unwrap());
+            match kind {
+                Some(kind) => entity.with_kind(kind),
+                None => entity,
+            }
+        };
+        let example = RelationExample::new(id, text.clone(), [entity(a), entity(b)]).unwrap();
+        let example = match source {
+            Some(source) => example.with_source(source),
+            None => example,
+        };
+        match label {
+            Some(label) => example.with_label(label),
+            None => example,
+        }
+    })
 }

@@ -1,0 +1,109 @@
+//! Named values of a record, taken out one by one; a value that does not fit is an error that names it.
+
+use serde_json::{Map, Value};
+
+use super::place::{Field, Place};
+use crate::error::{Error, Result};
+
+/// The named values of a record, or of a part of one.
+///
+/// A value is asked for by its full name, such as `subject_entity.word`; its key is what stands behind the last dot.
+pub(crate) struct Object {
+    values: Map<String, Value>,
+    /// Column in which the whole object stands, where the format has columns.
+    column: Option<usize>,
+}
+
+impl Object {
+    pub(crate) fn new(values: Map<String, Value>, column: Option<usize>) -> Self {
+        Self { values, column }
+    }
+
+    pub(crate) fn field(&self, name: &'static str) -> Field {
+        Field { column: self.column, name }
+    }
+
+    /// The value, unless it is missing or null.
+    fn take(&mut self, name: &str) -> Option<Value> {
+        let key = name.rsplit('.').next().unwrap_or(name);
+        self.values.remove(key).filter(|value| !value.is_null())
+    }
+
+    fn required(&mut self, place: &Place<'_>, name: &'static str, expected: &str) -> Result<Value> {
+        self.take(name).ok_or_else(|| place.error(self.field(name), "nothing", expected))
+    }
+
+    fn fault(&self, place: &Place<'_>, name: &'static str, found: &Value, expected: &str) -> Error {
+        place.error(self.field(name), brief(found), expected)
+    }
+
+    pub(crate) fn text(&mut self, place: &Place<'_>, name: &'static str) -> Result<String> {
+        match self.required(place, name, "a string")? {
+            Value::String(text) => Ok(text),
+            other => Err(self.fault(place, name, &other, "a string")),
+        }
+    }
+
+    pub(crate) fn optional_text(&mut self, place: &Place<'_>, name: &'static str) -> Result<Option<String>> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(self.fault(place, name, &other, "a string")),
+        }
+    }
+
+    /// An id: a string that is not empty, or a number as other tools write it.
+    pub(crate) fn id(&mut self, place: &Place<'_>, name: &'static str) -> Result<String> {
+        match self.required(place, name, "an identifier")? {
+            Value::String(id) if !id.is_empty() => Ok(id),
+            Value::Number(number) => Ok(number.to_string()),
+            other => Err(self.fault(place, name, &other, "an identifier")),
+        }
+    }
+
+    /// A number of characters or tokens.
+    pub(crate) fn index(&mut self, place: &Place<'_>, name: &'static str) -> Result<usize> {
+        let value = self.required(place, name, "an offset")?;
+        let index = value.as_u64().and_then(|number| usize::try_from(number).ok());
+        index.ok_or_else(|| self.fault(place, name, &value, "an offset"))
+    }
+
+    pub(crate) fn object(&mut self, place: &Place<'_>, name: &'static str) -> Result<Self> {
+        match self.required(place, name, "an object")? {
+            Value::Object(values) => Ok(Self { values, column: self.column }),
+            other => Err(self.fault(place, name, &other, "an object")),
+        }
+    }
+
+    /// A list whose elements `read` accepts; `None` where it is missing.
+    pub(crate) fn list<T>(
+        &mut self,
+        place: &Place<'_>,
+        name: &'static str,
+        expected: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<Vec<T>>> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let Value::Array(elements) = &value else { return Err(self.fault(place, name, &value, expected)) };
+        let read = |element| read(element).ok_or_else(|| self.fault(place, name, element, expected));
+        elements.iter().map(read).collect::<Result<_>>().map(Some)
+    }
+
+    /// Names of the values that nobody asked for; `part` is the name of the object with a dot behind it, or empty.
+    pub(crate) fn unread(self, part: &str) -> impl Iterator<Item = String> {
+        self.values
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(move |(key, _)| format!("{part}{key}"))
+    }
+}
+
+/// The value as it stands in JSON, shortened where it is long.
+fn brief(value: &Value) -> String {
+    const LONGEST: usize = 60;
+    let text = value.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
