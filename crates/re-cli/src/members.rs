@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use re_data::read;
 use re_ensemble::{Member, Vote};
+use re_report::RowSet;
 
 /// A file of probabilities, and the name that it goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,9 +31,9 @@ impl FromStr for MemberFile {
 }
 
 impl MemberFile {
-    /// Reads the probabilities; of a run's folder those in its file `inside`.
-    pub fn read(&self, inside: &str) -> Result<Member> {
-        let path = if self.path.is_dir() { self.path.join(inside) } else { self.path.clone() };
+    /// Reads the probabilities; of a run's folder those of certain rows.
+    pub fn read(&self, rows: RowSet) -> Result<Member> {
+        let path = if self.path.is_dir() { self.path.join(rows.file()) } else { self.path.clone() };
         let probabilities = read::probabilities(&path).with_context(|| self.name.clone())?;
         Ok(Member::new(&self.name, probabilities))
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use re_ensemble::{Advice, AdviceOptions, Bootstrap, Estimate, Gold, Members, Tuned, advise};
+use re_report::RowSet;
 use serde::Serialize;
 
 use crate::data::DataArgs;
@@ -12,9 +13,6 @@ use crate::members::{How, MemberFile};
 use crate::output::ResultArgs;
 use crate::say::Say;
 use crate::tuning::{TuneArgs, describe};
-
-/// File that a run's folder stands for.
-const VALIDATION: &str = "validation_probabilities.csv";
 
 /// Say which models a vote needs, and which hurt it
 ///
@@ -77,7 +75,7 @@ struct FoundWeights {
 
 impl Advise {
     pub fn run(self, say: Say) -> Result<()> {
-        let members = self.files.iter().map(|file| file.read(VALIDATION)).collect::<Result<Vec<_>>>()?;
+        let members = self.files.iter().map(|file| file.read(RowSet::Validation)).collect::<Result<Vec<_>>>()?;
         let members = Members::align(members)?;
         let mut gold = Gold::from_examples(&self.data.read(&self.gold, say)?.examples)?;
         if self.subset {

@@ -7,6 +7,7 @@ mod doctor;
 mod encode;
 mod evaluate;
 mod predict;
+mod report;
 mod resume;
 mod stats;
 mod train;
@@ -30,6 +31,7 @@ pub enum Command {
     Encode(encode::Encode),
     Stats(stats::Stats),
     Convert(convert::Convert),
+    Report(report::Report),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
 }
@@ -48,6 +50,7 @@ impl Command {
             Self::Encode(encode) => encode.run(say)?,
             Self::Stats(stats) => stats.run(say)?,
             Self::Convert(convert) => convert.run(say)?,
+            Self::Report(report) => report.run(say)?,
             Self::Completions(completions) => completions.run()?,
         }
         Ok(ExitCode::SUCCESS)

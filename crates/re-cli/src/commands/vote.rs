@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use re_data::Probabilities;
 use re_ensemble::{Bootstrap, Gold, Member, Members, Prior, estimate_prior, shift_prior};
+use re_report::RowSet;
 
 use crate::data::DataArgs;
 use crate::exit::Usage;
@@ -14,9 +15,6 @@ use crate::members::{How, MemberFile};
 use crate::output::PredictionArgs;
 use crate::say::Say;
 use crate::tuning::{TuneArgs, describe};
-
-/// File that a run's folder stands for.
-const TEST: &str = "test_probabilities.csv";
 
 /// Combine the probabilities of several models
 ///
@@ -91,7 +89,7 @@ impl Vote {
             return Err(Usage(format!("--weights has {} values for {} files", counts.0, counts.1)).into());
         }
         let members = self.files.iter().zip(weights);
-        let members = members.map(|(file, weight)| Ok(file.read(TEST)?.with_weight(weight)));
+        let members = members.map(|(file, weight)| Ok(file.read(RowSet::Test)?.with_weight(weight)));
         Ok(Members::align(members.collect::<Result<Vec<Member>>>()?)?)
     }
 
@@ -110,7 +108,7 @@ impl Vote {
         }
         // The names of the members go with the weights.
         let read = |(file, member): (&MemberFile, &MemberFile)| {
-            Ok(Member::new(&member.name, file.read("validation_probabilities.csv")?.probabilities().clone()))
+            Ok(Member::new(&member.name, file.read(RowSet::Validation)?.probabilities().clone()))
         };
         let unseen = out_of_fold.iter().zip(&self.files).map(read).collect::<Result<Vec<_>>>()?;
         let gold = Gold::from_examples(&self.data.read(gold, say)?.examples)?;
