@@ -92,7 +92,8 @@ fn what_does_not_match_is_an_error() {
     );
     assert!(fault("range.csv", &A.replace("0.25,", "1.25,")).contains("expected a number from 0 to 1"));
     assert!(
-        fault("columns.csv", &A.replace("0.25,0.75", "0.25")).contains("columns.csv:3: id 2: found 2 columns")
+        fault("columns.csv", &A.replace("0.25,0.75", "0.25"))
+            .contains("columns.csv:3: id 2: found 2 columns")
     );
     assert!(fault("text.csv", "id,label\n1,spouse\n").contains("text.csv:2: column 2 (probability)"));
     assert!(fault("empty.csv", "").contains("empty.csv:1: found the header \"\""));

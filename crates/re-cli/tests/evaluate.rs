@@ -84,6 +84,23 @@ fn a_submission_needs_the_names_of_its_classes() {
 }
 
 #[test]
+fn answers_to_semeval_are_measured_as_there() {
+    let folder = Folder::new();
+    let item = |id: u32, relation: &str| {
+        format!("{id}\t\"The <e1>fire</e1> came from a <e2>match</e2>.\"\n{relation}\nComment:\n\n")
+    };
+    let [forth, back] = ["Cause-Effect(e1,e2)", "Cause-Effect(e2,e1)"];
+    let gold = folder.file("gold.txt", &[item(1, forth), item(2, back), item(3, "Other")].concat());
+    let answers = folder.file("answers.txt", &format!("1\t{forth}\n2\t{forth}\n3\tOther\n"));
+    let found = json(&[&answers, &gold]);
+    assert_eq!((&found["semeval_macro_f1"], &found["no_relation"]), (&0.5.into(), &"Other".into()));
+    assert!(output(&["evaluate", &answers, &gold]).contains("SemEval macro-F1 50.00\n"));
+    let wrong = folder.file("wrong.txt", "1\tCause\n2\tOther\n3\tOther\n");
+    let text = error(1, &["evaluate", &wrong, &gold]);
+    assert!(text.contains("wrong.txt: example 1: label \"Cause\" is not one of the 19 labels"), "{text}");
+}
+
+#[test]
 fn rows_must_be_the_same() {
     let (folder, gold) = gold();
     let fewer = folder.file("fewer.csv", "id,label\na,spouse\nb,no_relation\n");
@@ -97,7 +114,10 @@ fn rows_must_be_the_same() {
     }
     let twice = folder.file("twice.csv", &format!("{LABELS}a,spouse\n"));
     let text = error(1, &["evaluate", &twice, &gold]);
-    assert!(text.contains("twice.csv:6 (id): id a: ") && text.contains("id that stands on line 5 too"), "{text}");
+    assert!(
+        text.contains("twice.csv:6 (id): id a: ") && text.contains("id that stands on line 5 too"),
+        "{text}"
+    );
 }
 
 #[test]

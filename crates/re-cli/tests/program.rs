@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 
 use common::*;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "train",
     "resume",
     "predict",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 11] = [
     "encode",
     "stats",
     "convert",
+    "report",
     "doctor",
     "completions",
 ];
@@ -64,6 +65,7 @@ fn a_missing_file_is_named() {
         &["encode", "/absent/x", &dev],
         &["stats", "/absent/x"],
         &["convert", "/absent/x", "--to", "jsonl"],
+        &["report", "/absent/x", "--output", "-"],
     ] {
         let text = error(1, arguments);
         assert!(text.starts_with("error: /absent/x: "), "{arguments:?}: {text}");

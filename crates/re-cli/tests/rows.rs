@@ -67,7 +67,7 @@ fn long_rows_are_cut_as_asked() {
 fn settings_and_trained_models_know_their_own_way() {
     let folder = Folder::new();
     let config = config(&folder);
-    let changed = folder.file("pair.toml", &format!("extends = \"tiny.toml\"\n[markup]\nname = \"pair\"\n"));
+    let changed = folder.file("pair.toml", "extends = \"tiny.toml\"\n[markup]\nname = \"pair\"\n");
     let dev = embedded("dev.tsv");
     assert!(!output(&["encode", &config, &dev, "-n", "1"]).contains("first     "));
     assert!(output(&["encode", &changed, &dev, "-n", "1"]).contains("first     장하아"));
@@ -154,17 +154,50 @@ fn malformed_rows_stop_or_are_left_out() {
     );
 }
 
+/// Layouts that `--help` names.
+fn layouts() -> Vec<String> {
+    let help = output(&["convert", "--help"]);
+    let values = help.split("[possible values: ").nth(1).unwrap().split(']').next().unwrap();
+    values.split(", ").map(str::to_owned).collect()
+}
+
 #[test]
 fn every_layout_that_can_be_written_is_read_back() {
     let folder = Folder::new();
-    let dev = embedded("dev.tsv");
-    let jsonl = folder.path("dev.jsonl");
-    output(&["convert", &dev, "--output", &jsonl]);
-    let back = output(&["convert", &jsonl, "--to", "tsv"]);
-    assert_eq!(back, std::fs::read_to_string(&dev).unwrap());
-    let mut piped = re(&["convert", "-", "--to", "tsv"]);
-    piped.write_stdin(folder.read("dev.jsonl"));
-    assert_eq!(output_of(piped), back);
+    let text = "1\tMarie loves Pierre.\tMarie\t0\t4\tPierre\t12\t17\tspouse\n\
+                2\tAnna met Otto in Rome.\tOtto\t9\t12\tAnna\t0\t3\tno_relation\n";
+    let rows = folder.file("rows.tsv", text);
+    let layouts = layouts();
+    assert!(layouts.len() >= 7, "{layouts:?}");
+    for layout in &layouts {
+        let converted = output(&["convert", &rows, "--to", layout]);
+        // The layout is told by the content alone.
+        let mut back = re(&["convert", "-", "--to", "tsv"]);
+        back.write_stdin(converted);
+        assert_eq!(output_of(back), text, "{layout}");
+    }
+}
+
+#[test]
+fn what_gets_lost_on_the_way_is_told() {
+    let folder = Folder::new();
+    let typed = folder.path("typed.jsonl");
+    output(&[
+        "convert",
+        &embedded("dev.tsv"),
+        "--entity-types",
+        &embedded("entity_types.tsv"),
+        "--output",
+        &typed,
+    ]);
+    let said = stderr(&["convert", &typed, "--output", &folder.path("plain.tsv")]);
+    assert!(said.contains("plain.tsv: 300 rows; lost: the entity types of "), "{said}");
+    assert_eq!(folder.read("plain.tsv"), std::fs::read_to_string(embedded("dev.tsv")).unwrap());
+    let extra = folder.file("extra.csv", "id,text,start1,end1,start2,end2,mood\n1,a b,0,1,2,3,good\n");
+    let said = stderr(&["convert", &extra, "--to", "jsonl"]);
+    assert!(said.contains("extra.csv: mood of 1 rows has no place in an example"), "{said}");
+    let text = error(1, &["convert", &embedded("dev.tsv"), "--to", "semeval"]);
+    assert!(text.contains("-: example embedded-") && text.contains("(expected a number)"), "{text}");
 }
 
 #[test]

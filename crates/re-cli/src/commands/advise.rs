@@ -75,7 +75,8 @@ struct FoundWeights {
 
 impl Advise {
     pub fn run(self, say: Say) -> Result<()> {
-        let members = self.files.iter().map(|file| file.read(RowSet::Validation)).collect::<Result<Vec<_>>>()?;
+        let members =
+            self.files.iter().map(|file| file.read(RowSet::Validation)).collect::<Result<Vec<_>>>()?;
         let members = Members::align(members)?;
         let mut gold = Gold::from_examples(&self.data.read(&self.gold, say)?.examples)?;
         if self.subset {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{NewFile, delimited, fault, json_line};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, UnwritableError};
 use crate::labels::LabelSet;
 use crate::predict::{Prediction, Probabilities};
 
@@ -176,14 +176,14 @@ impl<W: Write> PredictionWriter<W> {
         let Some((_, field, found, expected)) = faults.into_iter().find(|(fault, ..)| *fault) else {
             return Ok(());
         };
-        Err(Error::Unwritable {
+        Err(Error::Unwritable(Box::new(UnwritableError {
             path: self.path.clone(),
             format: self.format.name(),
             id: row.id.to_owned(),
             field,
             found: found.to_owned(),
             expected,
-        })
+        })))
     }
 
     fn row(&mut self, row: &Prediction<'_>) -> io::Result<()> {

@@ -53,7 +53,7 @@ pub(in super::super) fn run(
         let model = result.model.ok_or_else(|| Error::NoCheckpoint { folder: run.path().to_owned() })?;
         let chosen = confident(&model, experiment, &candidates, settings.threshold)?;
         let path = folder.path().join(format!("pseudo_labels-{}.jsonl", round + 1));
-        write_file(&path, |partial| Ok(write::examples(partial, Format::Jsonl, &chosen)?))?;
+        write_file(&path, |partial| Ok(write::examples(partial, Format::Jsonl, &chosen).map(drop)?))?;
         let note = format!(
             "round {}: {} of {} unlabelled rows join with a probability of at least {}",
             round + 1,
