@@ -7,8 +7,10 @@
 
 mod direct;
 mod folder;
+mod model;
 mod special;
 mod template;
+mod unigram;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ use crate::span::{ByteSpan, TokenSpan};
 pub use special::{SpecialToken, SpecialTokens};
 pub use template::{Part, Template};
 
+use model::Inner;
 use words::Words;
 
 /// Tokens of one text without special tokens around them: ids and the bytes that each one covers.
@@ -67,7 +70,7 @@ impl Pieces {
 /// A clone starts with an empty memory of words.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    inner: Inner,
     special: SpecialTokens,
     single: Template,
     pair: Template,
@@ -108,13 +111,14 @@ impl Tokenizer {
     }
 
     fn new(
-        inner: tokenizers::Tokenizer,
+        inner: Inner,
         special: SpecialTokens,
         config: serde_json::Map<String, serde_json::Value>,
     ) -> Result<Self> {
         let (single, pair) = (Template::probe(&inner, false)?, Template::probe(&inner, true)?);
         let words = Words::new(&inner);
-        let vocab_size = inner.get_vocab(true).values().max().map_or(0, |&id| id as usize + 1);
+        let added = inner.get_added_vocabulary().get_added_tokens_decoder().keys().max();
+        let vocab_size = inner.get_model().ids().max(added.map_or(0, |&id| id as usize + 1));
         Ok(Self { inner, special, single, pair, words, vocab_size, config })
     }
 

@@ -1,5 +1,7 @@
 //! A batch of rows on the device, with what attention and heads need to find their way in it.
 
+use std::cell::OnceCell;
+
 use re_data::{Batch, TokenSpan};
 use tch::{Device, Kind, Tensor};
 
@@ -18,9 +20,10 @@ pub struct TokenBatch {
     pub(crate) type_ids: Tensor,
     /// Position ids, `[T]`.
     pub(crate) positions: Tensor,
-    pub(crate) layout: Layout,
+    /// First token of each row, and the end of the last one.
+    pub(crate) starts: Vec<i64>,
+    layout: OnceCell<Layout>,
     rows: Vec<RowSpans>,
-    offsets: Vec<usize>,
     classes: Tensor,
     device: Device,
 }
@@ -68,7 +71,7 @@ impl TokenBatch {
         let positions: Vec<i64> =
             batch.lengths().flat_map(|n| (0..n as i64).map(|i| i + config.position_offset)).collect();
         let even = encoder.precision() == Precision::Bf16 && batch.lengths().any(|n| n != longest);
-        let tokens = if even { even_size(batch.tokens(), 16) } else { batch.tokens() };
+        let tokens = if even { even_size(batch.tokens(), 32) } else { batch.tokens() };
         let put = |values: &[i64]| Ok::<_, Error>(Tensor::f_from_slice(values)?.f_to_device(device)?);
         let filled = |values: &[i64]| {
             let first = values.first().copied().unwrap_or_default();
@@ -78,17 +81,26 @@ impl TokenBatch {
             ids: filled(&ids)?,
             type_ids: filled(&batch.type_ids)?,
             positions: filled(&positions)?,
-            layout: Layout::new(batch, if even { even_size(longest, 8) } else { longest }, tokens, device)?,
+            starts: batch.offsets.iter().map(|&offset| offset as i64).collect(),
+            layout: OnceCell::new(),
             rows: batch
                 .entities
                 .iter()
                 .zip(&batch.marked)
                 .map(|(&entities, &marked)| RowSpans { entities, marked })
                 .collect(),
-            offsets: batch.offsets.clone(),
             classes: put(&batch.classes)?,
             device,
         })
+    }
+
+    /// How the flat tokens relate to the padded view; made when it is first asked for.
+    pub(crate) fn layout(&self) -> Result<&Layout> {
+        if let Some(layout) = self.layout.get() {
+            return Ok(layout);
+        }
+        let layout = Layout::new(self)?;
+        Ok(self.layout.get_or_init(|| layout))
     }
 
     /// Number of rows, `B`.
@@ -98,7 +110,7 @@ impl TokenBatch {
 
     /// Number of tokens of all rows together, `T`.
     pub fn tokens(&self) -> usize {
-        self.offsets.last().copied().unwrap_or(0)
+        self.starts.last().map_or(0, |&end| end as usize)
     }
 
     /// Class of each row, `[B]`; empty where the batch has no labels.
@@ -113,8 +125,8 @@ impl TokenBatch {
 
     /// Flat positions that each row covers.
     pub fn row_ranges(&self) -> impl ExactSizeIterator<Item = std::ops::Range<usize>> {
-        self.offsets.windows(2).map(|pair| match pair {
-            [start, end] => *start..*end,
+        self.starts.windows(2).map(|pair| match pair {
+            [start, end] => *start as usize..*end as usize,
             _ => 0..0,
         })
     }
@@ -131,22 +143,29 @@ impl TokenBatch {
 }
 
 impl Layout {
-    /// `longest` is the length of the padded view, `tokens` the number of flat positions, fillers included.
-    fn new(batch: &Batch, longest: usize, tokens: usize, device: Device) -> Result<Self> {
-        let (rows, length) = (batch.len() as i64, longest as i64);
-        if batch.lengths().all(|n| n == longest) {
-            return Ok(Self::Equal { rows, length });
+    fn new(batch: &TokenBatch) -> Result<Self> {
+        let filled = batch.ids.size().first().map_or(0, |&tokens| tokens as usize);
+        let lengths = || batch.row_ranges().map(|row| row.len());
+        let mut longest = lengths().max().unwrap_or(0);
+        let rows = batch.rows() as i64;
+        if filled == batch.tokens() && lengths().all(|n| n == longest) {
+            return Ok(Self::Equal { rows, length: longest as i64 });
         }
-        let slots = batch.len() * longest;
+        if filled > batch.tokens() {
+            longest = even_size(longest, 8);
+        }
+        let slots = batch.rows() * longest;
         let (mut to_padded, mut mask) = (Vec::with_capacity(slots), Vec::with_capacity(slots));
-        let mut to_flat = Vec::with_capacity(tokens);
-        for (row, (n, &start)) in batch.lengths().zip(&batch.offsets).enumerate() {
+        let mut to_flat = Vec::with_capacity(filled);
+        for (row, range) in batch.row_ranges().enumerate() {
+            let n = range.len();
             to_flat.extend((0..n).map(|i| (row * longest + i) as i64));
-            to_padded.extend((0..longest).map(|i| if i < n { start + i } else { start } as i64));
+            to_padded.extend((0..longest).map(|i| if i < n { range.start + i } else { range.start } as i64));
             mask.extend((0..longest).map(|i| i < n));
         }
         // Fillers take any state: nothing reads theirs.
-        to_flat.resize(tokens, 0);
+        to_flat.resize(filled, 0);
+        let (length, device) = (longest as i64, batch.device());
         Ok(Self::Ragged {
             rows,
             length,

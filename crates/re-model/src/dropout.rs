@@ -48,10 +48,16 @@ pub fn dropout(x: &Tensor, rate: f64, mode: Mode) -> Result<Tensor> {
     }
 }
 
-/// Zeros with probability `rate`, else `1 / (1 - rate)`.
-fn mask(shape: &[i64], kind: Kind, rate: f64) -> Result<Tensor> {
+/// The seed of this thread's next mask.
+pub(crate) fn next_seed() -> u64 {
     let stream = STREAM.get();
     STREAM.set(scramble(stream));
+    stream
+}
+
+/// Zeros with probability `rate`, else `1 / (1 - rate)`.
+fn mask(shape: &[i64], kind: Kind, rate: f64) -> Result<Tensor> {
+    let stream = next_seed();
     let threshold = (rate * LEVELS).round() as u16;
     let kept = (1.0 / (1.0 - rate)) as f32;
     let tensor = Tensor::f_empty(shape, (kind, Device::Cpu))?;

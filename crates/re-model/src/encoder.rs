@@ -2,12 +2,15 @@
 //!
 //! Linear layers run on the flat tokens of the batch; only attention sees rows side by side.
 
+mod layer;
+
 use std::borrow::Cow;
 
 use tch::{Device, Kind, Tensor};
 
+use self::layer::Layer;
 use crate::batch::TokenBatch;
-use crate::config::{Activation, EncoderConfig};
+use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::ops::{LayerNorm, Linear, Mode, Precision, dropout};
 use crate::parameters::{Builder, Init, Part};
@@ -32,18 +35,6 @@ pub(crate) struct Embeddings {
     position: Tensor,
     norm: LayerNorm,
     project: Option<Linear>,
-}
-
-#[derive(Debug)]
-struct Layer {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    attention_output: Linear,
-    attention_norm: LayerNorm,
-    intermediate: Linear,
-    output: Linear,
-    output_norm: LayerNorm,
 }
 
 impl Encoder {
@@ -175,83 +166,4 @@ impl Embeddings {
             Some(project) => project.forward(&states),
         }
     }
-}
-
-impl Layer {
-    fn new(config: &EncoderConfig, name: &str, builder: &mut Builder<'_>) -> Result<Self> {
-        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-        let (std, eps) = (config.initializer_range, config.layer_norm_eps);
-        let mut linear = |part: &str, from, to| builder.linear(&format!("{name}.{part}"), from, to, std);
-        let query = linear("attention.self.query", hidden, hidden)?;
-        let key = linear("attention.self.key", hidden, hidden)?;
-        let value = linear("attention.self.value", hidden, hidden)?;
-        let attention_output = linear("attention.output.dense", hidden, hidden)?;
-        let intermediate = linear("intermediate.dense", hidden, inner)?;
-        let output = linear("output.dense", inner, hidden)?;
-        let mut norm = |part: &str| builder.layer_norm(&format!("{name}.{part}.LayerNorm"), hidden, eps);
-        Ok(Self {
-            query,
-            key,
-            value,
-            attention_output,
-            attention_norm: norm("attention.output")?,
-            intermediate,
-            output,
-            output_norm: norm("output")?,
-        })
-    }
-
-    fn forward(&self, config: &EncoderConfig, x: &Tensor, batch: &TokenBatch, mode: Mode) -> Result<Tensor> {
-        let rate = config.hidden_dropout_prob;
-        let attended = self.attention_output.forward(&self.attend(config, x, batch, mode)?)?;
-        let x = self.attention_norm.forward(&dropout(&attended, rate, mode)?.f_add(x)?)?;
-        let inner = self.activate(config.hidden_act, &x)?;
-        let outer = dropout(&self.output.forward(&inner)?, rate, mode)?;
-        self.output_norm.forward(&outer.f_add(&x)?)
-    }
-
-    fn activate(&self, activation: Activation, x: &Tensor) -> Result<Tensor> {
-        activation.forward(&self.intermediate.forward(x)?)
-    }
-
-    fn attend(&self, config: &EncoderConfig, x: &Tensor, batch: &TokenBatch, mode: Mode) -> Result<Tensor> {
-        let kind = x.kind();
-        let parts = [&self.query, &self.key, &self.value];
-        // One product instead of three: the rows of `x` are read once.
-        let weights = parts.map(|part| part.weight.shallow_clone());
-        let biases = parts.map(|part| part.bias.shallow_clone());
-        let weight = Tensor::f_cat(&weights, 0)?.f_to_kind(kind)?;
-        let bias = Tensor::f_cat(&biases, 0)?.f_to_kind(kind)?;
-        let [query, key, value] =
-            batch.layout.split(&x.f_linear(&weight, Some(&bias))?, config.num_attention_heads)?;
-        let rate = config.attention_probs_dropout_prob;
-        let context = if mode == Mode::Train && rate > 0.0 {
-            attend_with_dropout(&query, &key, &value, batch.layout.mask(), rate)?
-        } else {
-            let mask = batch.layout.mask();
-            Tensor::f_scaled_dot_product_attention(&query, &key, &value, mask, 0.0, false, None, false)?
-        };
-        batch.layout.join(&context)
-    }
-}
-
-/// Attention with dropout on its weights, in the number format of its arguments: libtorch's own has no fast form
-/// with dropout on the CPU and computes bf16 in fp32.
-///
-/// # Shapes
-/// Three of `[B, heads, L, width]` and a mask that is true where a key is real, `[B, 1, 1, L]`, to `[B, heads, L, width]`.
-fn attend_with_dropout(
-    query: &Tensor,
-    key: &Tensor,
-    value: &Tensor,
-    mask: Option<&Tensor>,
-    rate: f64,
-) -> Result<Tensor> {
-    let width = query.size().last().copied().unwrap_or(1) as f64;
-    let mut scores = query.f_mul_scalar(width.sqrt().recip())?.f_matmul(&key.f_transpose(-2, -1)?)?;
-    if let Some(mask) = mask {
-        scores = scores.f_masked_fill(&mask.f_logical_not()?, f64::NEG_INFINITY)?;
-    }
-    let weights = dropout(&scores.f_softmax(-1, scores.kind())?, rate, Mode::Train)?;
-    Ok(weights.f_matmul(value)?)
 }

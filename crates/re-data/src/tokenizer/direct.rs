@@ -6,21 +6,20 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use tokenizers::models::unigram::Unigram;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizer::NormalizedString;
 use tokenizers::pre_tokenizers::metaspace::PrependScheme;
 use tokenizers::{
     Model, ModelWrapper, Normalizer, OffsetReferential, OffsetType, PostProcessorWrapper, PreTokenizedString,
-    PreTokenizer, PreTokenizerWrapper, Tokenizer as Inner,
+    PreTokenizer, PreTokenizerWrapper,
 };
 
+use super::model::{Inner, VocabularyModel};
+use super::unigram::Tokens;
 use super::words::stands_alone;
 
 /// SentencePiece's mark of a word start.
 const WORD_START: char = '▁';
-/// Score of an unknown character below the lowest of the vocabulary, as SentencePiece and the crate have it.
-const UNKNOWN_PENALTY: f64 = 10.0;
 
 /// What the tokenizer does with a character, learned when it is first met.
 const UNSEEN: u8 = 0;
@@ -41,22 +40,8 @@ enum Kind {
     /// `BertPreTokenizer` and WordPiece.
     WordPiece { unknown: u32 },
     /// White-space split, a mark before each word, and Unigram.
-    Unigram(Scores),
+    Unigram,
 }
-
-/// What a path through a word needs to know of a Unigram vocabulary.
-#[derive(Debug, Clone)]
-struct Scores {
-    /// By token id.
-    of_tokens: Vec<f64>,
-    unknown: u32,
-    of_unknown: f64,
-    /// Bytes of the longest token.
-    longest: usize,
-}
-
-/// Tokens of a word: `(id, start, end)` in bytes.
-pub(super) type Tokens = Vec<(u32, u32, u32)>;
 
 impl Clone for Direct {
     fn clone(&self) -> Self {
@@ -76,17 +61,22 @@ impl Direct {
             return None;
         }
         match (inner.get_pre_tokenizer()?, inner.get_model()) {
-            (PreTokenizerWrapper::BertPreTokenizer(_), ModelWrapper::WordPiece(model)) => {
+            (
+                PreTokenizerWrapper::BertPreTokenizer(_),
+                VocabularyModel::Other(ModelWrapper::WordPiece(model)),
+            ) => {
                 let unknown = model.token_to_id(&model.unk_token)?;
                 Some(Self::with_kind(Kind::WordPiece { unknown }))
             }
-            (PreTokenizerWrapper::Sequence(sequence), ModelWrapper::Unigram(model)) => {
+            (PreTokenizerWrapper::Sequence(sequence), VocabularyModel::Unigram(model))
+                if model.knows_unknown() =>
+            {
                 match sequence.as_ref() {
                     [PreTokenizerWrapper::WhitespaceSplit(_), PreTokenizerWrapper::Metaspace(metaspace)]
                         if metaspace.prepend_scheme == PrependScheme::Always
                             && metaspace.get_replacement() == WORD_START =>
                     {
-                        Some(Self::with_kind(Kind::Unigram(Scores::of(model)?)))
+                        Some(Self::with_kind(Kind::Unigram))
                     }
                     _ => None,
                 }
@@ -110,7 +100,7 @@ impl Direct {
         }
         let mut tokens = Tokens::with_capacity(letters.len() / 4 + 2);
         match (&self.kind, inner.get_model()) {
-            (Kind::WordPiece { unknown }, ModelWrapper::WordPiece(model)) => {
+            (Kind::WordPiece { unknown }, VocabularyModel::Other(ModelWrapper::WordPiece(model))) => {
                 let mut start = 0;
                 for (at, c) in letters.char_indices() {
                     if self.class(inner, c) == PUNCTUATION {
@@ -122,8 +112,8 @@ impl Direct {
                 }
                 word_piece(model, *unknown, letters.get(start..)?, offset + start, &mut tokens)?;
             }
-            (Kind::Unigram(scores), ModelWrapper::Unigram(model)) => {
-                scores.best_path(model, &format!("{WORD_START}{letters}"), &mut tokens)?;
+            (Kind::Unigram, VocabularyModel::Unigram(model)) => {
+                model.best_path(&format!("{WORD_START}{letters}"), &mut tokens)?;
                 // The mark has no byte of its own: alone, it counts as the first character.
                 let (mark, first) = (WORD_START.len_utf8() as u32, first.len_utf8() as u32);
                 for (_, start, end) in &mut tokens {
@@ -159,7 +149,7 @@ impl Direct {
         if !stands_alone(c) || c == WORD_START || normalized.get() != text {
             return Some(OTHER);
         }
-        if matches!(self.kind, Kind::Unigram(_)) {
+        if matches!(self.kind, Kind::Unigram) {
             return Some(LETTER);
         }
         let mut between = PreTokenizedString::from(format!("a{c}a"));
@@ -206,79 +196,4 @@ fn word_piece(model: &WordPiece, unknown: u32, word: &str, offset: usize, tokens
         remains.push_str(word.get(start..)?);
     }
     Some(())
-}
-
-/// The best way to a place in a word: its last token, where that begins, and the sum of scores.
-#[derive(Debug, Clone, Copy)]
-struct Step {
-    id: u32,
-    start: usize,
-    score: f64,
-}
-
-/// Keeps the better of two ways to a place; the earlier one where they are equal.
-fn improve(best: &mut [Option<Step>], end: usize, step: Step) {
-    if let Some(known) = best.get_mut(end)
-        && known.is_none_or(|known| step.score > known.score)
-    {
-        *known = Some(step);
-    }
-}
-
-impl Scores {
-    /// Unigram: the path of tokens with the highest sum of scores, unknown characters beside one another joined.
-    fn best_path(&self, model: &Unigram, word: &str, tokens: &mut Tokens) -> Option<()> {
-        let mut best: Vec<Option<Step>> = vec![None; word.len() + 1];
-        for (start, first) in word.char_indices() {
-            let so_far = if start == 0 { 0.0 } else { best.get(start).copied().flatten()?.score };
-            let rest = word.get(start..)?;
-            let mut single = false;
-            for (at, c) in rest.char_indices() {
-                let length = at + c.len_utf8();
-                if length > self.longest {
-                    break;
-                }
-                let Some(id) = model.token_to_id(rest.get(..length)?) else { continue };
-                let score = self.of_tokens.get(id as usize)? + so_far;
-                improve(&mut best, start + length, Step { id, start, score });
-                single |= at == 0;
-            }
-            if !single {
-                let step = Step { id: self.unknown, start, score: self.of_unknown + so_far };
-                improve(&mut best, start + first.len_utf8(), step);
-            }
-        }
-        let (from, mut end) = (tokens.len(), word.len());
-        let mut joins = false;
-        while end > 0 {
-            let Step { id, start, .. } = best.get(end).copied().flatten()?;
-            let unknown = id == self.unknown;
-            match tokens.last_mut() {
-                Some(last) if unknown && joins => last.1 = start as u32,
-                _ => tokens.push((id, start as u32, end as u32)),
-            }
-            (joins, end) = (unknown, start);
-        }
-        for (id, start, end) in tokens.get_mut(from..)?.iter_mut().filter(|(id, ..)| *id == self.unknown) {
-            // Joined characters may happen to spell a token that lost as a whole.
-            *id = model.token_to_id(word.get(*start as usize..*end as usize)?).unwrap_or(self.unknown);
-        }
-        tokens.get_mut(from..)?.reverse();
-        Some(())
-    }
-
-    fn of(model: &Unigram) -> Option<Self> {
-        // The model keeps its unknown id to itself, but gives it to a character that it cannot know.
-        let strange = ('\u{e000}'..='\u{f8ff}').map(String::from).find(|c| model.token_to_id(c).is_none())?;
-        let unknown = match model.tokenize(&strange).ok()?.as_slice() {
-            [token] if token.value == strange => token.id,
-            _ => return None,
-        };
-        Some(Self {
-            unknown,
-            of_unknown: model.min_score - UNKNOWN_PENALTY,
-            of_tokens: model.iter().map(|(_, score)| *score).collect(),
-            longest: model.iter().map(|(token, _)| token.len()).max()?,
-        })
-    }
 }

@@ -14,8 +14,9 @@ use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
 use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::whitespace::WhitespaceSplit;
 use tokenizers::processors::bert::BertProcessing;
-use tokenizers::{AddedToken, NormalizerWrapper, Tokenizer as Inner};
+use tokenizers::{AddedToken, ModelWrapper, NormalizerWrapper};
 
+use super::model::{Inner, VocabularyModel};
 use super::special::{SpecialTokens, token_name};
 use super::{Tokenizer, fault, file_fault};
 use crate::error::{Error, Result};
@@ -79,7 +80,7 @@ fn from_vocabulary(path: &Path, settings: [&Map<String, Value>; 2]) -> Result<In
     let (sep, cls) = (special("sep_token", "[SEP]")?, special("cls_token", "[CLS]")?);
     let (unknown, _) = special("unk_token", "[UNK]")?;
     let model = WordPiece::builder().vocab(vocabulary).unk_token(unknown).build().map_err(unreadable)?;
-    let mut inner = Inner::new(model);
+    let mut inner = Inner::new(VocabularyModel::from(ModelWrapper::from(model)));
     inner
         .with_normalizer(Some(BertNormalizer::new(true, true, None, !cased)))
         .map_err(|e| fault("BERT's normalizer cannot be used", e))?

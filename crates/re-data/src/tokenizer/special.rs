@@ -1,8 +1,9 @@
 //! The tokens with a role: class, separator, padding, unknown, mask.
 
 use serde_json::{Map, Value};
-use tokenizers::{ModelWrapper, Tokenizer as Inner};
+use tokenizers::ModelWrapper;
 
+use super::model::{Inner, VocabularyModel};
 use super::template::Template;
 use crate::error::Result;
 
@@ -72,9 +73,9 @@ pub(super) fn token_name(value: &Value) -> Option<String> {
 
 fn unknown_token(inner: &Inner) -> Option<String> {
     match inner.get_model() {
-        ModelWrapper::WordPiece(model) => Some(model.unk_token.clone()),
-        ModelWrapper::WordLevel(model) => Some(model.unk_token.clone()),
-        ModelWrapper::BPE(model) => model.unk_token.clone(),
-        ModelWrapper::Unigram(_) => None,
+        VocabularyModel::Other(ModelWrapper::WordPiece(model)) => Some(model.unk_token.clone()),
+        VocabularyModel::Other(ModelWrapper::WordLevel(model)) => Some(model.unk_token.clone()),
+        VocabularyModel::Other(ModelWrapper::BPE(model)) => model.unk_token.clone(),
+        _ => None,
     }
 }

@@ -2,6 +2,8 @@
 
 use tokenizers::{Encoding, PostProcessor, Token};
 
+use super::model::Inner;
+
 use super::fault;
 use crate::error::{Error, Result};
 
@@ -35,7 +37,7 @@ pub struct Template {
 
 impl Template {
     /// Runs the post-processor on segments of one token and reads off what it did.
-    pub(super) fn probe(tokenizer: &tokenizers::Tokenizer, pair: bool) -> Result<Self> {
+    pub(super) fn probe(tokenizer: &Inner, pair: bool) -> Result<Self> {
         let segment =
             |number: u32, id| Encoding::from_tokens(vec![Token::new(id, "x".into(), (0, 1))], number);
         let [first, second] = SEGMENTS;

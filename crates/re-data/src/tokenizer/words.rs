@@ -19,11 +19,10 @@ use std::sync::{PoisonError, RwLock};
 use serde_json::json;
 use tokenizers::normalizer::NormalizedString;
 use tokenizers::pre_tokenizers::metaspace::PrependScheme;
-use tokenizers::{
-    AddedToken, ModelWrapper, Normalizer, NormalizerWrapper, PreTokenizerWrapper, Tokenizer as Inner,
-};
+use tokenizers::{AddedToken, ModelWrapper, Normalizer, NormalizerWrapper, PreTokenizerWrapper};
 
 use super::direct::Direct;
+use super::model::{Inner, VocabularyModel};
 use super::{Pieces, fault};
 use crate::error::Result;
 
@@ -156,9 +155,8 @@ impl Cuts {
     /// The cuts that `inner` allows.
     fn of(inner: &Inner) -> Option<Self> {
         let chance = match inner.get_model() {
-            ModelWrapper::BPE(model) => model.dropout.is_some_and(|p| p > 0.0),
-            ModelWrapper::Unigram(model) => model.alpha.is_some() || model.nbest_size.is_some(),
-            ModelWrapper::WordPiece(_) | ModelWrapper::WordLevel(_) => false,
+            VocabularyModel::Other(ModelWrapper::BPE(model)) => model.dropout.is_some_and(|p| p > 0.0),
+            _ => false,
         };
         if chance || inner.get_truncation().is_some() || !inner.get_normalizer().is_none_or(is_local) {
             return None;

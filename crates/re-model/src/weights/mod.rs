@@ -2,12 +2,13 @@
 
 pub mod torch_file;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use memmap2::Mmap;
+use memmap2::{MmapMut, MmapOptions};
+use safetensors::tensor::Metadata;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
@@ -31,7 +32,7 @@ pub struct Weights {
 
 #[derive(Debug)]
 enum WeightsFile {
-    Safetensors { path: PathBuf, map: Mmap },
+    Safetensors { path: PathBuf, map: Arc<MmapMut>, metadata: Box<Metadata>, start: usize },
     Torch { path: PathBuf, file: TorchFile },
 }
 
@@ -81,7 +82,7 @@ impl Weights {
     fn from_files(path: PathBuf, files: Vec<WeightsFile>) -> Result<Self> {
         let mut names = BTreeMap::new();
         for (number, file) in files.iter().enumerate() {
-            names.extend(file.names()?.into_iter().map(|name| (name, number)));
+            names.extend(file.names().into_iter().map(|name| (name, number)));
         }
         Ok(Self { path, files, names })
     }
@@ -98,6 +99,9 @@ impl Weights {
 
     /// The tensor `name` in 32-bit floats on the CPU, or `None` where no file has it.
     ///
+    /// Where the file is safetensors of 32-bit floats, the tensor lies on a private map of it: nothing is read before it
+    /// is used, and what is written to the tensor changes neither the file nor what other maps of it show.
+    ///
     /// # Errors
     /// [`Error::TensorType`] where it does not hold floating-point numbers.
     pub fn tensor(&self, name: &str) -> Result<Option<Tensor>> {
@@ -112,10 +116,19 @@ impl WeightsFile {
     #[allow(unsafe_code)]
     fn safetensors(path: PathBuf) -> Result<Self> {
         let file = File::open(&path).map_err(|source| Error::io(&path, source))?;
-        // SAFETY: the map is only read, and every tensor is copied out of it. A writer that truncates the
-        // file meanwhile would end the process with SIGBUS; this project replaces files by renaming.
-        let map = unsafe { Mmap::map(&file) }.map_err(|source| Error::io(&path, source))?;
-        Ok(Self::Safetensors { path, map })
+        // SAFETY: the map is private, so that only this process writes to it, through tensors. A writer that truncates
+        // the file meanwhile would end the process with SIGBUS; this project replaces files by renaming.
+        let map = unsafe { MmapOptions::new().map_copy(&file) }.map_err(|source| Error::io(&path, source))?;
+        let fault = |source| Error::Safetensors { path: path.clone(), source };
+        let (header, metadata) = SafeTensors::read_metadata(&map).map_err(fault)?;
+        // Checks what the metadata alone cannot tell: that the file is as long as its tensors.
+        SafeTensors::deserialize(&map).map_err(fault)?;
+        Ok(Self::Safetensors {
+            map: Arc::new(map),
+            metadata: Box::new(metadata),
+            start: size_of::<u64>() + header,
+            path,
+        })
     }
 
     fn torch(path: PathBuf) -> Result<Self> {
@@ -124,45 +137,44 @@ impl WeightsFile {
         Ok(Self::Torch { path, file })
     }
 
-    fn names(&self) -> Result<Vec<String>> {
-        Ok(match self {
-            Self::Safetensors { path, map } => {
-                parse(path, map)?.names().into_iter().map(str::to_owned).collect()
-            }
+    fn names(&self) -> Vec<String> {
+        match self {
+            Self::Safetensors { metadata, .. } => metadata.tensors().into_keys().collect(),
             Self::Torch { file, .. } => file.names().map(str::to_owned).collect(),
-        })
+        }
     }
 
     fn tensor(&self, name: &str) -> Result<Option<Tensor>> {
-        let (path, shape, bytes, kind, found) = match self {
-            Self::Safetensors { path, map } => {
-                let view = parse(path, map)?
-                    .tensor(name)
-                    .map_err(|source| Error::Safetensors { path: path.clone(), source })?;
-                let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
-                (
-                    path,
-                    shape,
-                    Cow::Borrowed(view.data()),
-                    kind_of(view.dtype()),
-                    format!("{:?}", view.dtype()),
-                )
+        match self {
+            Self::Safetensors { path, map, metadata, start } => {
+                let Some(info) = metadata.info(name) else { return Ok(None) };
+                let shape = shape_of(&info.shape);
+                let (first, end) = (start + info.data_offsets.0, start + info.data_offsets.1);
+                if info.dtype == Dtype::F32 && first.is_multiple_of(align_of::<f32>()) {
+                    return Ok(Some(re_native::tensor_on_map(map, first, &shape)?));
+                }
+                copied(path, name, info.dtype, &shape, map.get(first..end).unwrap_or_default())
             }
             Self::Torch { path, file } => {
                 let Some(view) = file.tensor(name) else { return Ok(None) };
-                let shape = view.shape.iter().map(|&n| n as i64).collect();
-                (path, shape, view.bytes, kind_of(view.dtype), format!("{:?}", view.dtype))
+                copied(path, name, view.dtype, &shape_of(view.shape), &view.bytes)
             }
-        };
-        let kind =
-            kind.ok_or_else(|| Error::TensorType { path: path.clone(), name: name.to_owned(), found })?;
-        Ok(Some(Tensor::f_from_data_size(&bytes, &shape, kind)?.f_to_kind(Kind::Float)?))
+        }
     }
 }
 
-/// Reading the header again for each tensor costs microseconds and spares a self-referential struct.
-fn parse<'a>(path: &Path, map: &'a Mmap) -> Result<SafeTensors<'a>> {
-    SafeTensors::deserialize(map).map_err(|source| Error::Safetensors { path: path.to_owned(), source })
+fn shape_of(shape: &[usize]) -> Vec<i64> {
+    shape.iter().map(|&n| n as i64).collect()
+}
+
+/// A tensor of 32-bit floats from stored values of any floating-point type.
+fn copied(path: &Path, name: &str, dtype: Dtype, shape: &[i64], bytes: &[u8]) -> Result<Option<Tensor>> {
+    let kind = kind_of(dtype).ok_or_else(|| Error::TensorType {
+        path: path.to_owned(),
+        name: name.to_owned(),
+        found: format!("{dtype:?}"),
+    })?;
+    Ok(Some(Tensor::f_from_data_size(bytes, shape, kind)?.f_to_kind(Kind::Float)?))
 }
 
 fn kind_of(dtype: Dtype) -> Option<Kind> {

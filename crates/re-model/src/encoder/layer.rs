@@ -1,0 +1,230 @@
+//! A post-LayerNorm Transformer encoder layer (Vaswani et al. 2017).
+
+use re_native::{LAYER_PARAMETERS, LayerSettings};
+use tch::{Device, Tensor};
+
+use crate::batch::TokenBatch;
+use crate::config::{Activation, EncoderConfig};
+use crate::dropout::next_seed;
+use crate::error::Result;
+use crate::ops::{LayerNorm, Linear, Mode, dropout};
+use crate::parameters::Builder;
+
+#[derive(Debug)]
+pub(crate) struct Layer {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    attention_output: Linear,
+    attention_norm: LayerNorm,
+    intermediate: Linear,
+    output: Linear,
+    output_norm: LayerNorm,
+}
+
+impl Layer {
+    pub fn new(config: &EncoderConfig, name: &str, builder: &mut Builder<'_>) -> Result<Self> {
+        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+        let (std, eps) = (config.initializer_range, config.layer_norm_eps);
+        let mut linear = |part: &str, from, to| builder.linear(&format!("{name}.{part}"), from, to, std);
+        let query = linear("attention.self.query", hidden, hidden)?;
+        let key = linear("attention.self.key", hidden, hidden)?;
+        let value = linear("attention.self.value", hidden, hidden)?;
+        let attention_output = linear("attention.output.dense", hidden, hidden)?;
+        let intermediate = linear("intermediate.dense", hidden, inner)?;
+        let output = linear("output.dense", inner, hidden)?;
+        let mut norm = |part: &str| builder.layer_norm(&format!("{name}.{part}.LayerNorm"), hidden, eps);
+        Ok(Self {
+            query,
+            key,
+            value,
+            attention_output,
+            attention_norm: norm("attention.output")?,
+            intermediate,
+            output,
+            output_norm: norm("output")?,
+        })
+    }
+
+    /// Applies the layer, on the CPU as one fused operation.
+    ///
+    /// # Shapes
+    /// `[T, hidden_size]` to the same.
+    ///
+    /// # Errors
+    /// [`Error::Torch`](crate::Error::Torch).
+    pub fn forward(
+        &self,
+        config: &EncoderConfig,
+        x: &Tensor,
+        batch: &TokenBatch,
+        mode: Mode,
+    ) -> Result<Tensor> {
+        match x.device() {
+            Device::Cpu => self.forward_fused(config, x, batch, mode),
+            _ => self.forward_stepwise(config, x, batch, mode),
+        }
+    }
+
+    fn forward_fused(
+        &self,
+        config: &EncoderConfig,
+        x: &Tensor,
+        batch: &TokenBatch,
+        mode: Mode,
+    ) -> Result<Tensor> {
+        let train = mode == Mode::Train;
+        let settings = LayerSettings {
+            heads: config.num_attention_heads,
+            eps: config.layer_norm_eps,
+            activation: config.hidden_act.into(),
+            attention_dropout: if train { config.attention_probs_dropout_prob } else { 0.0 },
+            hidden_dropout: if train { config.hidden_dropout_prob } else { 0.0 },
+            seed: if train { next_seed() } else { 0 },
+        };
+        Ok(re_native::encoder_layer(x, self.parameters(), &batch.starts, &settings)?)
+    }
+
+    fn parameters(&self) -> [&Tensor; LAYER_PARAMETERS] {
+        let Self { query, key, value, attention_output, attention_norm, intermediate, output, output_norm } =
+            self;
+        [
+            &query.weight,
+            &query.bias,
+            &key.weight,
+            &key.bias,
+            &value.weight,
+            &value.bias,
+            &attention_output.weight,
+            &attention_output.bias,
+            &attention_norm.weight,
+            &attention_norm.bias,
+            &intermediate.weight,
+            &intermediate.bias,
+            &output.weight,
+            &output.bias,
+            &output_norm.weight,
+            &output_norm.bias,
+        ]
+    }
+
+    /// The layer as single operations, for devices that have no fused one.
+    fn forward_stepwise(
+        &self,
+        config: &EncoderConfig,
+        x: &Tensor,
+        batch: &TokenBatch,
+        mode: Mode,
+    ) -> Result<Tensor> {
+        let rate = config.hidden_dropout_prob;
+        let attended = self.attention_output.forward(&self.attend(config, x, batch, mode)?)?;
+        let x = self.attention_norm.forward(&dropout(&attended, rate, mode)?.f_add(x)?)?;
+        let inner = config.hidden_act.forward(&self.intermediate.forward(&x)?)?;
+        let outer = dropout(&self.output.forward(&inner)?, rate, mode)?;
+        self.output_norm.forward(&outer.f_add(&x)?)
+    }
+
+    fn attend(&self, config: &EncoderConfig, x: &Tensor, batch: &TokenBatch, mode: Mode) -> Result<Tensor> {
+        let kind = x.kind();
+        let parts = [&self.query, &self.key, &self.value];
+        // One product instead of three: the rows of `x` are read once.
+        let weights = parts.map(|part| part.weight.shallow_clone());
+        let biases = parts.map(|part| part.bias.shallow_clone());
+        let weight = Tensor::f_cat(&weights, 0)?.f_to_kind(kind)?;
+        let bias = Tensor::f_cat(&biases, 0)?.f_to_kind(kind)?;
+        let layout = batch.layout()?;
+        let [query, key, value] =
+            layout.split(&x.f_linear(&weight, Some(&bias))?, config.num_attention_heads)?;
+        let rate = config.attention_probs_dropout_prob;
+        let context = if mode == Mode::Train && rate > 0.0 {
+            attend_with_dropout(&query, &key, &value, layout.mask(), rate)?
+        } else {
+            let mask = layout.mask();
+            Tensor::f_scaled_dot_product_attention(&query, &key, &value, mask, 0.0, false, None, false)?
+        };
+        layout.join(&context)
+    }
+}
+
+/// Attention with dropout on its weights, in the number format of its arguments: libtorch's own has no fast form
+/// with dropout on the CPU and computes bf16 in fp32.
+///
+/// # Shapes
+/// Three of `[B, heads, L, width]` and a mask that is true where a key is real, `[B, 1, 1, L]`, to `[B, heads, L, width]`.
+fn attend_with_dropout(
+    query: &Tensor,
+    key: &Tensor,
+    value: &Tensor,
+    mask: Option<&Tensor>,
+    rate: f64,
+) -> Result<Tensor> {
+    let width = query.size().last().copied().unwrap_or(1) as f64;
+    let mut scores = query.f_mul_scalar(width.sqrt().recip())?.f_matmul(&key.f_transpose(-2, -1)?)?;
+    if let Some(mask) = mask {
+        scores = scores.f_masked_fill(&mask.f_logical_not()?, f64::NEG_INFINITY)?;
+    }
+    let weights = dropout(&scores.f_softmax(-1, scores.kind())?, rate, Mode::Train)?;
+    Ok(weights.f_matmul(value)?)
+}
+
+impl From<Activation> for re_native::Activation {
+    fn from(activation: Activation) -> Self {
+        match activation {
+            Activation::Gelu => Self::Gelu,
+            Activation::GeluTanh => Self::GeluTanh,
+            Activation::Relu => Self::Relu,
+            Activation::Silu => Self::Silu,
+            Activation::Tanh => Self::Tanh,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use re_data::{Batch, Encoded};
+    use tch::Kind;
+
+    use super::*;
+    use crate::encoder::Encoder;
+    use crate::weights::Weights;
+
+    /// The stepwise form serves other devices; here it is what the fused one has to equal.
+    #[test]
+    fn both_forms_agree() {
+        for case in ["bert", "bert_odd", "xlmr", "electra"] {
+            let folder = std::path::Path::new("../../fixtures/golden").join(case);
+            let weights = Weights::open(&folder).unwrap();
+            let config = EncoderConfig::from_folder(&folder).unwrap();
+            let mut builder = Builder::new(Some(&weights), config.prefix(), Device::Cpu, 1);
+            let encoder = Encoder::new(config, &mut builder).unwrap();
+            let row = |n: usize| Encoded { ids: vec![5; n], type_ids: vec![0; n], ..Encoded::default() };
+            let rows = [row(3), row(11), row(1), row(7)];
+            let batch = TokenBatch::new(&Batch::new(&rows, &[]).unwrap(), &encoder).unwrap();
+            let config = encoder.config();
+            let layer = &encoder.layers[0];
+            let weight = Tensor::randn([22, config.hidden_size], (Kind::Float, Device::Cpu));
+            let run = |fused: bool| {
+                let x = Tensor::arange(22 * config.hidden_size, (Kind::Float, Device::Cpu)).sin();
+                let x = x.view([22, config.hidden_size]).set_requires_grad(true);
+                let parameters = layer.parameters().map(|p| p.set_requires_grad(true));
+                let forward = if fused { Layer::forward_fused } else { Layer::forward_stepwise };
+                let out = forward(layer, config, &x, &batch, Mode::Eval).unwrap();
+                let mut found = Tensor::run_backward(
+                    &[(&out * &weight).sum(Kind::Float)],
+                    &std::iter::once(&x).chain(&parameters).collect::<Vec<_>>(),
+                    false,
+                    false,
+                );
+                found.push(out.detach());
+                found
+            };
+            let largest = |t: &Tensor| t.abs().max().double_value(&[]);
+            let (fused, stepwise) = (run(true), run(false));
+            let scale = stepwise.iter().map(largest).fold(0.0, f64::max);
+            for (at, (a, b)) in fused.iter().zip(&stepwise).enumerate() {
+                let error = largest(&(a - b));
+                assert!(error <= 1e-5 * largest(b) + 1e-6 * scale, "{case}, tensor {at}: {error:e}");
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+// Attention of one head in one row of tokens, without padding and without a matrix of scores for the whole batch.
+//
+// The backward pass computes the weights again from the logarithms of the softmax's denominators (Dao et al. 2022).
+#pragma once
+#include <vector>
+
+#include "products.h"
+#include "values.h"
+
+namespace re::RE_PROCESSOR {
+
+// Queries that are worked on together: their scores stay in the cache.
+constexpr size_t QUERIES = 64;
+
+// One head's part of the tokens of a row, as 32-bit floats.
+class HeadView {
+public:
+    HeadView(Heads heads, size_t head, size_t start, size_t end)
+        : heads_(heads), at_(head * heads.width), start_(start), length(end - start), width(heads.width) {}
+
+    // Queries (0), keys (1) or values (2) times `factor`: [length, padded(width)].
+    template <class S>
+    std::vector<float> rows(const S* qkv, int which, float factor) const {
+        size_t stride = 3 * heads_.heads * width, places = padded(width);
+        std::vector<float> out(length * places);
+        const float* bias = heads_.bias[which] + at_;
+        for (size_t i = 0; i < length; ++i) {
+            const S* from = qkv + (start_ + i) * stride + which * heads_.heads * width + at_;
+            for (size_t c = 0; c < width; ++c) out[i * places + c] = (load(from[c]) + bias[c]) * factor;
+        }
+        return out;
+    }
+
+    // The same as columns: [padded(width), padded(length)].
+    std::vector<float> columns(const std::vector<float>& rows) const {
+        std::vector<float> out(padded(width) * padded(length));
+        transpose(rows.data(), length, width, out.data());
+        return out;
+    }
+
+    // What `out` [tokens, heads * width] holds of this head: [length, padded(width)].
+    template <class S>
+    std::vector<float> of_result(const S* out) const {
+        size_t stride = heads_.heads * width, places = padded(width);
+        std::vector<float> values(length * places);
+        for (size_t i = 0; i < length; ++i) {
+            const S* from = out + (start_ + i) * stride + at_;
+            for (size_t c = 0; c < width; ++c) values[i * places + c] = load(from[c]);
+        }
+        return values;
+    }
+
+    // Writes rows `first` .. of [.., padded(width)] to this head's part of a matrix of `stride` columns.
+    template <class S>
+    void write(const float* rows, size_t first, size_t count, float factor, S* out, size_t stride, size_t part) const {
+        size_t places = padded(width);
+        for (size_t i = 0; i < count; ++i) {
+            S* to = out + (start_ + first + i) * stride + part * heads_.heads * width + at_;
+            for (size_t c = 0; c < width; ++c) to[c] = store<S>(rows[i * places + c] * factor);
+        }
+    }
+
+    // Dropout with a mask of its own for this head in this row.
+    Mask mask(Dropout dropout) const {
+        dropout.seed += (start_ * heads_.heads + at_ / width + 1) * 0x9e3779b97f4a7c15u;
+        return Mask(dropout, length);
+    }
+
+private:
+    Heads heads_;
+    size_t at_, start_;
+
+public:
+    const size_t length, width;
+};
+
+template <class S>
+void attend(const S* qkv, Heads heads, size_t head, size_t start, size_t end, Dropout dropout, S* out,
+            float* log_sums) {
+    HeadView view(heads, head, start, end);
+    size_t n = view.length, places = padded(n), width = padded(view.width);
+    float factor = float(1.0 / std::sqrt(double(view.width)));
+    std::vector<float> queries = view.rows(qkv, 0, factor), values = view.rows(qkv, 2, 1.0f);
+    std::vector<float> keys = view.columns(view.rows(qkv, 1, 1.0f));
+    std::vector<float> weights(QUERIES * places), result(QUERIES * width);
+    Mask mask = view.mask(dropout);
+    std::vector<float> factors(mask.places());
+    for (size_t first = 0; first < n; first += QUERIES) {
+        size_t count = n - first < QUERIES ? n - first : QUERIES;
+        product(count, places, view.width, &queries[first * width], width, 1, keys.data(), places, weights.data(),
+                places, false);
+        for (size_t i = 0; i < count; ++i) {
+            float* row = &weights[i * places];
+            float largest = row[0], sum = 0.0f;
+            for (size_t j = 1; j < n; ++j) largest = row[j] > largest ? row[j] : largest;
+            for (size_t j = 0; j < n; ++j) {
+                row[j] = exponential(row[j] - largest);
+                sum += row[j];
+            }
+            float inverse = 1.0f / sum;
+            if (mask.active()) {
+                mask.fill(first + i, factors.data());
+                for (size_t j = 0; j < n; ++j) row[j] *= inverse * factors[j];
+            } else {
+                for (size_t j = 0; j < n; ++j) row[j] *= inverse;
+            }
+            log_sums[start + first + i] = largest + std::log(sum);
+        }
+        product(count, width, n, weights.data(), places, 1, values.data(), width, result.data(), width, false);
+        view.write(result.data(), first, count, 1.0f, out, heads.heads * heads.width, 0);
+    }
+}
+
+template <class S>
+void attend_backward(const S* qkv, Heads heads, size_t head, size_t start, size_t end, Dropout dropout,
+                     const float* log_sums, const S* gradient, S* qkv_gradient) {
+    HeadView view(heads, head, start, end);
+    size_t n = view.length, places = padded(n), width = padded(view.width);
+    float factor = float(1.0 / std::sqrt(double(view.width)));
+    std::vector<float> queries = view.rows(qkv, 0, factor), keys = view.rows(qkv, 1, 1.0f);
+    std::vector<float> key_columns = view.columns(keys), value_columns = view.columns(view.rows(qkv, 2, 1.0f));
+    std::vector<float> slopes = view.of_result(gradient);
+    std::vector<float> weights(QUERIES * places), changes(QUERIES * places), of_queries(QUERIES * width);
+    std::vector<float> of_keys(n * width), of_values(n * width);
+    Mask mask = view.mask(dropout);
+    std::vector<float> factors(mask.places(), 1.0f);
+    size_t stride = 3 * heads.heads * heads.width;
+    for (size_t first = 0; first < n; first += QUERIES) {
+        size_t count = n - first < QUERIES ? n - first : QUERIES;
+        const float *query = &queries[first * width], *slope = &slopes[first * width];
+        product(count, places, view.width, query, width, 1, key_columns.data(), places, weights.data(), places, false);
+        product(count, places, view.width, slope, width, 1, value_columns.data(), places, changes.data(), places,
+                false);
+        for (size_t i = 0; i < count; ++i) {
+            float *weight = &weights[i * places], *change = &changes[i * places];
+            float log_sum = log_sums[start + first + i], mean = 0.0f;
+            if (mask.active()) mask.fill(first + i, factors.data());
+            for (size_t j = 0; j < n; ++j) {
+                float share = exponential(weight[j] - log_sum);
+                float through = change[j] * factors[j];
+                mean += share * through;
+                weight[j] = share;
+                change[j] = through;
+            }
+            for (size_t j = 0; j < n; ++j) {
+                change[j] = weight[j] * (change[j] - mean);
+                weight[j] *= factors[j];
+            }
+            for (size_t j = n; j < places; ++j) weight[j] = change[j] = 0.0f;
+        }
+        product(n, width, count, weights.data(), 1, places, slope, width, of_values.data(), width, first > 0);
+        product(count, width, n, changes.data(), places, 1, keys.data(), width, of_queries.data(), width, false);
+        product(n, width, count, changes.data(), 1, places, query, width, of_keys.data(), width, first > 0);
+        view.write(of_queries.data(), first, count, factor, qkv_gradient, stride, 0);
+    }
+    view.write(of_keys.data(), 0, n, 1.0f, qkv_gradient, stride, 1);
+    view.write(of_values.data(), 0, n, 1.0f, qkv_gradient, stride, 2);
+}
+
+}  // namespace re::RE_PROCESSOR

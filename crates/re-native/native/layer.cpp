@@ -1,0 +1,368 @@
+// A layer of an encoder as one operation of libtorch's automatic differentiation.
+#include <torch/csrc/autograd/custom_function.h>
+#include <ATen/ATen.h>
+
+#include "shim.h"
+
+namespace re {
+namespace {
+
+using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// The layer's parameters, in the order in which Rust gives them.
+enum Parameter { QW, QB, KW, KB, VW, VB, OW, OB, NORM_W, NORM_B, IW, IB, EW, EB, END_W, END_B, PARAMETERS };
+
+template <class S>
+struct Store;
+template <>
+struct Store<float> {
+    static constexpr at::ScalarType kind = at::kFloat;
+};
+template <>
+struct Store<bf16> {
+    static constexpr at::ScalarType kind = at::kBFloat16;
+};
+
+const char* processor() {
+#ifdef RE_X86
+    static const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    static const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return avx512 ? "avx512" : avx2 ? "avx2" : "generic";
+#else
+    return "generic";
+#endif
+}
+
+template <class S>
+const Kernels<S>& pick(const Kernels<S>* generic, const Kernels<S>* avx2, const Kernels<S>* avx512) {
+    std::string name = processor();
+    return *(name == "avx512" ? avx512 : name == "avx2" ? avx2 : generic);
+}
+
+template <class S>
+const Kernels<S>& kernels();
+#ifdef RE_X86
+template <>
+const Kernels<float>& kernels<float>() {
+    static const auto& chosen = pick(&generic::of_float, &avx2::of_float, &avx512::of_float);
+    return chosen;
+}
+template <>
+const Kernels<bf16>& kernels<bf16>() {
+    static const auto& chosen = pick(&generic::of_bf16, &avx2::of_bf16, &avx512::of_bf16);
+    return chosen;
+}
+#else
+template <>
+const Kernels<float>& kernels<float>() { return generic::of_float; }
+template <>
+const Kernels<bf16>& kernels<bf16>() { return generic::of_bf16; }
+#endif
+
+template <class S>
+S* of(const Tensor& tensor) {
+    return static_cast<S*>(tensor.data_ptr());
+}
+
+float* floats(const Tensor& tensor) { return tensor.data_ptr<float>(); }
+
+// Rows of a matrix that one task works on. Fixed, so that sums over tasks do not depend on the number of threads.
+constexpr size_t ROWS = 32;
+// Values that one task converts.
+constexpr size_t VALUES = 1 << 15;
+
+// Runs body(first, last) on parts of 0 .. count.
+template <class F>
+void parts(size_t count, size_t size, F body) {
+    parallel((count + size - 1) / size, [&](size_t part) {
+        size_t first = part * size;
+        body(part, first, first + size < count ? first + size : count);
+    });
+}
+
+// Column sums of several matrices at once: body(sums, first, last) adds those of some rows to `width` places.
+template <class F>
+Tensor sums(size_t rows, size_t width, F body) {
+    size_t count = (rows + ROWS - 1) / ROWS;
+    Tensor all = at::zeros({int64_t(count), int64_t(width)}, at::kFloat);
+    float* values = floats(all);
+    parts(rows, ROWS, [&](size_t part, size_t first, size_t last) { body(values + part * width, first, last); });
+    return all.sum(0);
+}
+
+// A layer with the sizes of one batch.
+template <class S>
+class Layer {
+public:
+    Layer(const Settings& settings, const variable_list& parameters, at::IntArrayRef starts, int64_t tokens)
+        : settings_(settings), parameters_(parameters), starts_(starts), tokens_(tokens) {
+        hidden_ = parameters[OW].size(0);
+        inner_ = parameters[IW].size(0);
+    }
+
+    // What the backward pass needs of the forward pass.
+    struct Kept {
+        Tensor qkv, context, log_sums, middle, middle_mean, middle_scale, states, inner, end, end_mean, end_scale;
+        Tensor weights[4];
+    };
+
+    Tensor forward(const Tensor& x, Kept& kept) {
+        joined(kept.weights);
+        kept.qkv = empty(3 * hidden_);
+        if (kept.weights[0].defined()) {
+            at::mm_out(kept.qkv, x, kept.weights[0].t());
+        } else {
+            for (int which = 0; which < 3; ++which) {
+                Tensor part = kept.qkv.narrow(1, which * hidden_, hidden_);
+                at::mm_out(part, x, parameters_[QW + 2 * which].t());
+            }
+        }
+        kept.context = empty(hidden_);
+        kept.log_sums = at::empty({settings_.heads, tokens_}, at::kFloat);
+        attend(kept);
+        kept.middle = at::mm(kept.context, weight(kept, 1, OW).t());
+        kept.states = add_norm(kept.middle, OB, x, NORM_W, 0, kept.middle_mean, kept.middle_scale);
+        kept.inner = at::mm(kept.states, weight(kept, 2, IW).t());
+        Tensor active = empty(inner_);
+        parts(tokens_, ROWS, [&](size_t, size_t first, size_t last) {
+            kernels<S>().activate(settings_.activation, of<S>(kept.inner), floats(parameters_[IB]), of<S>(active), first,
+                                  last, inner_);
+        });
+        kept.end = at::mm(active, weight(kept, 3, EW).t());
+        return add_norm(kept.end, EB, kept.states, END_W, 1, kept.end_mean, kept.end_scale);
+    }
+
+    // Gradients of x and of the parameters.
+    variable_list backward(const Tensor& x, const Kept& kept, const Tensor& gradient_of_result) {
+        variable_list gradients(1 + PARAMETERS);
+        auto of_parameter = [&](int which) -> Tensor& { return gradients[1 + which]; };
+
+        Tensor states_gradient = gradient_of_result.clone(at::MemoryFormat::Contiguous), out_gradient = empty(hidden_);
+        add_norm_backward(kept.end, kept.end_mean, kept.end_scale, END_W, 1, states_gradient, out_gradient,
+                          &of_parameter(END_W), &of_parameter(END_B), &of_parameter(EB));
+        Tensor inner_gradient = at::mm(out_gradient, weight(kept, 3, EW)), active = empty(inner_);
+        of_parameter(IB) = sums(tokens_, inner_, [&](float* to, size_t first, size_t last) {
+            kernels<S>().activate_backward(settings_.activation, of<S>(kept.inner), floats(parameters_[IB]),
+                                           of<S>(inner_gradient), of<S>(active), to, first, last, inner_);
+        });
+        of_parameter(EW) = at::mm(out_gradient.t(), active);
+        active.reset();
+        of_parameter(IW) = at::mm(inner_gradient.t(), kept.states);
+        states_gradient.addmm_(inner_gradient, weight(kept, 2, IW));
+        inner_gradient.reset();
+
+        add_norm_backward(kept.middle, kept.middle_mean, kept.middle_scale, NORM_W, 0, states_gradient, out_gradient,
+                          &of_parameter(NORM_W), &of_parameter(NORM_B), &of_parameter(OB));
+        Tensor context_gradient = at::mm(out_gradient, weight(kept, 1, OW));
+        of_parameter(OW) = at::mm(out_gradient.t(), kept.context);
+        Tensor qkv_gradient = empty(3 * hidden_);
+        attend_backward(kept, context_gradient, qkv_gradient);
+        Tensor bias = sums(tokens_, 3 * hidden_, [&](float* to, size_t first, size_t last) {
+            kernels<S>().column_sums(of<S>(qkv_gradient), to, first, last, 3 * hidden_);
+        });
+        Tensor joined = at::mm(qkv_gradient.t(), x);
+        for (int which = 0; which < 3; ++which) {
+            of_parameter(QW + 2 * which) = joined.narrow(0, which * hidden_, hidden_);
+            of_parameter(QB + 2 * which) = bias.narrow(0, which * hidden_, hidden_);
+            if (!kept.weights[0].defined()) {
+                states_gradient.addmm_(qkv_gradient.narrow(1, which * hidden_, hidden_), parameters_[QW + 2 * which]);
+            }
+        }
+        if (kept.weights[0].defined()) states_gradient.addmm_(qkv_gradient, kept.weights[0]);
+        gradients[0] = states_gradient;
+        return gradients;
+    }
+
+private:
+    Tensor empty(int64_t width) const { return at::empty({tokens_, width}, Store<S>::kind); }
+
+    // The weights as S; in 32-bit floats the parameters serve as they are.
+    void joined(Tensor (&weights)[4]) const {
+        if (Store<S>::kind == at::kFloat) return;
+        weights[0] = at::empty({3 * hidden_, hidden_}, Store<S>::kind);
+        for (int which = 0; which < 3; ++which) {
+            narrow(parameters_[QW + 2 * which], of<S>(weights[0]) + which * hidden_ * hidden_);
+        }
+        const Parameter rest[] = {OW, IW, EW};
+        for (int which = 0; which < 3; ++which) {
+            weights[1 + which] = at::empty(parameters_[rest[which]].sizes(), Store<S>::kind);
+            narrow(parameters_[rest[which]], of<S>(weights[1 + which]));
+        }
+    }
+
+    void narrow(const Tensor& from, S* to) const {
+        const float* values = floats(from);
+        parts(from.numel(), VALUES, [&](size_t, size_t first, size_t last) {
+            kernels<S>().narrow(values + first, to + first, last - first);
+        });
+    }
+
+    const Tensor& weight(const Kept& kept, int joined, Parameter parameter) const {
+        return kept.weights[joined].defined() ? kept.weights[joined] : parameters_[parameter];
+    }
+
+    Heads heads() const {
+        return {size_t(settings_.heads), size_t(hidden_ / settings_.heads),
+                {floats(parameters_[QB]), floats(parameters_[KB]), floats(parameters_[VB])}};
+    }
+
+    // The layer's three dropouts have streams of their own.
+    Dropout dropout(double rate, uint64_t which) const {
+        return {settings_.seed + which * 0xd1342543de82ef95u, rate};
+    }
+
+    // Tokens after the last row belong to none: their results are zero.
+    void clear_rest(const Tensor& matrix) const {
+        if (starts_.back() < tokens_) matrix.narrow(0, starts_.back(), tokens_ - starts_.back()).zero_();
+    }
+
+    template <class F>
+    void each_head(F body) const {
+        size_t count = settings_.heads;
+        parallel((starts_.size() - 1) * count, [&](size_t task) {
+            size_t row = task / count;
+            if (starts_[row] < starts_[row + 1]) body(task % count, starts_[row], starts_[row + 1]);
+        });
+    }
+
+    void attend(const Kept& kept) const {
+        clear_rest(kept.context);
+        each_head([&](size_t head, size_t start, size_t end) {
+            kernels<S>().attend(of<S>(kept.qkv), heads(), head, start, end, dropout(settings_.attention_dropout, 2),
+                                of<S>(kept.context), floats(kept.log_sums) + head * tokens_);
+        });
+    }
+
+    void attend_backward(const Kept& kept, const Tensor& gradient, const Tensor& qkv_gradient) const {
+        clear_rest(qkv_gradient);
+        each_head([&](size_t head, size_t start, size_t end) {
+            kernels<S>().attend_backward(of<S>(kept.qkv), heads(), head, start, end,
+                                         dropout(settings_.attention_dropout, 2),
+                                         floats(kept.log_sums) + head * tokens_, of<S>(gradient), of<S>(qkv_gradient));
+        });
+    }
+
+    Tensor add_norm(const Tensor& in, Parameter bias, const Tensor& residual, Parameter norm, uint64_t which,
+                    Tensor& mean, Tensor& scale) const {
+        mean = at::empty({tokens_}, at::kFloat);
+        scale = at::empty({tokens_}, at::kFloat);
+        Tensor out = empty(hidden_);
+        parts(tokens_, ROWS, [&](size_t, size_t first, size_t last) {
+            kernels<S>().add_norm(of<S>(in), floats(parameters_[bias]), of<S>(residual),
+                                  dropout(settings_.hidden_dropout, which), floats(parameters_[norm]),
+                                  floats(parameters_[norm + 1]), settings_.eps, of<S>(out), floats(mean), floats(scale),
+                                  first, last, hidden_);
+        });
+        return out;
+    }
+
+    void add_norm_backward(const Tensor& sum, const Tensor& mean, const Tensor& scale, Parameter norm, uint64_t which,
+                           const Tensor& gradient, const Tensor& in_gradient, Tensor* weight, Tensor* shift,
+                           Tensor* bias) const {
+        Tensor all = sums(tokens_, 3 * hidden_, [&](float* to, size_t first, size_t last) {
+            kernels<S>().add_norm_backward(of<S>(sum), floats(mean), floats(scale), floats(parameters_[norm]),
+                                           dropout(settings_.hidden_dropout, which), of<S>(gradient),
+                                           of<S>(in_gradient), to, first, last, hidden_);
+        });
+        *weight = all.narrow(0, 0, hidden_);
+        *shift = all.narrow(0, hidden_, hidden_);
+        *bias = all.narrow(0, 2 * hidden_, hidden_);
+    }
+
+    Settings settings_;
+    const variable_list& parameters_;
+    at::IntArrayRef starts_;
+    int64_t tokens_, hidden_, inner_;
+};
+
+// What is kept between the passes besides tensors.
+struct Batch : torch::CustomClassHolder {
+    Settings settings;
+    std::vector<int64_t> starts;
+};
+
+template <class S>
+struct Function : torch::autograd::Function<Function<S>> {
+    static Tensor forward(AutogradContext* context, const Tensor& x, at::TensorList given, const Settings& settings,
+                          const std::vector<int64_t>& starts) {
+        at::AutoDispatchBelowADInplaceOrView guard;
+        variable_list parameters = given.vec();
+        typename Layer<S>::Kept kept;
+        Tensor out = Layer<S>(settings, parameters, starts, x.size(0)).forward(x, kept);
+        variable_list saved = {x,           kept.qkv,         kept.context, kept.log_sums, kept.middle,
+                               kept.middle_mean, kept.middle_scale, kept.states, kept.inner, kept.end,
+                               kept.end_mean,    kept.end_scale};
+        saved.insert(saved.end(), std::begin(kept.weights), std::end(kept.weights));
+        saved.insert(saved.end(), parameters.begin(), parameters.end());
+        context->save_for_backward(saved);
+        auto batch = c10::make_intrusive<Batch>();
+        batch->settings = settings;
+        batch->starts = starts;
+        context->saved_data["batch"] = c10::IValue::make_capsule(batch);
+        return out;
+    }
+
+    static variable_list backward(AutogradContext* context, variable_list gradients) {
+        at::NoGradGuard no_gradients;
+        variable_list saved = context->get_saved_variables();
+        typename Layer<S>::Kept kept;
+        Tensor x = saved[0];
+        Tensor* places[] = {&kept.qkv,    &kept.context, &kept.log_sums, &kept.middle,   &kept.middle_mean, &kept.middle_scale,
+                            &kept.states, &kept.inner,   &kept.end,      &kept.end_mean, &kept.end_scale};
+        size_t next = 1;
+        for (Tensor* place : places) *place = saved[next++];
+        for (Tensor& weight : kept.weights) weight = saved[next++];
+        variable_list parameters(saved.begin() + next, saved.end());
+        auto batch = c10::static_intrusive_pointer_cast<Batch>(context->saved_data["batch"].toCapsule());
+        Layer<S> layer(batch->settings, parameters, batch->starts, x.size(0));
+        variable_list result = layer.backward(x, kept, gradients[0]);
+        // Settings and starts have no gradient.
+        result.resize(result.size() + 2);
+        return result;
+    }
+};
+
+template <class S>
+Tensor run(const Tensor& x, const variable_list& parameters, const Settings& settings,
+           const std::vector<int64_t>& starts) {
+    if (at::GradMode::is_enabled()) return Function<S>::apply(x, at::TensorList(parameters), settings, starts);
+    typename Layer<S>::Kept kept;
+    return Layer<S>(settings, parameters, starts, x.size(0)).forward(x, kept);
+}
+
+}  // namespace
+
+void check(const Tensor& x, const variable_list& parameters, const Settings& settings,
+           const std::vector<int64_t>& starts) {
+    TORCH_CHECK(x.dim() == 2 && x.is_contiguous() && x.device().is_cpu(), "x must be a contiguous matrix on the CPU");
+    int64_t hidden = x.size(1), inner = parameters[IW].size(0);
+    TORCH_CHECK(settings.heads > 0 && hidden % settings.heads == 0, hidden, " columns cannot be divided among ",
+                settings.heads, " heads");
+    const int64_t rows[PARAMETERS] = {hidden, hidden, hidden, hidden, hidden, hidden, hidden, hidden,
+                                      hidden, hidden, inner,  inner,  hidden, hidden, hidden, hidden};
+    for (int which = 0; which < PARAMETERS; ++which) {
+        const Tensor& parameter = parameters[which];
+        bool matrix = which == QW || which == KW || which == VW || which == OW || which == IW || which == EW;
+        int64_t columns = which == EW ? inner : hidden;
+        TORCH_CHECK(parameter.scalar_type() == at::kFloat && parameter.is_contiguous() && parameter.device().is_cpu() &&
+                        parameter.dim() == (matrix ? 2 : 1) && parameter.size(0) == rows[which] &&
+                        (!matrix || parameter.size(1) == columns),
+                    "parameter ", which, " of the layer has shape ", parameter.sizes(), " or is not of 32-bit floats");
+    }
+    TORCH_CHECK(!starts.empty() && starts.front() == 0 && std::is_sorted(starts.begin(), starts.end()) &&
+                    starts.back() <= x.size(0),
+                "rows must follow each other within the tokens");
+}
+
+Tensor encoder_layer(const Tensor& x, const variable_list& parameters, const Settings& settings,
+                     const std::vector<int64_t>& starts) {
+    check(x, parameters, settings, starts);
+    if (x.scalar_type() == at::kBFloat16) return run<bf16>(x, parameters, settings, starts);
+    TORCH_CHECK(x.scalar_type() == at::kFloat, "x must be of 32-bit floats or bfloat16");
+    return run<float>(x, parameters, settings, starts);
+}
+
+}  // namespace re

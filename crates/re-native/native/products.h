@@ -1,0 +1,101 @@
+// Small matrix products, of a size that fits the cache: those of attention.
+#pragma once
+#include <cstddef>
+
+namespace re::RE_PROCESSOR {
+
+// Sixteen floats, at any address.
+typedef float Lane __attribute__((vector_size(64), aligned(4)));
+constexpr size_t LANE = 16;
+
+// Widths of right-hand sides and results are multiples of a lane.
+inline size_t padded(size_t width) { return (width + LANE - 1) / LANE * LANE; }
+
+#ifdef __AVX512F__
+constexpr size_t TILE_ROWS = 6, TILE_LANES = 4;
+#else
+constexpr size_t TILE_ROWS = 3, TILE_LANES = 2;
+#endif
+
+template <size_t ROWS, size_t LANES>
+inline void tile(size_t depth, const float* a, size_t row_step, size_t step, const float* b, size_t b_stride, float* c,
+                 size_t c_stride, bool add) {
+    Lane sums[ROWS][LANES];
+    for (size_t i = 0; i < ROWS; ++i) {
+        for (size_t j = 0; j < LANES; ++j) {
+            sums[i][j] = add ? *reinterpret_cast<const Lane*>(c + i * c_stride + j * LANE) : Lane{};
+        }
+    }
+    for (size_t k = 0; k < depth; ++k) {
+        Lane right[LANES];
+        for (size_t j = 0; j < LANES; ++j) right[j] = *reinterpret_cast<const Lane*>(b + k * b_stride + j * LANE);
+        for (size_t i = 0; i < ROWS; ++i) {
+            float left = a[i * row_step + k * step];
+            for (size_t j = 0; j < LANES; ++j) sums[i][j] += left * right[j];
+        }
+    }
+    for (size_t i = 0; i < ROWS; ++i) {
+        for (size_t j = 0; j < LANES; ++j) *reinterpret_cast<Lane*>(c + i * c_stride + j * LANE) = sums[i][j];
+    }
+}
+
+template <size_t LANES>
+inline void strip(size_t rows, size_t depth, const float* a, size_t row_step, size_t step, const float* b,
+                  size_t b_stride, float* c, size_t c_stride, bool add) {
+    size_t i = 0;
+    for (; i + TILE_ROWS <= rows; i += TILE_ROWS) {
+        tile<TILE_ROWS, LANES>(depth, a + i * row_step, row_step, step, b, b_stride, c + i * c_stride, c_stride, add);
+    }
+    for (; i < rows; ++i) {
+        tile<1, LANES>(depth, a + i * row_step, row_step, step, b, b_stride, c + i * c_stride, c_stride, add);
+    }
+}
+
+// Sixteen lanes as the columns of the matrix whose rows they were: blocks of 8, 4, 2 and 1 change places.
+inline void transpose(Lane (&rows)[LANE]) {
+    typedef int Places __attribute__((vector_size(64)));
+#pragma GCC unroll 4
+    for (int size = LANE / 2; size > 0; size /= 2) {
+        Places upper, lower;
+#pragma GCC unroll 16
+        for (int k = 0; k < int(LANE); ++k) {
+            upper[k] = (k & size) ? int(LANE) + k - size : k;
+            lower[k] = (k & size) ? int(LANE) + k : k + size;
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < int(LANE); ++i) {
+            if (i & size) continue;
+            Lane a = rows[i], b = rows[i + size];
+            rows[i] = __builtin_shuffle(a, b, upper);
+            rows[i + size] = __builtin_shuffle(a, b, lower);
+        }
+    }
+}
+
+// The columns of `in`, [rows, padded(width)], as rows: [padded(width), padded(rows)], zero past the last row.
+inline void transpose(const float* in, size_t rows, size_t width, float* out) {
+    size_t places = padded(rows), stride = padded(width);
+    for (size_t i = 0; i < places; i += LANE) {
+        for (size_t c = 0; c < stride; c += LANE) {
+            Lane block[LANE];
+            for (size_t k = 0; k < LANE; ++k) {
+                block[k] = i + k < rows ? *reinterpret_cast<const Lane*>(in + (i + k) * stride + c) : Lane{};
+            }
+            transpose(block);
+            for (size_t k = 0; k < LANE; ++k) *reinterpret_cast<Lane*>(out + (c + k) * places + i) = block[k];
+        }
+    }
+}
+
+// c = a b, or c + a b with `add`: a is [rows, depth] with a(i, k) at a[i * row_step + k * step]; `columns` is a multiple
+// of a lane.
+inline void product(size_t rows, size_t columns, size_t depth, const float* a, size_t row_step, size_t step,
+                    const float* b, size_t b_stride, float* c, size_t c_stride, bool add) {
+    size_t j = 0;
+    for (; j + TILE_LANES * LANE <= columns; j += TILE_LANES * LANE) {
+        strip<TILE_LANES>(rows, depth, a, row_step, step, b + j, b_stride, c + j, c_stride, add);
+    }
+    for (; j < columns; j += LANE) strip<1>(rows, depth, a, row_step, step, b + j, b_stride, c + j, c_stride, add);
+}
+
+}  // namespace re::RE_PROCESSOR

@@ -1,0 +1,183 @@
+//! What tch does not bind: an encoder layer for the CPU that fuses all that is not a matrix product, and tensors on
+//! memory that Rust owns.
+//!
+//! The functions are safe: shapes and kinds are checked, and exceptions of libtorch become errors.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use memmap2::MmapOptions;
+//! let mut map = MmapOptions::new().len(16).map_anon()?;
+//! map[4..8].copy_from_slice(&3.0f32.to_le_bytes());
+//! let matrix = re_native::tensor_on_map(&Arc::new(map), 0, &[2, 2])?;
+//! assert_eq!(matrix.double_value(&[0, 1]), 3.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_char, c_void};
+use std::sync::Arc;
+
+use memmap2::MmapMut;
+use rayon::prelude::*;
+use tch::{TchError, Tensor};
+use torch_sys::C_tensor;
+
+/// Number of parameters of an encoder layer.
+pub const LAYER_PARAMETERS: usize = 16;
+
+/// The activation between the two products of the feed-forward part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Activation {
+    /// `x` times the normal distribution function (Hendrycks and Gimpel 2016).
+    Gelu = 0,
+    /// Its approximation by a hyperbolic tangent.
+    GeluTanh = 1,
+    /// The positive part.
+    Relu = 2,
+    /// `x` times its logistic function.
+    Silu = 3,
+    /// Hyperbolic tangent.
+    Tanh = 4,
+}
+
+/// What a layer computes, besides its parameters.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct LayerSettings {
+    /// Attention heads, a divisor of the hidden size.
+    pub heads: i64,
+    /// Added to the variance in LayerNorm.
+    pub eps: f64,
+    /// The activation.
+    pub activation: Activation,
+    /// Dropout rate of the attention weights, 0..1 (to the nearest 1/65536); 0 in evaluation.
+    pub attention_dropout: f64,
+    /// Dropout rate of what is added to the residual stream, 0..1; 0 in evaluation.
+    pub hidden_dropout: f64,
+    /// What the masks of dropout follow from.
+    pub seed: u64,
+}
+
+unsafe extern "C" {
+    fn re_native_encoder_layer(
+        x: *const C_tensor,
+        parameters: *const *const C_tensor,
+        count: usize,
+        settings: *const LayerSettings,
+        starts: *const i64,
+        starts_count: usize,
+        out: *mut *mut C_tensor,
+    ) -> *mut c_char;
+    fn re_native_borrow(
+        data: *mut c_void,
+        owner: *mut c_void,
+        shape: *const i64,
+        dimensions: usize,
+        out: *mut *mut C_tensor,
+    ) -> *mut c_char;
+    fn free(pointer: *mut c_void);
+}
+
+/// A post-LayerNorm Transformer encoder layer (Vaswani et al. 2017) on rows laid end to end, differentiable once.
+///
+/// `parameters` are weight and bias of query, key, value, attention output, LayerNorm, intermediate, output, LayerNorm,
+/// 32-bit floats. Row `r` of the batch has the tokens `starts[r]..starts[r + 1]`; tokens after the last one belong to
+/// no row. Everything but the matrix products is computed in 32-bit floats, whatever `x` is stored as.
+///
+/// # Shapes
+/// `[tokens, hidden]` to the same; `x` of 32-bit floats or bfloat16, contiguous, on the CPU.
+///
+/// # Errors
+/// [`TchError`] where shapes or kinds do not fit.
+pub fn encoder_layer(
+    x: &Tensor,
+    parameters: [&Tensor; LAYER_PARAMETERS],
+    starts: &[i64],
+    settings: &LayerSettings,
+) -> Result<Tensor, TchError> {
+    let pointers = parameters.map(Tensor::as_ptr);
+    let mut out = std::ptr::null_mut();
+    // SAFETY: all pointers are to living objects of the types that the other side declares.
+    unsafe {
+        check(re_native_encoder_layer(
+            x.as_ptr(),
+            pointers.as_ptr(),
+            pointers.len(),
+            settings,
+            starts.as_ptr(),
+            starts.len(),
+            &raw mut out,
+        ))?;
+        Ok(Tensor::from_ptr(out))
+    }
+}
+
+/// A tensor of 32-bit floats that lies on a private map of a file, which it keeps alive; nothing is copied.
+///
+/// The map must be private ([`memmap2::MmapOptions::map_copy`]): what is written to the tensor stays in memory, and is
+/// seen by other tensors on the same part of the map.
+///
+/// # Errors
+/// [`TchError`] where the values reach past the end of the map or do not begin at a multiple of four bytes.
+pub fn tensor_on_map(map: &Arc<MmapMut>, offset: usize, shape: &[i64]) -> Result<Tensor, TchError> {
+    let fault =
+        |reason: &str| TchError::Shape(format!("a tensor of shape {shape:?} at byte {offset}: {reason}"));
+    let count = shape.iter().try_fold(4usize, |bytes, &n| bytes.checked_mul(usize::try_from(n).ok()?));
+    let end = count.and_then(|bytes| bytes.checked_add(offset)).ok_or_else(|| fault("impossible size"))?;
+    if end > map.len() {
+        return Err(fault(&format!("the file has {} bytes", map.len())));
+    }
+    if !offset.is_multiple_of(align_of::<f32>()) {
+        return Err(fault("not aligned"));
+    }
+    let owner = Box::into_raw(Box::new(Arc::clone(map)));
+    let mut out = std::ptr::null_mut();
+    // SAFETY: the memory lies within the map, which lives until `re_native_release` drops `owner`; the map is private
+    // and mutable, so that writing through the tensor is allowed.
+    unsafe {
+        let data = map.as_ptr().add(offset).cast_mut();
+        let message = re_native_borrow(data.cast(), owner.cast(), shape.as_ptr(), shape.len(), &raw mut out);
+        if let Err(error) = check(message) {
+            drop(Box::from_raw(owner));
+            return Err(error);
+        }
+        Ok(Tensor::from_ptr(out))
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn re_native_release(owner: *mut c_void) {
+    // SAFETY: `tensor_on_map` made the pointer, and libtorch gives it back once.
+    drop(unsafe { Box::from_raw(owner.cast::<Arc<MmapMut>>()) });
+}
+
+/// The error that the other side's message tells of.
+unsafe fn check(message: *mut c_char) -> Result<(), TchError> {
+    if message.is_null() {
+        return Ok(());
+    }
+    // SAFETY: the other side made the message with strdup.
+    unsafe {
+        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
+        free(message.cast());
+        Err(TchError::Torch(text))
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn re_native_parallel(
+    tasks: usize,
+    body: extern "C" fn(*mut c_void, usize),
+    context: *mut c_void,
+) {
+    struct Context(*mut c_void);
+    // SAFETY: the other side's body may be called on several threads at once.
+    unsafe impl Sync for Context {}
+    let context = Context(context);
+    let context = &context;
+    if tasks == 1 {
+        return body(context.0, 0);
+    }
+    (0..tasks).into_par_iter().for_each(|task| body(context.0, task));
+}

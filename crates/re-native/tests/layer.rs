@@ -1,0 +1,141 @@
+//! The layer's dropout and errors; that its numbers are right is shown in re-model, against `transformers`.
+
+// Helpers of integration tests are outside clippy's exemption for tests.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use re_native::{Activation, LayerSettings, encoder_layer};
+use tch::{Device, Kind, Tensor};
+
+const HIDDEN: i64 = 24;
+const INNER: i64 = 40;
+
+fn settings(dropout: f64, seed: u64) -> LayerSettings {
+    LayerSettings {
+        heads: 3,
+        eps: 1e-5,
+        activation: Activation::Gelu,
+        attention_dropout: dropout,
+        hidden_dropout: dropout,
+        seed,
+    }
+}
+
+fn shapes() -> Vec<Vec<i64>> {
+    let (h, i) = (HIDDEN, INNER);
+    let linear = |out, from| vec![vec![out, from], vec![out]];
+    let norm = || vec![vec![h], vec![h]];
+    let square = || linear(h, h);
+    [square(), square(), square(), square(), norm(), linear(i, h), linear(h, i), norm()].concat()
+}
+
+fn random(shape: &[i64], seed: i64) -> Tensor {
+    tch::manual_seed(seed);
+    Tensor::randn(shape, (Kind::Float, Device::Cpu)) * 0.4
+}
+
+fn parameters() -> Vec<Tensor> {
+    shapes().iter().enumerate().map(|(at, shape)| random(shape, at as i64)).collect()
+}
+
+fn run(x: &Tensor, parameters: &[Tensor], starts: &[i64], settings: &LayerSettings) -> Tensor {
+    let parameters: Vec<&Tensor> = parameters.iter().collect();
+    encoder_layer(x, parameters.try_into().unwrap(), starts, settings).unwrap()
+}
+
+/// The gradient with dropout is that of the function which the masks of the forward pass give.
+#[test]
+fn gradients_fit_the_masks() {
+    // A row longer than the queries that are worked on together, an empty one, and tokens of no row.
+    let (tokens, starts) = (90i64, [0, 70, 70, 85]);
+    for activation in
+        [Activation::Gelu, Activation::GeluTanh, Activation::Relu, Activation::Silu, Activation::Tanh]
+    {
+        let settings = LayerSettings { activation, ..settings(0.3, 11) };
+        let x = random(&[tokens, HIDDEN], 99);
+        let weight = random(&[tokens, HIDDEN], 98);
+        let mut inputs = parameters();
+        inputs.insert(0, x);
+        let loss = |inputs: &[Tensor]| {
+            (run(&inputs[0], &inputs[1..], &starts, &settings) * &weight).narrow(0, 0, 85).sum(Kind::Double)
+        };
+        let leaves: Vec<Tensor> = inputs.iter().map(|t| t.copy().set_requires_grad(true)).collect();
+        let gradients = Tensor::run_backward(&[loss(&leaves)], &leaves, false, false);
+        for (at, gradient) in gradients.iter().enumerate() {
+            let direction = random(&gradient.size(), 500 + at as i64);
+            let step = 2e-3;
+            let moved = |by: f64| {
+                let _guard = tch::no_grad_guard();
+                let mut inputs: Vec<Tensor> = inputs.iter().map(Tensor::copy).collect();
+                inputs[at] = &inputs[at] + &direction * by;
+                loss(&inputs).double_value(&[])
+            };
+            let numeric = (moved(step) - moved(-step)) / (2.0 * step);
+            let exact = (gradient * &direction).sum(Kind::Double).double_value(&[]);
+            // A step crosses kinks of the positive part, and sums of 32-bit floats are not exact.
+            let size = |t: &Tensor| t.norm().double_value(&[]);
+            let allowed = 0.01 * size(gradient) * size(&direction) + 1e-3;
+            assert!((numeric - exact).abs() <= allowed, "{activation:?} {at}: {numeric} {exact} {allowed}");
+        }
+    }
+}
+
+#[test]
+fn masks_follow_from_the_seed_and_have_the_rate() {
+    // Without weights and with a bias of one, what reaches the first LayerNorm is the mask itself.
+    let mut all: Vec<Tensor> =
+        shapes().iter().map(|shape| Tensor::zeros(shape, (Kind::Float, Device::Cpu))).collect();
+    for at in [7, 8, 14] {
+        let _ = all[at].fill_(1.0);
+    }
+    let x = Tensor::zeros([4000, HIDDEN], (Kind::Float, Device::Cpu));
+    for kind in [Kind::Float, Kind::BFloat16] {
+        let x = x.to_kind(kind);
+        let dropped = |seed| run(&x, &all, &[0, 4000], &settings(0.2, seed)).lt(0.0).to_kind(Kind::Float);
+        let first = dropped(1);
+        assert!(first == dropped(1));
+        assert!(first != dropped(2));
+        let rate = first.mean(Kind::Float).double_value(&[]);
+        assert!((rate - 0.2).abs() < 0.005, "{rate}");
+        let columns = first.mean_dim(0, false, Kind::Float);
+        assert!((columns - 0.2).abs().max().double_value(&[]) < 0.03);
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let on = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let leaves: Vec<Tensor> = parameters().into_iter().map(|t| t.set_requires_grad(true)).collect();
+            let x = random(&[300, HIDDEN], 5);
+            let loss = run(&x, &leaves, &[0, 120, 300], &settings(0.1, 3)).square().sum(Kind::Float);
+            let gradients = Tensor::run_backward(&[loss], &leaves, false, false);
+            let values = gradients.iter().map(|t| Vec::<f32>::try_from(t.contiguous().view(-1)).unwrap());
+            values.collect::<Vec<_>>()
+        })
+    };
+    assert!(on(1) == on(2));
+}
+
+#[test]
+fn what_does_not_fit_is_an_error() {
+    let all = parameters();
+    let x = random(&[10, HIDDEN], 5);
+    let check = |x: &Tensor, all: &[Tensor], starts: &[i64], settings: &LayerSettings, expected: &str| {
+        let parameters: Vec<&Tensor> = all.iter().collect();
+        let error = encoder_layer(x, parameters.try_into().unwrap(), starts, settings).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    };
+    check(&x, &all, &[0, 11], &settings(0.0, 0), "within the tokens");
+    check(&x, &all, &[0, 7, 5], &settings(0.0, 0), "within the tokens");
+    check(&x, &all, &[], &settings(0.0, 0), "within the tokens");
+    check(&x, &all, &[0, 10], &LayerSettings { heads: 5, ..settings(0.0, 0) }, "5 heads");
+    check(&x, &all, &[0, 10], &LayerSettings { heads: 0, ..settings(0.0, 0) }, "0 heads");
+    check(&x.to_kind(Kind::Half), &all, &[0, 10], &settings(0.0, 0), "bfloat16");
+    check(&x.transpose(0, 1), &all, &[0, 10], &settings(0.0, 0), "contiguous");
+    let mut wrong = parameters();
+    wrong[10] = random(&[INNER, HIDDEN + 1], 1);
+    check(&x, &wrong, &[0, 10], &settings(0.0, 0), "parameter 10");
+    wrong[10] = all[10].to_kind(Kind::Double);
+    check(&x, &wrong, &[0, 10], &settings(0.0, 0), "parameter 10");
+}
