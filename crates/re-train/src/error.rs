@@ -28,10 +28,12 @@ pub enum Error {
         expected: String,
     },
     /// A TOML file has an unknown key, a missing one or a value of the wrong kind.
-    #[error("{}: {key}: {source}", path.display())]
+    #[error("{}{}: {key}: {source}", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
     Toml {
         /// The file.
         path: PathBuf,
+        /// Line of the key, from 1, where it stands in this file.
+        line: Option<usize>,
         /// Path of the key, such as `training.learning_rate`.
         key: String,
         /// The parser's reason.
@@ -108,6 +110,14 @@ pub enum Error {
     RunBusy {
         /// The folder.
         folder: PathBuf,
+    },
+    /// Two rows have one id, where predictions are told apart by ids.
+    #[error("{rows} rows: the id {id} stands twice, expected each id once: predictions are combined by id")]
+    DuplicateId {
+        /// Which rows: `training`, `validation` or `test`.
+        rows: &'static str,
+        /// The id.
+        id: String,
     },
     /// An optimizer's saved state is damaged or belongs to another model.
     #[error("{}: {reason}", path.display())]

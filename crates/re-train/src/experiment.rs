@@ -1,12 +1,15 @@
 //! A whole experiment from one TOML file: data, model, training, predictions.
 
+mod adapt;
 mod data;
 mod layers;
 mod model_folder;
 mod plan;
 mod plans;
 mod run;
+mod session;
 mod summary;
+mod trained;
 
 use std::path::{Path, PathBuf};
 
@@ -15,11 +18,12 @@ use re_model::HeadConfig;
 use serde::{Deserialize, Serialize};
 
 pub use data::{ExperimentData, Fold, Target};
-pub use layers::Layers;
+pub use layers::{Encoders, Layers};
 pub use model_folder::model_folder;
 pub use plan::{MemberConfig, Plan, VoteConfig};
 pub use run::RunFolder;
-pub use summary::{Part, Summary};
+pub use summary::{Part, Rows, Summary};
+pub use trained::load_predictor;
 
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
@@ -79,13 +83,17 @@ pub struct ModelConfig {
 pub struct DataConfig {
     /// Labelled training rows.
     pub train: PathBuf,
-    /// Files of further labelled rows that are trained on, never evaluated on.
+    /// Files of further labelled rows that are trained on, never evaluated on. Those whose sentence is evaluated on, but
+    /// for spaces and punctuation, are left out and counted.
     pub additional: Vec<PathBuf>,
     /// Labelled rows to evaluate on; instead of them `val_size` can set aside training rows.
     pub validation: Option<PathBuf>,
     /// Share of the training rows that is set aside for validation, 0..1: stratified, grouped by sentence.
     pub val_size: f64,
-    /// Rows to predict after training.
+    /// Seed of the division into training and validation rows and into folds; that of the training where left out. With
+    /// one of its own, trainings of several seeds are compared on the same rows.
+    pub split_seed: Option<u64>,
+    /// Rows to predict after training. Where all of them have labels they are evaluated on, too, and decide nothing.
     pub test: Option<PathBuf>,
     /// Names of the classes in order; where left out, the labels of the training rows, sorted, no-relation first.
     pub labels: Option<PathBuf>,
@@ -147,18 +155,6 @@ impl Experiment {
     /// [`Error::Toml`] with the path of the key that is unknown, missing or of the wrong kind.
     pub fn parse(text: &str, path: impl AsRef<Path>) -> Result<Self> {
         Layers::default().text(text, path)?.experiment()
-    }
-
-    /// All paths of the experiment, to be resolved against a folder.
-    pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let Self { model, data, plan, .. } = self;
-        let optional =
-            [&mut data.validation, &mut data.test, &mut data.labels, &mut data.entity_types];
-        [&mut model.folder, &mut data.train]
-            .into_iter()
-            .chain(optional.into_iter().flatten())
-            .chain(&mut data.additional)
-            .chain(plan.paths_mut())
     }
 
     /// The experiment as the text of a TOML file, with every setting that was left to its default.

@@ -31,6 +31,7 @@
 pub mod adamw;
 pub mod checkpoint;
 pub mod config;
+mod difference;
 pub mod error;
 pub mod experiment;
 pub mod observer;

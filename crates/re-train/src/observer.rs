@@ -19,6 +19,17 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 pub enum Event<'a> {
     /// Something worth knowing before training begins, such as repaired rows.
     Notice(&'a str),
+    /// The next training of a plan of several begins; what follows concerns it, up to the next one.
+    Part {
+        /// What it is, such as `split`; inside another training of the plan, `xlmr/split`.
+        name: &'a str,
+        /// Which one of the plan's trainings it is, from 1.
+        number: usize,
+        /// How many there are, where that is known.
+        of: Option<usize>,
+        /// Its folder.
+        folder: &'a Path,
+    },
     /// Training begins or, with `step > 0`, goes on from a checkpoint.
     Started {
         /// Steps already done.

@@ -14,6 +14,7 @@ use tch::Tensor;
 use crate::adamw::{AdamW, gradient_norm};
 use crate::checkpoint::{self, Best, Checkpoint, OPTIMIZER, TrainerState};
 use crate::config::TrainConfig;
+use crate::difference::{self, Difference};
 use crate::error::{Error, Result};
 use crate::observer::{Evaluation, Event, Observer, StepReport, StopReason};
 use crate::sampler::Sampler;
@@ -363,17 +364,9 @@ fn check_resumable(checkpoint: &Checkpoint, saved: &TrainerState, now: &TrainerS
         keep_best: false,
         ..config.clone()
     };
-    let (old, new) = (computed(&saved.config), computed(&now.config));
-    if old != new {
-        let text = |config: &TrainConfig| serde_json::to_value(config).unwrap_or_default();
-        let (old, new) = (text(&old), text(&new));
-        let changed = |(key, value): (&String, &serde_json::Value)| {
-            (new.get(key) != Some(value)).then(|| (key.clone(), value.to_string()))
-        };
-        if let Some((key, value)) = old.as_object().and_then(|fields| fields.iter().find_map(changed)) {
-            let found = new.get(&key).map(ToString::to_string).unwrap_or_default();
-            return differs("setting", format!("{key} = {found}"), format!("{key} = {value}"));
-        }
+    let text = |config: &TrainConfig| serde_json::to_value(computed(config)).unwrap_or_default();
+    if let Some(Difference { key, old, new }) = difference::first(&text(&saved.config), &text(&now.config)) {
+        return differs("setting", format!("{key} = {new}"), format!("{key} = {old}"));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use re_data::random::fnv1a;
 use re_data::read::{self, EntityTypes, ReadOptions, ReadReport};
 use re_data::split::{self, Split};
 use re_data::{LabelSet, RelationExample};
@@ -56,7 +57,8 @@ pub struct ExperimentData {
 }
 
 impl ExperimentData {
-    /// Reads all files of `config` and sets the validation rows aside.
+    /// Reads all files of `config` and sets the validation rows aside; `seed` decides on them where `config` names no
+    /// seed of its own.
     ///
     /// # Errors
     /// Whatever is wrong with a file, and [`Error::Config`] where `val_size` is out of range or given together
@@ -69,6 +71,7 @@ impl ExperimentData {
                 expected: "0 together with data.validation".to_owned(),
             });
         }
+        let seed = config.split_seed.unwrap_or(seed);
         let mut reader = Reader::new(config)?;
         let all = reader.read(&config.train)?;
         let labels = match &reader.labels {
@@ -91,18 +94,22 @@ impl ExperimentData {
             holdout = std::mem::take(&mut validation);
             (train, validation) = divide(&train, &fold_split(&train, fold, seed)?);
         }
+        // A submission has a line for every row: none may be left out.
+        let lenient = std::mem::replace(&mut reader.lenient, false);
+        let test = config.test.as_ref().map_or(Ok(Vec::new()), |path| reader.read(path))?;
+        reader.lenient = lenient;
+        let evaluated = if labelled(&test) { test.as_slice() } else { &[] };
         for path in &config.additional {
             let mut rows = reader.read(path)?;
-            let leaked = without_texts(&mut rows, validation.iter().chain(&holdout));
+            let leaked = without_texts(&mut rows, validation.iter().chain(&holdout).chain(evaluated));
             if leaked > 0 {
                 let path = path.display();
-                reader.notes.push(format!("{path}: {leaked} rows left out, their sentences are validated on"));
+                reader
+                    .notes
+                    .push(format!("{path}: {leaked} rows left out, their sentences are evaluated on"));
             }
             train.append(&mut rows);
         }
-        // A submission has a line for every row: none may be left out.
-        reader.lenient = false;
-        let test = config.test.as_ref().map_or(Ok(Vec::new()), |path| reader.read(path))?;
         let data = Self { labels, train, validation, holdout, test, notes: reader.notes };
         data.ask(config.target)
     }
@@ -123,7 +130,7 @@ impl ExperimentData {
         let unrelated = |example: &RelationExample| example.label() == Some(none.as_str());
         if target == Target::Related {
             self.labels = Arc::new(LabelSet::new([none.as_str(), RELATED])?.with_no_relation(Some(&none))?);
-            let rows = [&mut self.train, &mut self.validation, &mut self.holdout];
+            let rows = [&mut self.train, &mut self.validation, &mut self.holdout, &mut self.test];
             for example in rows.into_iter().flatten().filter(|e| e.label().is_some() && !unrelated(e)) {
                 *example = example.clone().with_label(RELATED);
             }
@@ -133,8 +140,40 @@ impl ExperimentData {
             [&mut self.train, &mut self.validation, &mut self.holdout]
                 .into_iter()
                 .for_each(|rows| rows.retain(|example| !unrelated(example)));
+            // Every test row gets an answer, also the unrelated ones, of which this question has no right one.
+            self.test = self.test.into_iter().map(RelationExample::without_label).collect();
         }
         Ok(self)
+    }
+
+    /// Whether all test rows have labels, so that they can be evaluated on.
+    pub(super) fn test_is_labelled(&self) -> bool {
+        labelled(&self.test)
+    }
+
+    /// A hash of all rows in their roles and of the classes.
+    pub(super) fn hash(&self) -> String {
+        let mut text = self.labels.names().join("\0");
+        for rows in [&self.train, &self.validation, &self.holdout, &self.test] {
+            text.push('\u{1}');
+            for row in rows {
+                let [first, second] = row.entities().each_ref().map(|entity| (entity.span(), entity.kind()));
+                let label = row.label();
+                text.push_str(&format!("{}\0{}\0{first:?}{second:?}{label:?}\n", row.id(), row.text()));
+            }
+        }
+        format!("{:016x}", fnv1a(text.as_bytes()))
+    }
+
+    /// Makes sure that predictions of the rows can be combined.
+    ///
+    /// # Errors
+    /// [`Error::DuplicateId`].
+    pub(super) fn check_ids(&self) -> Result<()> {
+        for (name, rows) in [("validation", &self.validation), ("test", &self.test)] {
+            unique_ids(name, rows)?;
+        }
+        Ok(())
     }
 }
 
@@ -206,15 +245,43 @@ fn labels_of(examples: &[RelationExample]) -> Result<LabelSet> {
     Ok(LabelSet::new(names)?)
 }
 
-/// Removes the rows whose text is that of one of the `others`, and says how many.
+fn labelled(rows: &[RelationExample]) -> bool {
+    !rows.is_empty() && rows.iter().all(|example| example.label().is_some())
+}
+
+/// Removes the rows whose sentence is that of one of the `others`, and says how many.
 pub(super) fn without_texts<'a>(
     rows: &mut Vec<RelationExample>,
     others: impl Iterator<Item = &'a RelationExample>,
 ) -> usize {
-    let texts: HashSet<&str> = others.map(RelationExample::text).collect();
+    let texts: HashSet<String> = others.map(sentence).collect();
     let before = rows.len();
-    rows.retain(|example| !texts.contains(example.text()));
+    rows.retain(|example| !texts.contains(&sentence(example)));
     before - rows.len()
+}
+
+/// Letters and digits of the text: corpora that share sentences differ in spaces, quotation marks and dashes.
+fn sentence(example: &RelationExample) -> String {
+    example.text().chars().filter(|c| c.is_alphanumeric()).collect()
+}
+
+/// Makes sure that no id stands twice.
+pub(super) fn unique_ids(name: &'static str, rows: &[RelationExample]) -> Result<()> {
+    let mut seen = HashSet::new();
+    match rows.iter().find(|example| !seen.insert(example.id())) {
+        None => Ok(()),
+        Some(example) => Err(Error::DuplicateId { rows: name, id: example.id().to_owned() }),
+    }
+}
+
+/// The folds of rows, in the order of their numbers.
+pub(super) fn folds(
+    rows: &[RelationExample],
+    of: usize,
+    config: &DataConfig,
+    seed: u64,
+) -> Result<Vec<Split>> {
+    Ok(split::k_fold(rows, of, config.split_seed.unwrap_or(seed))?)
 }
 
 fn fold_split(rows: &[RelationExample], fold: Fold, seed: u64) -> Result<Split> {

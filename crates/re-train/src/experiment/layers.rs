@@ -1,5 +1,9 @@
 //! Settings from several sources, the later ones over the earlier ones.
 
+mod document;
+mod encoders;
+mod members;
+
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
@@ -7,14 +11,21 @@ use toml::{Table, Value};
 use super::Experiment;
 use crate::error::{Error, Result};
 
-/// Key of a file whose settings the present one only changes.
-const EXTENDS: &str = "extends";
+use document::Document;
+pub use encoders::Encoders;
 
 /// Settings laid over each other: files, texts and single keys.
 ///
-/// A file may begin with `extends = "OTHER.toml"` (relative to itself); a table is merged key by key, except one
-/// that chooses by `name` another thing than the layer below, which replaces it; any other value replaces the
-/// one below.
+/// A table is merged key by key, except one that chooses by `name` another thing than the layer below, which
+/// replaces it; any other value replaces the one below. Besides the settings of an [`Experiment`] a file may have:
+///
+/// - `extends = "OTHER.toml"` (relative to itself): its settings lie over those of the other one. The file at the end of
+///   such a chain is the base, which holds what suits an encoder, while the others hold what the experiment is about;
+///   [`Layers::on`] puts all of them on another base.
+/// - `instead = { hidden_size_below = 512, extends = "SMALL.toml" }`, in a base: the file to take in its place for an
+///   encoder that is narrower than this (see [`Encoders`]).
+/// - `[for.NAME]`: settings that count only where a file `NAME.toml` lies below.
+/// - `config` and `settings` in the members of a vote, see [`MemberConfig`](super::MemberConfig).
 ///
 /// ```
 /// use re_train::experiment::Layers;
@@ -28,44 +39,37 @@ const EXTENDS: &str = "extends";
 #[derive(Debug, Clone, Default)]
 pub struct Layers {
     table: Table,
+    /// The latest source, for errors.
     path: PathBuf,
+    /// Names of the files below.
+    names: Vec<String>,
+    /// Files that are being read, to find circles.
+    open: Vec<PathBuf>,
+    /// Single keys, which members of a vote are given, too.
+    keys: Table,
+    base: Option<PathBuf>,
+    encoders: Encoders,
 }
 
 impl Layers {
+    /// Layers in which every chain of files ends with the file `base`, in place of the base it names.
+    pub fn on(base: impl Into<PathBuf>) -> Self {
+        Self { base: Some(base.into()), ..Self::default() }
+    }
+
+    /// Layers for these encoders: bases may name other ones for them, and the experiment uses them.
+    pub fn for_encoders(encoders: Encoders) -> Self {
+        Self { encoders, ..Self::default() }
+    }
+
     /// Lays a TOML file over what is there, after the files that it extends.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Toml`] with the path of the key that is unknown or of the wrong kind;
+    /// [`Error::Io`]; [`Error::Toml`] with line and path of the key that is unknown or of the wrong kind;
     /// [`Error::Config`] where files extend each other in a circle.
     pub fn file(self, path: impl AsRef<Path>) -> Result<Self> {
-        self.file_after(path.as_ref(), &mut Vec::new())
-    }
-
-    fn file_after(self, path: &Path, seen: &mut Vec<PathBuf>) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
-        if seen.iter().any(|other| other == path) {
-            return Err(Error::Config {
-                key: EXTENDS,
-                found: path.display().to_string(),
-                expected: "a file that does not extend itself".to_owned(),
-            });
-        }
-        seen.push(path.to_owned());
-        let mut table = parse(&text, path)?;
-        let below = match table.remove(EXTENDS) {
-            None => self,
-            Some(Value::String(name)) => {
-                self.file_after(&path.parent().unwrap_or(Path::new("")).join(name), seen)?
-            }
-            Some(other) => {
-                return Err(Error::Config {
-                    key: EXTENDS,
-                    found: other.to_string(),
-                    expected: "the name of a TOML file, as a string".to_owned(),
-                });
-            }
-        };
-        below.table(table, path).map_err(|error| with_line(&text, path, error))
+        let path = path.as_ref();
+        self.document(Document::open(path)?)
     }
 
     /// Lays the text of a TOML file, which errors call `path`, over what is there.
@@ -73,15 +77,16 @@ impl Layers {
     /// # Errors
     /// As [`Layers::file`].
     pub fn text(self, text: &str, path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        self.table(parse(text, path)?, path).map_err(|error| with_line(text, path, error))
+        self.document(Document::parse(text.to_owned(), path.as_ref())?)
     }
 
     /// Sets one key, given as `training.steps=20`. The value is TOML; what is no TOML is taken as a string.
     ///
+    /// Members of a vote get it, too, unless the key is one of the plan.
+    ///
     /// # Errors
     /// [`Error::Config`] where there is no `=`, and as [`Layers::file`].
-    pub fn set(self, assignment: &str) -> Result<Self> {
+    pub fn set(mut self, assignment: &str) -> Result<Self> {
         let Some((key, value)) = assignment.split_once('=') else {
             return Err(Error::Config {
                 key: "--set",
@@ -99,63 +104,86 @@ impl Layers {
             table.insert(part.to_owned(), inner);
             Value::Table(table)
         });
-        let Value::Table(table) = nested else { return Ok(self) };
-        self.table(table, Path::new("--set"))
-    }
-
-    /// The settings of an experiment, to lay others over them.
-    pub(super) fn of(experiment: &Experiment) -> Result<Self> {
-        Self::default().text(&experiment.to_toml()?, "settings")
-    }
-
-    /// Lays a table, which errors call `name`, over what is there.
-    pub(super) fn over(self, table: &Table, name: &str) -> Result<Self> {
-        self.table(table.clone(), Path::new(name))
-    }
-
-    fn table(mut self, table: Table, path: &Path) -> Result<Self> {
-        merge(&mut self.table, table);
-        path.clone_into(&mut self.path);
-        // Checked layer by layer, so that an error names the file that has the fault.
-        read(&self.table, path)?;
+        let Value::Table(mut table) = nested else { return Ok(self) };
+        merge(&mut self.table, table.clone());
+        table.remove("plan");
+        merge(&mut self.keys, table);
+        self.path = PathBuf::from("--set");
+        self.experiment()?;
         Ok(self)
+    }
+
+    /// Names of the files that lie here, from the lowest: `embedded_corpus` for `base/embedded_corpus.toml`.
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// What the settings say, each one that is left out at its default.
     ///
     /// # Errors
-    /// [`Error::Toml`].
+    /// [`Error::Toml`]; [`Error::Config`] where an encoder is given for a member that the vote does not have.
     pub fn experiment(&self) -> Result<Experiment> {
-        read(&self.table, &self.path)
+        let mut table = self.table.clone();
+        self.encoders.put_into(&mut table);
+        members::expand(&mut table, &self.keys, &self.encoders)?;
+        document::experiment(table).map_err(|fault| fault.into_error(&self.path, None))
     }
-}
 
-fn parse(text: &str, path: &Path) -> Result<Table> {
-    text.parse().map_err(|source| Error::Toml {
-        path: path.to_owned(),
-        key: "syntax".to_owned(),
-        source: Box::new(source),
-    })
-}
+    fn document(mut self, mut document: Document) -> Result<Self> {
+        let place = std::path::absolute(&document.path).unwrap_or_else(|_| document.path.clone());
+        if self.open.contains(&place) {
+            return Err(Error::Config {
+                key: "extends",
+                found: document.path.display().to_string(),
+                expected: "a file that does not extend itself or have itself as a member".to_owned(),
+            });
+        }
+        self.open.push(place);
+        if let Some(other) = self.encoders.instead(&document) {
+            self = self.document(Document::open(&other)?)?;
+            self.open.pop();
+            return Ok(self);
+        }
+        let below = self.clone();
+        if let Some(other) = &document.extends {
+            let other = Document::open(other)?;
+            self = match self.base.take() {
+                // The base itself may extend what it likes.
+                Some(base) if other.extends.is_none() => {
+                    let on_base = self.document(Document::open(&base)?)?;
+                    Self { base: Some(base), ..on_base }
+                }
+                base => Self { base, ..self }.document(other)?,
+            };
+        }
+        document.read_members(&below)?;
+        self.lay(document)?;
+        self.open.pop();
+        Ok(self)
+    }
 
-fn read(table: &Table, path: &Path) -> Result<Experiment> {
-    serde_path_to_error::deserialize(table.clone()).map_err(|error| Error::Toml {
-        path: path.to_owned(),
-        key: error.path().to_string(),
-        source: Box::new(error.into_inner()),
-    })
-}
-
-/// The same error with the line, where the text alone has the fault too.
-fn with_line(text: &str, path: &Path, error: Error) -> Error {
-    let Ok(document) = toml::Deserializer::parse(text) else { return error };
-    match serde_path_to_error::deserialize::<_, Experiment>(document) {
-        Err(fault) if !text.contains(EXTENDS) => Error::Toml {
-            path: path.to_owned(),
-            key: fault.path().to_string(),
-            source: Box::new(fault.into_inner()),
-        },
-        _ => error,
+    fn lay(&mut self, document: Document) -> Result<()> {
+        document.path.clone_into(&mut self.path);
+        // Checked layer by layer, so that an error names the file that has the fault.
+        let check = |table: &Table, prefix: &[String]| {
+            let mut table = table.clone();
+            members::expand(&mut table, &Table::new(), &Encoders::default())?;
+            document::experiment(table)
+                .map(drop)
+                .map_err(|fault| fault.below(prefix).into_error(&document.path, Some(&document.text)))
+        };
+        merge(&mut self.table, document.table.clone());
+        check(&self.table, &[])?;
+        for (name, settings) in &document.conditional {
+            let mut table = self.table.clone();
+            merge(&mut table, settings.clone());
+            check(&table, &["for".to_owned(), name.clone()])?;
+            if self.names.contains(name) {
+                self.table = table;
+            }
+        }
+        self.names.extend(document.name());
+        Ok(())
     }
 }
 
@@ -178,31 +206,4 @@ fn chooses_anew(below: &Table, above: &Table) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_changes_the_one_it_extends() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-        write("a.toml", "markup = { name = \"pair\" }\ntraining = { steps = 5, seed = 3 }\n");
-        write("b.toml", "extends = \"a.toml\"\nmarkup = { name = \"plain\" }\ntraining.steps = 6\n");
-        let experiment = Experiment::from_file(folder.path().join("b.toml")).unwrap();
-        assert_eq!((experiment.training.steps, experiment.training.seed), (6, 3));
-        assert_eq!(experiment.markup, re_data::MarkupConfig::Plain {});
-        write("c.toml", "extends = \"c.toml\"\n");
-        let error = Experiment::from_file(folder.path().join("c.toml")).unwrap_err();
-        assert!(error.to_string().contains("does not extend itself"), "{error}");
-    }
-
-    #[test]
-    fn single_keys_are_toml_or_words() {
-        let set = |assignment: &str| Layers::default().set(assignment).and_then(|layers| layers.experiment());
-        assert_eq!(set("training.batch_size = 4").unwrap().training.batch_size, 4);
-        assert_eq!(set("training.device=cuda:0").unwrap().training.device, "cuda:0");
-        assert_eq!(set("data.train=a b.tsv").unwrap().data.train, PathBuf::from("a b.tsv"));
-        let error = set("training.stepz=4").unwrap_err().to_string();
-        assert!(error.starts_with("--set: training"), "{error}");
-        assert!(set("training.steps").unwrap_err().to_string().contains("KEY=VALUE"));
-    }
-}
+mod tests;

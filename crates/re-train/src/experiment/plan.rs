@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use re_ensemble::{Gate, Vote};
 use serde::{Deserialize, Serialize};
 
+use super::Experiment;
+
 /// Which trainings an experiment makes, and how they become one prediction.
 ///
 /// Every training of a plan has a run folder of its own inside the experiment's; one that is complete is not
@@ -16,21 +18,30 @@ pub enum Plan {
     /// One training.
     Single {},
     /// Find the best step on a split (folder `split`), train on everything (folder `full`), stop there.
+    ///
+    /// The split is what [`DataConfig`](super::DataConfig) says: a share of the training rows or a file; everything is
+    /// then all rows of both sides.
     StepTransfer {},
     /// One training for each fold (folders `fold-1`, ...), stratified and grouped by sentence. Probabilities of
-    /// the rows that each model has not seen are saved, and the models vote with the mean of theirs.
+    /// the rows that each model has not seen are saved (`out_of_fold_probabilities.csv`), and the models vote with the
+    /// mean of theirs.
+    ///
+    /// All models train for all their steps: neither the rows of a fold nor the validation rows, which are set
+    /// aside before the folds are made, choose a step.
     KFold {
         /// Number of folds, at least 2.
         folds: usize,
     },
     /// Predictions on unlabelled rows that the model is sure of join the next training (Lee 2013). Folders
     /// `round-0` (gold rows alone), `round-1`, ...
+    ///
+    /// Rows that have gold labels keep them, and rows whose sentences are validated on never join.
     PseudoLabels {
         /// Rows without labels.
         unlabelled: PathBuf,
         /// Probability from which on a prediction counts as a label, 0 to 1.
         threshold: f32,
-        /// Trainings after the first.
+        /// Trainings after the first, at least 1.
         rounds: usize,
     },
     /// One model says whether there is a relation (folder `related`), another one which (folder `relation`);
@@ -42,35 +53,48 @@ pub enum Plan {
     },
     /// Several models vote.
     Vote {
-        /// The models. Those that are not given as trained runs are trained, in folders of their names.
+        /// The models. Those that are not given as trained runs are trained, in folders of their names. All train on the
+        /// rows that the experiment's own split leaves for training, so that what they say of the others can be judged.
         members: Vec<MemberConfig>,
         /// The votes, in order; the last one is what the experiment predicts.
         votes: Vec<VoteConfig>,
     },
 }
 
-/// A model that takes part in votes.
+/// A model that takes part in votes: a trained run, a training, or another member trained on everything.
+///
+/// In a TOML file `config` (another experiment's file, relative to this one) and `settings` (a table that is laid over
+/// it or, where there is no `config`, over the settings of the vote itself) stand for [`MemberConfig::experiment`]:
+///
+/// ```toml
+/// members = [
+///     { member = "mbert", config = "mbert_baseline.toml" },
+///     { member = "other_seed", config = "mbert_baseline.toml", settings.training.seed = 8 },
+///     { member = "mbert_full_data", full_data_of = "mbert" },
+/// ]
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MemberConfig {
-    /// What votes call it.
+    /// What votes call it, and name of its folder.
     pub member: String,
-    /// What it is trained with where no run is given: a table of settings laid over those of the experiment.
-    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
-    pub settings: toml::Table,
     /// A trained run, as `RUN` or `RUN@STEP`, instead of a training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<String>,
-    /// Whether it is trained on the validation rows too. It then votes on the test rows alone.
-    #[serde(default)]
-    pub everything: bool,
+    pub run: Option<PathBuf>,
+    /// Name of a member before it, whose settings it is trained with on all rows, validation rows included, up to the
+    /// step that was that member's best. It votes on the test rows alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_data_of: Option<String>,
+    /// All settings of its training. Which rows are trained on, validated on and predicted is up to the vote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<Box<Experiment>>,
 }
 
 /// A vote of members or of earlier votes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VoteConfig {
-    /// What later votes and reports call it.
+    /// What later votes and reports call it, and name of the folder of its predictions.
     pub vote: String,
     /// How it is counted.
     pub how: Vote,
@@ -88,12 +112,19 @@ impl Default for Plan {
 }
 
 impl Plan {
-    /// All paths of the plan.
-    pub(super) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let unlabelled = match self {
-            Self::PseudoLabels { unlabelled, .. } => Some(unlabelled),
-            _ => None,
-        };
-        unlabelled.into_iter()
+    /// The members of a vote; none where the plan is no vote.
+    pub fn members(&self) -> &[MemberConfig] {
+        match self {
+            Self::Vote { members, .. } => members,
+            _ => &[],
+        }
+    }
+
+    /// The members of a vote, to be changed; none where the plan is no vote.
+    pub fn members_mut(&mut self) -> &mut [MemberConfig] {
+        match self {
+            Self::Vote { members, .. } => members,
+            _ => &mut [],
+        }
     }
 }

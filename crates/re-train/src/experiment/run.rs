@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::model_folder::split_step;
 use super::plan::Plan;
 use super::plans;
+use super::session::Session;
 use super::summary::{SUMMARY, Summary};
 use super::{Experiment, ExperimentData};
 use crate::checkpoint::{Checkpoint, write_file};
+use crate::difference::{self, Difference};
 use crate::error::{Error, Result};
-use crate::observer::{Event, Observer, StopReason};
+use crate::observer::{Observer, StopReason};
 use crate::trainer::Start;
 
 /// Name of the file whose lock says that a process works in the folder.
@@ -24,18 +27,6 @@ const CONFIG: &str = "config.toml";
 /// A plan of several trainings has a folder like this one for each of them, inside its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFolder(PathBuf);
-
-/// What a run shares with the trainings that it consists of.
-pub(super) struct Session<'a> {
-    pub observer: &'a mut dyn Observer,
-    pub stop: Arc<AtomicBool>,
-}
-
-impl Session<'_> {
-    pub(super) fn note(&mut self, text: &str) -> Result<()> {
-        self.observer.notify(&Event::Notice(text)).map_err(Error::Observer)
-    }
-}
 
 impl RunFolder {
     /// The folder at `path`, which need not exist yet.
@@ -80,7 +71,7 @@ impl RunFolder {
         mut observers: Vec<Box<dyn Observer>>,
         stop: Arc<AtomicBool>,
     ) -> Result<Summary> {
-        self.run_in(experiment, start, &mut Session { observer: &mut observers, stop })
+        self.run_in(experiment, start, &mut Session::new(&mut observers, stop))
     }
 
     pub(super) fn run_in(
@@ -92,27 +83,47 @@ impl RunFolder {
         let experiment = &self.resolved(experiment)?;
         let _lock = self.claim(start)?;
         let data = ExperimentData::read(&experiment.data, experiment.training.seed)?;
-        if experiment.plan == (Plan::Single {}) {
-            return self.finish(plans::single::run(self, experiment, &data, start, session)?);
+        let summary = match &experiment.plan {
+            Plan::Single {} => plans::single::run(self, experiment, &data, start, session)?,
+            _ => self.run_parts(experiment, &data, start, session)?,
+        };
+        if summary.reason == StopReason::Interrupted {
+            return Ok(summary);
+        }
+        let summary = Summary { data_hash: Some(data.hash()), ..summary };
+        self.write(SUMMARY, &summary.text(&self.0)?)?;
+        Ok(summary)
+    }
+
+    /// Runs a plan of several trainings.
+    fn run_parts(
+        &self,
+        experiment: &Experiment,
+        data: &ExperimentData,
+        start: Start,
+        session: &mut Session<'_>,
+    ) -> Result<Summary> {
+        plans::check(experiment, data)?;
+        match start {
+            Start::Fresh => self.write_config(experiment)?,
+            Start::Resume => self.check_settings(experiment)?,
         }
         for note in &data.notes {
             session.note(note)?;
         }
-        self.write_config(experiment)?;
-        let summary = match &experiment.plan {
-            Plan::Single {} => return Err(Error::NoCheckpoint { folder: self.0.clone() }),
-            Plan::StepTransfer {} => plans::transfer::run(self, experiment, &data, session)?,
-            Plan::KFold { folds } => plans::folds::run(self, experiment, &data, *folds, session)?,
+        match &experiment.plan {
+            Plan::Single {} => plans::single::run(self, experiment, data, start, session),
+            Plan::StepTransfer {} => plans::transfer::run(self, experiment, data, session),
+            Plan::KFold { folds } => plans::folds::run(self, experiment, data, *folds, session),
             Plan::PseudoLabels { unlabelled, threshold, rounds } => {
                 let settings = plans::pseudo::Settings { unlabelled, threshold: *threshold, rounds: *rounds };
-                plans::pseudo::run(self, experiment, &data, settings, session)?
+                plans::pseudo::run(self, experiment, data, settings, session)
             }
-            Plan::TwoStage { gate } => plans::two_stage::run(self, experiment, &data, *gate, session)?,
+            Plan::TwoStage { gate } => plans::two_stage::run(self, experiment, data, *gate, session),
             Plan::Vote { members, votes } => {
-                plans::vote::run(self, experiment, &data, members, votes, session)?
+                plans::vote::run(self, experiment, data, members, votes, session)
             }
-        };
-        self.finish(summary)
+        }
     }
 
     /// Runs one of the trainings that this run consists of, in the folder `name`: the whole of it, the rest of it,
@@ -124,34 +135,105 @@ impl RunFolder {
         session: &mut Session<'_>,
     ) -> Result<Option<(Self, Summary)>> {
         let part = Self(self.0.join(name));
-        if let Some(summary) = Summary::read(&part.0)? {
-            session.note(&format!("{name}: complete, in {}", part.0.display()))?;
-            return Ok(Some((part, summary)));
-        }
-        let start = if part.begun()? { Start::Resume } else { Start::Fresh };
-        session.note(&format!("{name}: in {}", part.0.display()))?;
-        let summary = part.run_in(experiment, start, session)?;
+        let summary = session.part(name, &part.0, |session| part.run_or_read(experiment, session))?;
         Ok((summary.reason != StopReason::Interrupted).then_some((part, summary)))
+    }
+
+    fn run_or_read(&self, experiment: &Experiment, session: &mut Session<'_>) -> Result<Summary> {
+        if let Some(summary) = Summary::read(&self.0)? {
+            let experiment = self.resolved(experiment)?;
+            self.check_settings(&experiment)?;
+            self.check_rows(&experiment, &summary)?;
+            session.note(&format!("{}: complete already", self.0.display()))?;
+            return Ok(summary);
+        }
+        if session.stops() {
+            return Ok(Summary::new(StopReason::Interrupted));
+        }
+        let start = if self.begun()? { Start::Resume } else { Start::Fresh };
+        self.run_in(experiment, start, session)
+    }
+
+    /// Makes sure that what was trained here is what these settings would give.
+    fn check_settings(&self, experiment: &Experiment) -> Result<()> {
+        // What is told and kept may change between sessions; what is computed may not.
+        let computed = |experiment: &Experiment| {
+            let mut experiment = experiment.clone();
+            experiment.for_each(&mut |experiment| {
+                let training = &mut experiment.training;
+                (training.logging_steps, training.save_steps, training.keep_last) = (1, 0, 0);
+            });
+            let path = self.0.join(CONFIG);
+            serde_json::to_value(experiment).map_err(|source| Error::Json { path, source })
+        };
+        match difference::first(&computed(&self.experiment()?)?, &computed(experiment)?) {
+            None => Ok(()),
+            Some(Difference { key, old, new }) => Err(Error::Resume {
+                checkpoint: self.0.clone(),
+                what: "setting",
+                found: format!("{key} = {new}"),
+                expected: format!("{key} = {old}"),
+            }),
+        }
+    }
+
+    fn check_rows(&self, experiment: &Experiment, summary: &Summary) -> Result<()> {
+        let data = ExperimentData::read(&experiment.data, experiment.training.seed)?;
+        let found = data.hash();
+        match &summary.data_hash {
+            Some(expected) if *expected != found => Err(Error::Resume {
+                checkpoint: self.0.clone(),
+                what: "data",
+                found: format!("rows with hash {found}"),
+                expected: format!("rows with hash {expected}"),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// The settings with all that depends on the machine or the working directory made explicit, so that a
     /// resumed run computes the same.
     fn resolved(&self, experiment: &Experiment) -> Result<Experiment> {
         let mut experiment = experiment.clone();
-        experiment.training.precision = Some(experiment.training.precision());
-        for path in experiment.paths_mut().filter(|path| path.exists()) {
+        experiment.for_each(&mut |experiment| {
+            experiment.training.precision = Some(experiment.training.precision());
+        });
+        for path in experiment.paths_mut().filter(|path| split_step(path).0.exists()) {
             *path = std::path::absolute(&*path).map_err(|source| Error::io(&*path, source))?;
         }
         Ok(experiment)
     }
 
-    /// Whether there is something to resume: checkpoints, or trainings that this run consists of.
+    /// Whether there is something to resume: checkpoints, a result, or trainings that have something to resume.
     fn begun(&self) -> Result<bool> {
-        let config = self.0.join(CONFIG);
-        if !Checkpoint::list(&self.0)?.is_empty() {
+        if self.0.join(SUMMARY).is_file() || !Checkpoint::list(&self.0)?.is_empty() {
             return Ok(true);
         }
-        Ok(config.exists() && Experiment::from_file(&config)?.plan != Plan::Single {})
+        let config = self.0.join(CONFIG);
+        if !config.is_file() {
+            return Ok(false);
+        }
+        match Experiment::from_file(&config) {
+            Ok(experiment) if experiment.plan == (Plan::Single {}) => Ok(false),
+            Ok(_) => Ok(self.parts()?.iter().map(Self::begun).collect::<Result<Vec<_>>>()?.contains(&true)),
+            Err(error) if self.0.join(LOCK).exists() => Err(error),
+            // Somebody else's file of that name.
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// The folders of the trainings that this run consists of, as far as they have begun.
+    pub(super) fn parts(&self) -> Result<Vec<Self>> {
+        let io = |source| Error::io(&self.0, source);
+        let mut parts = Vec::new();
+        for entry in std::fs::read_dir(&self.0).map_err(io)? {
+            let path = entry.map_err(io)?.path();
+            if path.join(CONFIG).is_file() {
+                parts.push(Self(path));
+            }
+        }
+        parts.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(parts)
     }
 
     /// Makes sure that the folder is one to start or resume in, and keeps other processes out of it.
@@ -180,13 +262,6 @@ impl RunFolder {
 
     pub(super) fn write_config(&self, experiment: &Experiment) -> Result<()> {
         self.write(CONFIG, &experiment.to_toml()?)
-    }
-
-    fn finish(&self, summary: Summary) -> Result<Summary> {
-        if summary.reason != StopReason::Interrupted {
-            self.write(SUMMARY, &summary.text(&self.0)?)?;
-        }
-        Ok(summary)
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {

@@ -35,6 +35,7 @@ impl Terminal {
         bar.reset_eta();
         self.bar = Some(bar);
         self.steps = steps;
+        self.loss = None;
         let begin =
             if step == 0 { "training".to_owned() } else { format!("resuming at step {step}, training") };
         self.say(&format!("{begin} on {rows} rows, {steps} steps"));
@@ -51,6 +52,10 @@ impl Observer for Terminal {
     fn notify(&mut self, event: &Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         match event {
             Event::Notice(text) => self.say(text),
+            Event::Part { name, number, of, folder } => {
+                let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
+                self.say(&format!("== training {number}{of}: {name}, in {}", folder.display()));
+            }
             Event::Started { step, steps, rows } => self.start(*step, *steps, *rows)?,
             Event::Step(report) => {
                 let loss = self.loss.map_or(report.loss, |old| 0.95 * old + 0.05 * report.loss);

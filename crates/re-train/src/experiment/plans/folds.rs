@@ -1,15 +1,16 @@
 //! One training for each fold; their models vote.
 
-use re_data::Probabilities;
 use re_data::read;
 use re_data::write::PredictionFormat;
+use re_data::{Probabilities, RelationExample};
 use re_ensemble::{Member, Members, Vote};
 
-use super::super::data::Fold;
-use super::super::run::{RunFolder, Session};
-use super::super::summary::{Part, Summary};
-use super::super::{Experiment, ExperimentData};
-use super::{HOLDOUT, TEST, VALIDATION, evaluate, save, say_test, say_validation, single_of};
+use super::super::data::{Fold, folds};
+use super::super::run::RunFolder;
+use super::super::session::Session;
+use super::super::summary::{Part, Rows, Summary};
+use super::super::{DataConfig, Experiment, ExperimentData};
+use super::{HOLDOUT, TEST, VALIDATION, aligned, evaluate, ids, save, say_test, say_validation, single_of};
 use crate::error::Result;
 use crate::observer::StopReason;
 
@@ -20,54 +21,93 @@ pub(in super::super) fn run(
     folder: &RunFolder,
     experiment: &Experiment,
     data: &ExperimentData,
-    folds: usize,
+    count: usize,
     session: &mut Session<'_>,
 ) -> Result<Summary> {
-    let mut summary = Summary::new(StopReason::Completed);
-    let mut runs = Vec::new();
-    for number in 1..=folds {
+    session.expect(count);
+    let (mut runs, mut results) = (Vec::new(), Vec::new());
+    for number in 1..=count {
         let mut part = single_of(experiment);
-        part.data.fold = Some(Fold { number, of: folds });
-        // The step is not chosen on the fold, so that its probabilities stay those of unseen rows.
+        part.data.fold = Some(Fold { number, of: count });
+        // No step is chosen on the fold, so that its probabilities stay those of unseen rows.
         part.training.keep_best = false;
         part.training.early_stopping_patience = 0;
         let name = format!("fold-{number}");
         let Some((run, result)) = folder.part(&name, &part, session)? else {
             return Ok(Summary::new(StopReason::Interrupted));
         };
-        summary.parts.extend(result.evaluation.map(|evaluation| Part { name: name.clone(), evaluation }));
         runs.push((name, run));
+        results.push(result);
     }
-    let unseen = out_of_fold(data, &runs)?;
+    let mut summary = Summary::new(StopReason::Completed);
+    let part = |name: &str, rows, evaluation| Part { name: name.to_owned(), rows, evaluation };
+    for ((name, _), result) in runs.iter().zip(&results) {
+        let evaluation = result.evaluation.clone();
+        summary.parts.extend(evaluation.map(|evaluation| part(name, Rows::OutOfFold, evaluation)));
+    }
+    // Folds are made of the gold rows alone.
+    let gold = DataConfig { additional: Vec::new(), ..experiment.data.clone() };
+    let gold = ExperimentData::read(&gold, experiment.training.seed)?.train;
+    let unseen = out_of_fold(experiment, data, &gold, &runs)?;
     save(folder, OUT_OF_FOLD, PredictionFormat::Probabilities, &unseen)?;
-    let by_id = data.train.iter().map(|e| (e.id(), e)).collect::<std::collections::HashMap<_, _>>();
-    let rows: Vec<_> = unseen.ids().iter().filter_map(|id| by_id.get(id.as_str())).map(|e| (*e).clone()).collect();
-    summary.parts.push(Part { name: "out of fold".to_owned(), evaluation: evaluate(&rows, &unseen)? });
+    summary.parts.push(part("all folds", Rows::OutOfFold, evaluate(&gold, &unseen)?));
 
     if !data.validation.is_empty() {
-        let evaluation = say_validation(folder, data, &vote(&runs, HOLDOUT)?)?;
+        let members = members(&runs, HOLDOUT, data, &data.validation)?;
+        for member in members.members() {
+            let evaluation = evaluate(&data.validation, member.probabilities())?;
+            summary.parts.push(part(member.name(), Rows::Validation, evaluation));
+        }
+        let evaluation = say_validation(folder, data, &members.vote(Vote::Mean)?)?;
+        summary.parts.push(part("vote", Rows::Validation, evaluation.clone()));
         summary.evaluation = Some(evaluation);
     }
     if !data.test.is_empty() {
-        summary.submission = Some(say_test(folder, &vote(&runs, TEST)?)?);
+        let vote = members(&runs, TEST, data, &data.test)?.vote(Vote::Mean)?;
+        say_test(folder, data, &vote, &mut summary)?;
+        for ((name, _), result) in runs.iter().zip(&results) {
+            let evaluation = result.test_evaluation.clone();
+            summary.parts.extend(evaluation.map(|evaluation| part(name, Rows::Test, evaluation)));
+        }
+        let evaluation = summary.test_evaluation.clone();
+        summary.parts.extend(evaluation.map(|evaluation| part("vote", Rows::Test, evaluation)));
     }
     Ok(summary)
 }
 
-fn out_of_fold(data: &ExperimentData, runs: &[(String, RunFolder)]) -> Result<Probabilities> {
-    let (mut ids, mut values) = (Vec::new(), Vec::new());
-    for (_, run) in runs {
-        let part = read::probabilities(run.path().join(VALIDATION))?;
-        ids.extend_from_slice(part.ids());
-        values.extend_from_slice(part.values());
+/// What each fold's model says of the rows of its fold, in the order of all rows.
+fn out_of_fold(
+    experiment: &Experiment,
+    data: &ExperimentData,
+    gold: &[RelationExample],
+    runs: &[(String, RunFolder)],
+) -> Result<Probabilities> {
+    let classes = data.labels.len();
+    let mut values = vec![0.0; gold.len() * classes];
+    let splits = folds(gold, runs.len(), &experiment.data, experiment.training.seed)?;
+    for ((name, run), split) in runs.iter().zip(splits) {
+        let rows: Vec<RelationExample> =
+            split.validation.iter().filter_map(|&row| gold.get(row).cloned()).collect();
+        let found = read::probabilities(run.path().join(VALIDATION))?;
+        let found = aligned(name, found, &data.labels, &rows)?;
+        for (&row, probabilities) in split.validation.iter().zip(found.rows()) {
+            if let Some(slot) = values.get_mut(row * classes..(row + 1) * classes) {
+                slot.copy_from_slice(probabilities);
+            }
+        }
     }
-    Ok(Probabilities::new(ids, data.labels.clone(), values)?)
+    Ok(Probabilities::new(ids(gold), data.labels.clone(), values)?)
 }
 
-fn vote(runs: &[(String, RunFolder)], file: &str) -> Result<Probabilities> {
+fn members(
+    runs: &[(String, RunFolder)],
+    file: &str,
+    data: &ExperimentData,
+    rows: &[RelationExample],
+) -> Result<Members> {
     let members: Vec<Member> = runs
         .iter()
         .map(|(name, run)| Ok(Member::new(name, read::probabilities(run.path().join(file))?)))
         .collect::<Result<_>>()?;
-    Ok(Members::align(members)?.vote(Vote::Mean)?)
+    Ok(Members::align_to(members, &data.labels, &ids(rows))?)
 }

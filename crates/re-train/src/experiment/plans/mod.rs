@@ -1,5 +1,6 @@
 //! How each plan makes its trainings and combines them.
 
+mod check;
 pub(super) mod folds;
 pub(super) mod pseudo;
 pub(super) mod single;
@@ -7,18 +8,22 @@ pub(super) mod transfer;
 pub(super) mod two_stage;
 pub(super) mod vote;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use re_data::write::{self, PredictionFormat};
 use re_data::{LabelSet, Predictor, Probabilities, RelationExample};
-use re_model::{RelationClassifier, TrainedParts};
+use re_ensemble::{Bootstrap, Gold, Member, Members, compare};
+use re_model::RelationClassifier;
 
 use super::run::RunFolder;
 use super::summary::Summary;
-use super::{Experiment, ExperimentData};
+use super::trained::classifier;
+use super::{Experiment, ExperimentData, Plan};
 use crate::checkpoint::write_file;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::observer::{Evaluation, StopReason};
+
+pub(super) use check::check;
 
 /// Probabilities of the validation rows.
 pub(super) const VALIDATION: &str = "validation_probabilities.csv";
@@ -26,18 +31,15 @@ pub(super) const VALIDATION: &str = "validation_probabilities.csv";
 pub(super) const HOLDOUT: &str = "holdout_probabilities.csv";
 /// Probabilities of the test rows.
 pub(super) const TEST: &str = "test_probabilities.csv";
+/// Classes of the test rows, as the competition wants them.
+const SUBMISSION: &str = "submission.csv";
 
 /// Rows that are predicted at a time.
 const ROWS: usize = 4096;
 
 /// Loads a trained model as the experiment's settings say.
-fn load(folder: &std::path::Path, experiment: &Experiment) -> Result<RelationClassifier> {
-    let parts = TrainedParts {
-        device: Some(experiment.training.device()?),
-        precision: experiment.training.precision(),
-        ..TrainedParts::default()
-    };
-    Ok(RelationClassifier::from_pretrained_with(folder, parts)?)
+fn load(folder: &Path, experiment: &Experiment) -> Result<RelationClassifier> {
+    classifier(folder, &experiment.training)
 }
 
 /// Predictions of any number of rows, a part of them in memory as tokens at a time.
@@ -46,8 +48,11 @@ fn predict(predictor: &impl Predictor, examples: &[RelationExample]) -> Result<P
     for part in examples.chunks(ROWS) {
         values.extend_from_slice(predictor.predict(part)?.values());
     }
-    let ids = examples.iter().map(|example| example.id().to_owned()).collect();
-    Ok(Probabilities::new(ids, predictor.labels().clone(), values)?)
+    Ok(Probabilities::new(ids(examples), predictor.labels().clone(), values)?)
+}
+
+fn ids(examples: &[RelationExample]) -> Vec<String> {
+    examples.iter().map(|example| example.id().to_owned()).collect()
 }
 
 /// Compares probabilities with the labels of the rows they belong to.
@@ -63,7 +68,7 @@ fn gold(examples: &[RelationExample], labels: &LabelSet) -> Result<Vec<usize>> {
     examples.iter().map(class).collect()
 }
 
-/// Writes what a predictor says of the validation and the test rows, and evaluates the former.
+/// Writes what a predictor says of the validation and the test rows, and evaluates what has labels.
 fn conclude(folder: &RunFolder, data: &ExperimentData, predictor: &impl Predictor) -> Result<Summary> {
     let mut summary = Summary::new(StopReason::Completed);
     if !data.validation.is_empty() {
@@ -73,7 +78,7 @@ fn conclude(folder: &RunFolder, data: &ExperimentData, predictor: &impl Predicto
         save(folder, HOLDOUT, PredictionFormat::Probabilities, &predict(predictor, &data.holdout)?)?;
     }
     if !data.test.is_empty() {
-        summary.submission = Some(say_test(folder, &predict(predictor, &data.test)?)?);
+        say_test(folder, data, &predict(predictor, &data.test)?, &mut summary)?;
     }
     Ok(summary)
 }
@@ -87,9 +92,18 @@ fn say_validation(
     evaluate(&data.validation, probabilities)
 }
 
-fn say_test(folder: &RunFolder, probabilities: &Probabilities) -> Result<PathBuf> {
+fn say_test(
+    folder: &RunFolder,
+    data: &ExperimentData,
+    probabilities: &Probabilities,
+    summary: &mut Summary,
+) -> Result<()> {
     save(folder, TEST, PredictionFormat::Probabilities, probabilities)?;
-    save(folder, "submission.csv", PredictionFormat::Submission, probabilities)
+    summary.submission = Some(save(folder, SUBMISSION, PredictionFormat::Submission, probabilities)?);
+    if data.test_is_labelled() {
+        summary.test_evaluation = Some(evaluate(&data.test, probabilities)?);
+    }
+    Ok(())
 }
 
 fn save(
@@ -103,7 +117,63 @@ fn save(
     Ok(path)
 }
 
+/// The summary of a plan that ends with the model of `part`, whose predictions become those of the whole.
+fn adopt(folder: &RunFolder, part: &RunFolder, summary: Summary) -> Result<Summary> {
+    for name in [VALIDATION, TEST, SUBMISSION] {
+        let path = part.path().join(name);
+        if path.is_file() {
+            write_file(&folder.path().join(name), |partial| {
+                std::fs::copy(&path, partial).map(drop).map_err(|source| Error::io(&path, source))
+            })?;
+        }
+    }
+    let submission = summary.submission.as_ref().map(|_| folder.path().join(SUBMISSION));
+    Ok(Summary { submission, ..summary })
+}
+
 /// An experiment of one training with the same settings.
 fn single_of(experiment: &Experiment) -> Experiment {
-    Experiment { plan: super::Plan::default(), ..experiment.clone() }
+    Experiment { plan: Plan::default(), ..experiment.clone() }
+}
+
+/// The same training on all rows, up to the step that was best on a split of them; `rows` of them were trained on there.
+fn on_everything(experiment: &Experiment, step: u64, rows: usize) -> Experiment {
+    let mut full = single_of(experiment);
+    full.data.val_size = 0.0;
+    full.data.additional.extend(full.data.validation.take());
+    full.training.stop_at_step = step;
+    full.training.early_stopping_patience = 0;
+    // The schedule is that of the split, whatever number of rows an epoch has now.
+    full.training.steps = experiment.training.total_steps(rows);
+    full
+}
+
+/// One line that says how sure it is that the first of two is the better one on `examples`.
+fn versus(
+    examples: &[RelationExample],
+    first: (&str, &Probabilities),
+    second: (&str, &Probabilities),
+) -> Result<String> {
+    let member = |(name, probabilities): (&str, &Probabilities)| Member::new(name, probabilities.clone());
+    let found =
+        compare(member(first), member(second), &Gold::from_examples(examples)?, &Bootstrap::default())?;
+    let [value, low, high] =
+        [found.difference.value, found.difference.low, found.difference.high].map(|share| 100.0 * share);
+    Ok(format!(
+        "{} against {}: {value:+.2} points of accuracy, 95 % interval {low:+.2} to {high:+.2} (paired bootstrap), \
+         McNemar's p = {:.3}",
+        first.0, second.0, found.mcnemar_p
+    ))
+}
+
+/// The probabilities in the order of `examples` and of the classes `labels`, whatever order they came in.
+fn aligned(
+    name: &str,
+    probabilities: Probabilities,
+    labels: &std::sync::Arc<LabelSet>,
+    examples: &[RelationExample],
+) -> Result<Probabilities> {
+    let members = Members::align_to([Member::new(name, probabilities)], labels, &ids(examples))?;
+    let missing = || Error::Ensemble(re_ensemble::Error::NoMembers);
+    Ok(members.members().first().ok_or_else(missing)?.probabilities().clone())
 }

@@ -7,10 +7,11 @@ use re_data::read::Format;
 use re_data::{RelationExample, write};
 
 use super::super::data::{read_rows, without_texts};
-use super::super::run::{RunFolder, Session};
-use super::super::summary::{Part, Summary};
+use super::super::run::RunFolder;
+use super::super::session::Session;
+use super::super::summary::Summary;
 use super::super::{Experiment, ExperimentData};
-use super::{load, predict, single_of};
+use super::{adopt, load, predict, single_of};
 use crate::checkpoint::write_file;
 use crate::error::{Error, Result};
 use crate::observer::StopReason;
@@ -29,15 +30,12 @@ pub(in super::super) fn run(
     settings: Settings<'_>,
     session: &mut Session<'_>,
 ) -> Result<Summary> {
-    if !(0.0..=1.0).contains(&settings.threshold) {
-        return Err(Error::Config {
-            key: "plan.threshold",
-            found: settings.threshold.to_string(),
-            expected: "a number from 0 to 1".to_owned(),
-        });
+    session.expect(settings.rounds + 1);
+    let mut whole = Summary::new(StopReason::Completed);
+    let candidates = candidates(experiment, data, settings.unlabelled, &mut whole.notes)?;
+    for note in &whole.notes {
+        session.note(note)?;
     }
-    let candidates = candidates(experiment, data, settings.unlabelled, session)?;
-    let (mut parts, mut notes) = (Vec::new(), Vec::new());
     let mut labels: Option<PathBuf> = None;
     for round in 0..=settings.rounds {
         let mut part = single_of(experiment);
@@ -46,26 +44,30 @@ pub(in super::super) fn run(
         let Some((run, result)) = folder.part(&name, &part, session)? else {
             return Ok(Summary::new(StopReason::Interrupted));
         };
-        parts.extend(result.evaluation.clone().map(|evaluation| Part { name, evaluation }));
-        if round == settings.rounds {
-            return Ok(Summary { parts, notes, ..result });
+        whole.compare(&name, &result);
+        if round < settings.rounds {
+            let model =
+                result.model.clone().ok_or_else(|| Error::NoCheckpoint { folder: run.path().to_owned() })?;
+            let path = folder.path().join(format!("pseudo_labels-{}.jsonl", round + 1));
+            let joining = label(&path, &model, experiment, &candidates, settings.threshold)?;
+            let note = format!(
+                "round {}: {joining} of {} unlabelled rows join, with a probability of at least {}",
+                round + 1,
+                candidates.len(),
+                settings.threshold
+            );
+            session.note(&note)?;
+            whole.notes.push(note);
+            if joining > 0 {
+                labels = Some(path);
+                continue;
+            }
+            whole.notes.push("a further round would repeat the training before it".to_owned());
         }
-        let model = result.model.ok_or_else(|| Error::NoCheckpoint { folder: run.path().to_owned() })?;
-        let chosen = confident(&model, experiment, &candidates, settings.threshold)?;
-        let path = folder.path().join(format!("pseudo_labels-{}.jsonl", round + 1));
-        write_file(&path, |partial| Ok(write::examples(partial, Format::Jsonl, &chosen).map(drop)?))?;
-        let note = format!(
-            "round {}: {} of {} unlabelled rows join with a probability of at least {}",
-            round + 1,
-            chosen.len(),
-            candidates.len(),
-            settings.threshold
-        );
-        session.note(&note)?;
-        notes.push(note);
-        labels = Some(path);
+        let last = adopt(folder, &run, result)?;
+        return Ok(Summary { parts: whole.parts, notes: whole.notes, ..last });
     }
-    Ok(Summary::new(StopReason::Completed))
+    Ok(whole)
 }
 
 /// The unlabelled rows that may be labelled: none of a sentence that is validated on, none that is a gold row.
@@ -73,36 +75,44 @@ fn candidates(
     experiment: &Experiment,
     data: &ExperimentData,
     path: &Path,
-    session: &mut Session<'_>,
+    notes: &mut Vec<String>,
 ) -> Result<Vec<RelationExample>> {
-    let (rows, notes) = read_rows(&experiment.data, path)?;
-    for note in notes {
-        session.note(&note)?;
-    }
+    let (rows, mut found) = read_rows(&experiment.data, path)?;
+    notes.append(&mut found);
     let mut rows: Vec<RelationExample> = rows.into_iter().map(RelationExample::without_label).collect();
-    let leaked = without_texts(&mut rows, data.validation.iter());
-    let place = |e: &RelationExample| (e.text().to_owned(), e.entities().clone().map(|entity| entity.span()));
+    let validated = without_texts(&mut rows, data.validation.iter().chain(&data.holdout));
+    let place =
+        |e: &RelationExample| (e.text().to_owned(), e.entities().each_ref().map(|entity| entity.span()));
     let gold: HashSet<_> = data.train.iter().map(place).collect();
     let before = rows.len();
     rows.retain(|example| !gold.contains(&place(example)));
-    if leaked + before > rows.len() {
-        session.note(&format!(
-            "{}: {leaked} rows left out, their sentences are validated on; {} left out, they have gold labels",
-            path.display(),
-            before - rows.len()
-        ))?;
+    let labelled = before - rows.len();
+    if validated + labelled > 0 {
+        notes.push(format!(
+            "{}: {validated} rows left out, their sentences are validated on; {labelled} left out, they have gold labels",
+            path.display()
+        ));
     }
     Ok(rows)
 }
 
-fn confident(
+/// Writes the rows that the model is sure of, with its labels, and says how many they are.
+fn label(
+    path: &Path,
     model: &Path,
     experiment: &Experiment,
     candidates: &[RelationExample],
     threshold: f32,
-) -> Result<Vec<RelationExample>> {
-    let probabilities = predict(&load(model, experiment)?, candidates)?;
-    let rows = candidates.iter().zip(probabilities.predictions());
-    let sure = rows.filter(|(_, prediction)| prediction.probability >= threshold);
-    Ok(sure.map(|(example, prediction)| example.clone().with_label(prediction.label)).collect())
+) -> Result<usize> {
+    // What a session before this one has written is what the next round began with.
+    if !path.is_file() {
+        let probabilities = predict(&load(model, experiment)?, candidates)?;
+        let rows = candidates.iter().zip(probabilities.predictions());
+        let sure = rows.filter(|(_, prediction)| prediction.probability >= threshold);
+        let rows: Vec<RelationExample> =
+            sure.map(|(example, prediction)| example.clone().with_label(prediction.label)).collect();
+        write_file(path, |partial| Ok(write::examples(partial, Format::Jsonl, &rows).map(drop)?))?;
+    }
+    let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
+    Ok(text.lines().count())
 }

@@ -3,7 +3,8 @@
 use re_data::{EncodeOptions, EncodeReport};
 use re_model::{ClassifierOptions, HeadChoice, LoadReport, MarkupChoice, RelationClassifier, hub};
 
-use super::super::run::{RunFolder, Session};
+use super::super::run::RunFolder;
+use super::super::session::Session;
 use super::super::summary::Summary;
 use super::super::{Experiment, ExperimentData};
 use super::{ROWS, conclude, load};

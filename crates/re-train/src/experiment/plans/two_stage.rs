@@ -1,21 +1,26 @@
 //! "Related or not" first, then which relation; beside a single stage.
 
+use re_data::read;
 use re_ensemble::{Gate, TwoStage};
 
 use super::super::data::Target;
-use super::super::run::{RunFolder, Session};
-use super::super::summary::{Part, Summary};
+use super::super::run::RunFolder;
+use super::super::session::Session;
+use super::super::summary::Summary;
 use super::super::{Experiment, ExperimentData};
-use super::{conclude, load, single_of};
+use super::{VALIDATION, conclude, load, single_of, versus};
 use crate::error::{Error, Result};
 use crate::observer::StopReason;
 
-/// The trainings, by folder.
-const STAGES: [(&str, Target); 3] = [
-    ("one_stage", Target::Relation),
-    ("related", Target::Related),
-    ("relation", Target::RelationOfRelated),
-];
+/// Folder of the single model that the two stages are compared with.
+pub(in super::super) const ONE_STAGE: &str = "one_stage";
+/// Folder of the model that says whether there is a relation.
+pub(in super::super) const RELATED: &str = "related";
+/// Folder of the model that says which relation there is.
+pub(in super::super) const RELATION: &str = "relation";
+
+const STAGES: [(&str, Target); 3] =
+    [(ONE_STAGE, Target::Relation), (RELATED, Target::Related), (RELATION, Target::RelationOfRelated)];
 
 pub(in super::super) fn run(
     folder: &RunFolder,
@@ -24,22 +29,32 @@ pub(in super::super) fn run(
     gate: Gate,
     session: &mut Session<'_>,
 ) -> Result<Summary> {
-    let mut parts = Vec::new();
+    session.expect(STAGES.len());
     let mut models = Vec::new();
+    let mut compared = Summary::new(StopReason::Completed);
     for (name, target) in STAGES {
         let mut stage = single_of(experiment);
         stage.data.target = target;
         let Some((run, result)) = folder.part(name, &stage, session)? else {
             return Ok(Summary::new(StopReason::Interrupted));
         };
-        parts.extend(result.evaluation.map(|evaluation| Part { name: name.to_owned(), evaluation }));
+        compared.compare(name, &result);
         models.push(result.model.ok_or_else(|| Error::NoCheckpoint { folder: run.path().to_owned() })?);
     }
     let [_, related, relation] = models.as_slice() else {
         return Err(Error::NoCheckpoint { folder: folder.path().to_owned() });
     };
-    let both = TwoStage::new(load(related, experiment)?, load(relation, experiment)?, gate, data.labels.clone())?;
+    let both =
+        TwoStage::new(load(related, experiment)?, load(relation, experiment)?, gate, data.labels.clone())?;
     let summary = conclude(folder, data, &both)?;
-    parts.extend(summary.evaluation.clone().map(|evaluation| Part { name: "two_stage".to_owned(), evaluation }));
-    Ok(Summary { parts, ..summary })
+    compared.compare("two_stage", &summary);
+    let mut notes = vec![format!(
+        "{RELATED} knows two classes and {RELATION} sees the related rows alone: compare two_stage with {ONE_STAGE}"
+    )];
+    if !data.validation.is_empty() {
+        let two = read::probabilities(folder.path().join(VALIDATION))?;
+        let one = read::probabilities(folder.path().join(ONE_STAGE).join(VALIDATION))?;
+        notes.push(versus(&data.validation, ("two_stage", &two), (ONE_STAGE, &one))?);
+    }
+    Ok(Summary { parts: compared.parts, notes, ..summary })
 }

@@ -1,24 +1,43 @@
 //! Several models vote.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use re_data::read;
 use re_data::write::PredictionFormat;
 use re_data::{Probabilities, RelationExample};
 use re_ensemble::{Member, Members};
 
-use super::super::layers::Layers;
-use super::super::model_folder;
 use super::super::plan::{MemberConfig, VoteConfig};
-use super::super::run::{RunFolder, Session};
-use super::super::summary::{Part, Summary};
-use super::super::{Experiment, ExperimentData};
-use super::{TEST, VALIDATION, evaluate, load, predict, save, say_test, say_validation, single_of};
+use super::super::run::RunFolder;
+use super::super::session::Session;
+use super::super::summary::Summary;
+use super::super::trained::{load_predictor, trained_on};
+use super::super::{Experiment, ExperimentData, model_folder};
+use super::{
+    TEST, VALIDATION, aligned, evaluate, on_everything, predict, save, say_test, say_validation, versus,
+};
+use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::observer::StopReason;
 
-/// What each member and vote says, by name; `None` where it may not be asked.
-type Ballots = HashMap<String, Option<Probabilities>>;
+/// What a member or a vote says of the validation and the test rows; `None` where it may not be asked.
+#[derive(Default)]
+struct Ballot {
+    validation: Option<Probabilities>,
+    test: Option<Probabilities>,
+}
+
+/// The vote that is under way.
+struct Election<'a> {
+    folder: &'a RunFolder,
+    experiment: &'a Experiment,
+    data: &'a ExperimentData,
+    members: &'a [MemberConfig],
+    ballots: HashMap<&'a str, Ballot>,
+    /// Best step of each member that was trained.
+    steps: HashMap<&'a str, u64>,
+}
 
 pub(in super::super) fn run(
     folder: &RunFolder,
@@ -28,117 +47,211 @@ pub(in super::super) fn run(
     votes: &[VoteConfig],
     session: &mut Session<'_>,
 ) -> Result<Summary> {
-    check(members, votes)?;
-    let (mut validation, mut test) = (Ballots::new(), Ballots::new());
-    for member in members {
-        let Some((on_validation, on_test)) = answers(folder, experiment, data, member, session)? else {
+    let (ballots, steps) = (HashMap::new(), HashMap::new());
+    let mut election = Election { folder, experiment, data, members, ballots, steps };
+    // Those that are trained already go first: what is wrong with them shows before hours of training.
+    let (given, to_train): (Vec<_>, Vec<_>) = members.iter().partition(|member| member.run.is_some());
+    for member in given {
+        election.ask_run(member, session)?;
+    }
+    session.expect(to_train.len());
+    for member in to_train {
+        if !election.train(member, session)? {
             return Ok(Summary::new(StopReason::Interrupted));
-        };
-        validation.insert(member.member.clone(), on_validation);
-        test.insert(member.member.clone(), on_test);
+        }
     }
     for vote in votes {
-        for ballots in [&mut validation, &mut test] {
-            let result = count(vote, ballots)?;
-            ballots.insert(vote.vote.clone(), result);
-        }
+        election.count(vote)?;
     }
-    let mut summary = Summary::new(StopReason::Completed);
-    for name in members.iter().map(|m| &m.member).chain(votes.iter().map(|v| &v.vote)) {
-        if let Some(Some(probabilities)) = validation.get(name) {
-            let evaluation = evaluate(&data.validation, probabilities)?;
-            summary.parts.push(Part { name: name.clone(), evaluation });
-        }
-    }
-    let last = votes.last().map(|vote| vote.vote.as_str()).unwrap_or_default();
-    if let Some(Some(probabilities)) = validation.get(last) {
-        summary.evaluation = Some(say_validation(folder, data, probabilities)?);
-    }
-    if let Some(Some(probabilities)) = test.get(last) {
-        summary.submission = Some(say_test(folder, probabilities)?);
-    }
-    Ok(summary)
+    election.conclude(votes)
 }
 
-/// What a member says of the validation and of the test rows; `None` where its training was interrupted.
-fn answers(
-    folder: &RunFolder,
-    experiment: &Experiment,
-    data: &ExperimentData,
-    member: &MemberConfig,
-    session: &mut Session<'_>,
-) -> Result<Option<(Option<Probabilities>, Option<Probabilities>)>> {
-    let path = folder.path().join(&member.member);
-    if let Some(run) = &member.run {
-        let model = model_folder(run)?;
-        session.note(&format!("{}: predicting with {}", member.member, model.display()))?;
-        std::fs::create_dir_all(&path).map_err(|source| Error::io(&path, source))?;
-        let here = RunFolder::new(&path);
-        let classifier = load(&model, experiment)?;
+impl<'a> Election<'a> {
+    /// Predicts with a trained run.
+    fn ask_run(&mut self, member: &'a MemberConfig, session: &mut Session<'_>) -> Result<()> {
+        let (name, Some(run)) = (member.member.as_str(), &member.run) else { return Ok(()) };
+        session.note(&format!("{name}: predicting with {}", run.display()))?;
+        let predictor = load_predictor(run, &self.experiment.training)?;
+        let here = self.subfolder(name)?;
         let ask = |rows: &[RelationExample], file| -> Result<Option<Probabilities>> {
             if rows.is_empty() {
                 return Ok(None);
             }
-            let probabilities = predict(&classifier, rows)?;
+            let probabilities = aligned(name, predict(&predictor, rows)?, &self.data.labels, rows)?;
             save(&here, file, PredictionFormat::Probabilities, &probabilities)?;
             Ok(Some(probabilities))
         };
-        let validation = if member.everything { None } else { ask(&data.validation, VALIDATION)? };
-        return Ok(Some((validation, ask(&data.test, TEST)?)));
+        let validation = match self.seen_in_training(run)? {
+            Some(0) => ask(&self.data.validation, VALIDATION)?,
+            Some(seen) => {
+                session.note(&format!(
+                    "{name} was trained on {seen} of the {} validation rows' sentences: it votes on the test rows alone",
+                    self.data.validation.len()
+                ))?;
+                None
+            }
+            None => {
+                session.note(&format!(
+                    "{name}: no record of what it was trained on; if validation rows were among that, its figures \
+                     and those of its votes flatter it"
+                ))?;
+                ask(&self.data.validation, VALIDATION)?
+            }
+        };
+        let test = ask(&self.data.test, TEST)?;
+        self.ballots.insert(name, Ballot { validation, test });
+        Ok(())
     }
-    let mut own = Layers::of(&single_of(experiment))?.over(&member.settings, &member.member)?.experiment()?;
-    if member.everything {
-        own.data.val_size = 0.0;
-    }
-    let Some((run, _)) = folder.part(&member.member, &own, session)? else { return Ok(None) };
-    let saved = |file: &str, wanted: bool| -> Result<Option<Probabilities>> {
-        Ok(if wanted { Some(read::probabilities(run.path().join(file))?) } else { None })
-    };
-    let validated = !data.validation.is_empty() && !member.everything;
-    Ok(Some((saved(VALIDATION, validated)?, saved(TEST, !data.test.is_empty())?)))
-}
 
-/// The result of a vote; `None` where one of those who vote may not be asked.
-fn count(vote: &VoteConfig, ballots: &Ballots) -> Result<Option<Probabilities>> {
-    let mut members = Vec::new();
-    for (at, name) in vote.of.iter().enumerate() {
-        let Some(Some(probabilities)) = ballots.get(name) else { return Ok(None) };
-        let weight = vote.weights.as_ref().and_then(|weights| weights.get(at)).copied().unwrap_or(1.0);
-        members.push(Member::new(name, probabilities.clone()).with_weight(weight));
+    /// Validation rows whose sentence the run was trained on; `None` where that cannot be told.
+    fn seen_in_training(&self, run: &Path) -> Result<Option<usize>> {
+        let texts = trained_on(run)?;
+        let seen = |texts: &std::collections::HashSet<String>| {
+            self.data.validation.iter().filter(|example| texts.contains(example.text())).count()
+        };
+        Ok(texts.as_ref().map(seen))
     }
-    Ok(Some(Members::align(members)?.vote(vote.how)?))
-}
 
-/// Names are unique, and votes are of what comes before them.
-fn check(members: &[MemberConfig], votes: &[VoteConfig]) -> Result<()> {
-    let fault = |found: String, expected: &str| {
-        Err(Error::Config { key: "plan.votes", found, expected: expected.to_owned() })
-    };
-    if votes.is_empty() {
-        return fault("no vote".to_owned(), "at least one");
+    /// Trains a member; false where that was interrupted.
+    fn train(&mut self, member: &'a MemberConfig, session: &mut Session<'_>) -> Result<bool> {
+        let name = member.member.as_str();
+        if let Some(own) = member.experiment.as_ref().filter(|_| member.full_data_of.is_none())
+            && (own.data.val_size, &own.data.validation)
+                != (self.experiment.data.val_size, &self.experiment.data.validation)
+        {
+            session.note(&format!("{name}: rows are divided as in the vote, not as in its own settings"))?;
+        }
+        let own = match (&member.full_data_of, &member.experiment) {
+            (Some(other), _) => self.full_data_of(other)?,
+            (None, Some(experiment)) => self.on_these_rows(experiment),
+            (None, None) => return Ok(true),
+        };
+        let Some((run, result)) = self.folder.part(name, &own, session)? else { return Ok(false) };
+        self.steps.extend(result.step.map(|step| (name, step)));
+        let saved = |file, rows: &[RelationExample]| -> Result<Option<Probabilities>> {
+            let path = run.path().join(file);
+            if rows.is_empty() || !path.is_file() {
+                return Ok(None);
+            }
+            Ok(Some(aligned(name, read::probabilities(path)?, &self.data.labels, rows)?))
+        };
+        let ballot = Ballot {
+            validation: saved(VALIDATION, &self.data.validation)?,
+            test: saved(TEST, &self.data.test)?,
+        };
+        self.ballots.insert(name, ballot);
+        Ok(true)
     }
-    let mut known: Vec<&str> = Vec::new();
-    for member in members {
-        let plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-        if member.member.starts_with('.') || member.member.is_empty() || !member.member.chars().all(plain) {
-            return fault(format!("{:?}", member.member), "letters, digits, -, _ and .: a folder's name");
-        }
-        if known.contains(&member.member.as_str()) {
-            return fault(format!("{} twice", member.member), "each name once");
-        }
-        known.push(&member.member);
+
+    /// A member's settings with the rows in the roles that they have in the vote.
+    fn on_these_rows(&self, member: &Experiment) -> Experiment {
+        let (mut own, vote) = (member.clone(), &self.experiment.data);
+        own.data.split_seed = Some(vote.split_seed.unwrap_or(self.experiment.training.seed));
+        own.data.val_size = vote.val_size;
+        own.data.validation.clone_from(&vote.validation);
+        own.data.test.clone_from(&vote.test);
+        own.data.labels.clone_from(&vote.labels);
+        own.data.lenient = vote.lenient;
+        own
     }
-    for vote in votes {
-        if let Some(name) = vote.of.iter().find(|name| !known.contains(&name.as_str())) {
-            return fault(format!("{name:?} in {:?}", vote.vote), "names of members or of votes before it");
-        }
-        if vote.weights.as_ref().is_some_and(|weights| weights.len() != vote.of.len()) {
-            return fault(format!("other numbers of weights and members in {:?}", vote.vote), "a weight for each");
-        }
-        if known.contains(&vote.vote.as_str()) {
-            return fault(format!("{} twice", vote.vote), "each name once");
-        }
-        known.push(&vote.vote);
+
+    /// The training of another member, on everything and up to that one's best step.
+    fn full_data_of(&self, other: &str) -> Result<Experiment> {
+        let missing = || Error::NoModel { reference: self.folder.path().join(other) };
+        let member = self.members.iter().find(|member| member.member == other).ok_or_else(missing)?;
+        let own = self.on_these_rows(member.experiment.as_ref().ok_or_else(missing)?);
+        let step = match &member.run {
+            Some(run) => Checkpoint { step: 0, path: model_folder(run)? }.state()?.step,
+            None => self.steps.get(other).copied().ok_or_else(missing)?,
+        };
+        let rows = ExperimentData::read(&own.data, own.training.seed)?.train.len();
+        Ok(on_everything(&own, step, rows))
     }
-    Ok(())
+
+    fn count(&mut self, vote: &'a VoteConfig) -> Result<()> {
+        let of = |rows: fn(&Ballot) -> Option<&Probabilities>| -> Result<Option<Probabilities>> {
+            let mut members = Vec::new();
+            for (at, name) in vote.of.iter().enumerate() {
+                let Some(said) = self.ballots.get(name.as_str()).and_then(rows) else { return Ok(None) };
+                let weight =
+                    vote.weights.as_ref().and_then(|weights| weights.get(at)).copied().unwrap_or(1.0);
+                members.push(Member::new(name, said.clone()).with_weight(weight));
+            }
+            Ok(Some(Members::align(members)?.vote(vote.how)?))
+        };
+        let ballot = Ballot { validation: of(|b| b.validation.as_ref())?, test: of(|b| b.test.as_ref())? };
+        self.ballots.insert(&vote.vote, ballot);
+        Ok(())
+    }
+
+    /// Writes what the votes say; the last one speaks for the whole.
+    fn conclude(&self, votes: &[VoteConfig]) -> Result<Summary> {
+        let mut whole = Summary::new(StopReason::Completed);
+        for member in self.members {
+            whole.compare(&member.member, &self.evaluated(&member.member)?);
+        }
+        for vote in votes {
+            let here = self.subfolder(&vote.vote)?;
+            let mut summary = Summary::new(StopReason::Completed);
+            for folder in [Some(&here), votes.last().filter(|last| *last == vote).map(|_| self.folder)] {
+                if let Some(folder) = folder {
+                    summary = self.say(folder, &vote.vote)?;
+                }
+            }
+            whole.compare(&vote.vote, &summary);
+            whole.notes.extend(self.against_best_member(vote)?);
+            (whole.evaluation, whole.test_evaluation) = (summary.evaluation, summary.test_evaluation);
+            whole.submission = summary.submission;
+        }
+        Ok(whole)
+    }
+
+    fn evaluated(&self, name: &str) -> Result<Summary> {
+        let mut summary = Summary::new(StopReason::Completed);
+        let Some(ballot) = self.ballots.get(name) else { return Ok(summary) };
+        let on = |rows: &[RelationExample], said: Option<&Probabilities>| {
+            said.map(|probabilities| evaluate(rows, probabilities)).transpose()
+        };
+        summary.evaluation = on(&self.data.validation, ballot.validation.as_ref())?;
+        if self.data.test_is_labelled() {
+            summary.test_evaluation = on(&self.data.test, ballot.test.as_ref())?;
+        }
+        Ok(summary)
+    }
+
+    fn say(&self, folder: &RunFolder, name: &str) -> Result<Summary> {
+        let mut summary = Summary::new(StopReason::Completed);
+        let Some(ballot) = self.ballots.get(name) else { return Ok(summary) };
+        if let Some(probabilities) = &ballot.validation {
+            summary.evaluation = Some(say_validation(folder, self.data, probabilities)?);
+        }
+        if let Some(probabilities) = &ballot.test {
+            say_test(folder, self.data, probabilities, &mut summary)?;
+        }
+        Ok(summary)
+    }
+
+    /// How sure the vote's gain over the best of those who vote is.
+    fn against_best_member(&self, vote: &VoteConfig) -> Result<Option<String>> {
+        let said = |name: &str| self.ballots.get(name).and_then(|ballot| ballot.validation.as_ref());
+        let Some(result) = said(&vote.vote) else { return Ok(None) };
+        let mut best: Option<(f64, &str, &Probabilities)> = None;
+        for name in &vote.of {
+            let Some(probabilities) = said(name) else { continue };
+            let accuracy = evaluate(&self.data.validation, probabilities)?.metrics.accuracy;
+            if best.is_none_or(|(highest, ..)| accuracy > highest) {
+                best = Some((accuracy, name, probabilities));
+            }
+        }
+        best.map(|(_, name, probabilities)| {
+            versus(&self.data.validation, (&vote.vote, result), (name, probabilities))
+        })
+        .transpose()
+    }
+
+    fn subfolder(&self, name: &str) -> Result<RunFolder> {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(&path).map_err(|source| Error::io(&path, source))?;
+        Ok(RunFolder::new(path))
+    }
 }

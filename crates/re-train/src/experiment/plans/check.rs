@@ -1,0 +1,149 @@
+//! What a plan asks of its settings and rows, known before anything is trained.
+
+use std::collections::HashSet;
+
+use re_ensemble::Gate;
+
+use super::super::data::{folds, unique_ids};
+use super::super::plan::{MemberConfig, Plan, VoteConfig};
+use super::super::{Experiment, ExperimentData};
+use super::{SUBMISSION, TEST, VALIDATION};
+use crate::error::{Error, Result};
+
+/// Makes sure that the plan can be carried out on these rows.
+///
+/// # Errors
+/// [`Error::Config`] with the first key that is out of range.
+pub(in super::super) fn check(experiment: &Experiment, data: &ExperimentData) -> Result<()> {
+    if experiment.data.fold.is_some() {
+        return fault("data.fold", "one fold".to_owned(), "none beside a plan of several trainings");
+    }
+    match &experiment.plan {
+        Plan::Single {} => Ok(()),
+        Plan::StepTransfer {} if data.validation.is_empty() => fault(
+            "data.val_size",
+            experiment.data.val_size.to_string(),
+            "more than 0, or data.validation: step transfer finds the best step on rows set aside",
+        ),
+        Plan::StepTransfer {} => Ok(()),
+        Plan::KFold { folds: count } => {
+            data.check_ids()?;
+            unique_ids("training", &data.train)?;
+            folds(&data.train, *count, &experiment.data, experiment.training.seed).map(drop)
+        }
+        Plan::PseudoLabels { threshold, .. } if !(0.0..=1.0).contains(threshold) => {
+            fault("plan.threshold", threshold.to_string(), "a number from 0 to 1")
+        }
+        Plan::PseudoLabels { rounds: 0, .. } => fault("plan.rounds", "0".to_owned(), "at least 1"),
+        Plan::PseudoLabels { .. } => Ok(()),
+        Plan::TwoStage { gate } => {
+            data.check_ids()?;
+            two_stage(*gate, data)
+        }
+        Plan::Vote { members, votes } => {
+            data.check_ids()?;
+            check_members(experiment, members)?;
+            check_votes(members, votes)
+        }
+    }
+}
+
+fn fault(key: &'static str, found: String, expected: &str) -> Result<()> {
+    Err(Error::Config { key, found, expected: expected.to_owned() })
+}
+
+fn two_stage(gate: Gate, data: &ExperimentData) -> Result<()> {
+    if data.labels.no_relation().is_none() {
+        return fault("plan.name", "two_stage".to_owned(), "labels with a no-relation class");
+    }
+    match gate {
+        Gate::Decide { threshold } if !(0.0..=1.0).contains(&threshold) => {
+            fault("plan.gate.decide.threshold", threshold.to_string(), "a number from 0 to 1")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Names are folders, and every member says what it is.
+fn check_members(experiment: &Experiment, members: &[MemberConfig]) -> Result<()> {
+    const KEY: &str = "plan.members";
+    let mut known: HashSet<&str> = HashSet::new();
+    for member in members {
+        let name = member.member.as_str();
+        if !known.insert(name) {
+            return fault(KEY, format!("{name} twice"), "each name once");
+        }
+        check_name(KEY, name)?;
+        if let Some(other) = &member.full_data_of {
+            let trained = |m: &&MemberConfig| m.member == *other && m.full_data_of.is_none();
+            let before = members.iter().take_while(|m| m.member != name).find(trained);
+            match before.and_then(|m| m.experiment.as_ref()) {
+                Some(experiment) if experiment.plan == Plan::Single {} => {}
+                _ => {
+                    let expected = "a member before it that is one training with settings of its own";
+                    return fault("plan.members.full_data_of", format!("{other:?} in {name}"), expected);
+                }
+            }
+        } else if member.run.is_none() && member.experiment.is_none() {
+            return fault(
+                KEY,
+                format!("nothing but the name of {name}"),
+                "config, settings, run or full_data_of",
+            );
+        }
+        if let Some(own) = member.experiment.as_ref().filter(|own| own.data.train != experiment.data.train) {
+            let found = format!("{} in {name}", own.data.train.display());
+            return fault(
+                "data.train",
+                found,
+                "the training rows of the vote: members differ in data.additional",
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Votes are of what comes before them.
+fn check_votes(members: &[MemberConfig], votes: &[VoteConfig]) -> Result<()> {
+    const KEY: &str = "plan.votes";
+    if votes.is_empty() {
+        return fault(KEY, "no vote".to_owned(), "at least one");
+    }
+    let mut known: HashSet<&str> = members.iter().map(|member| member.member.as_str()).collect();
+    for VoteConfig { vote: name, of, weights, .. } in votes {
+        if of.is_empty() {
+            return fault(KEY, format!("nobody in {name}"), "at least one member");
+        }
+        let mut voters = HashSet::new();
+        for voter in of {
+            if !known.contains(voter.as_str()) {
+                return fault(KEY, format!("{voter:?} in {name}"), "names of members or of votes before it");
+            }
+            if !voters.insert(voter) {
+                return fault(KEY, format!("{voter} twice in {name}"), "each member once");
+            }
+        }
+        if let Some(weights) = weights {
+            let usable = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
+            if weights.len() != of.len() || !usable || weights.iter().sum::<f64>() <= 0.0 {
+                let expected = "a weight of at least 0 for each member, not all of them 0";
+                return fault("plan.votes.weights", format!("{weights:?} in {name}"), expected);
+            }
+        }
+        check_name(KEY, name)?;
+        if !known.insert(name) {
+            return fault(KEY, format!("{name} twice"), "each name of members and votes once");
+        }
+    }
+    Ok(())
+}
+
+/// Members and votes have folders of their names.
+fn check_name(key: &'static str, name: &str) -> Result<()> {
+    let plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    let taken = [VALIDATION, TEST, SUBMISSION, "config.toml", "summary.json"];
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) || taken.contains(&name) {
+        return fault(key, format!("{name:?}"), "a folder's name of letters, digits, -, _ and .");
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! What runs leave behind, put to use again.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use re_data::Predictor;
+use re_ensemble::{Ensemble, Gate, LiveMember, TwoStage, Vote};
+use re_model::{RelationClassifier, TrainedParts};
+
+use super::model_folder::{model_folder, split_step};
+use super::plan::{MemberConfig, Plan, VoteConfig};
+use super::plans::two_stage::{ONE_STAGE, RELATED, RELATION};
+use super::run::RunFolder;
+use super::{Experiment, ExperimentData, Summary};
+use crate::config::TrainConfig;
+use crate::error::{Error, Result};
+
+/// Loads what a run has trained, ready to predict: the model of a single training, the fold models with their vote, both
+/// stages, all members with the last vote. `reference` is what [`model_folder`] takes.
+///
+/// Device and number format are those of `config`.
+///
+/// # Errors
+/// [`Error::NoModel`] where there is none or the run is not complete; those of loading models.
+pub fn load_predictor(reference: impl AsRef<Path>, config: &TrainConfig) -> Result<Box<dyn Predictor>> {
+    let reference = reference.as_ref();
+    let folder = RunFolder::new(reference);
+    let plan = match model_folder(reference) {
+        Ok(model) => return Ok(Box::new(classifier(&model, config)?)),
+        Err(Error::NoModel { .. }) if Summary::read(reference)?.is_some() => folder.experiment()?.plan,
+        Err(error) => return Err(error),
+    };
+    let part = |name: &str| load_predictor(reference.join(name), config);
+    match plan {
+        Plan::KFold { folds } => {
+            let names = (1..=folds).map(|number| format!("fold-{number}"));
+            let members =
+                names.map(|name| Ok(LiveMember::new(&*name, part(&name)?))).collect::<Result<Vec<_>>>()?;
+            Ok(Box::new(Ensemble::new(Vote::Mean, members)?))
+        }
+        Plan::TwoStage { gate } => two_stage(reference, gate, config),
+        Plan::Vote { members, votes } => {
+            let last = votes.last().map(|vote| vote.vote.clone()).unwrap_or_default();
+            let mut election =
+                Election { run: reference, members: &members, votes: &votes, config, loaded: HashMap::new() };
+            Ok(Box::new(election.predictor(&last)?))
+        }
+        Plan::Single {} | Plan::StepTransfer {} | Plan::PseudoLabels { .. } => {
+            Err(Error::NoModel { reference: reference.to_owned() })
+        }
+    }
+}
+
+pub(super) fn classifier(folder: &Path, config: &TrainConfig) -> Result<RelationClassifier> {
+    let (device, precision) = (Some(config.device()?), config.precision());
+    let parts = TrainedParts { device, precision, ..TrainedParts::default() };
+    Ok(RelationClassifier::from_pretrained_with(folder, parts)?)
+}
+
+fn two_stage(run: &Path, gate: Gate, config: &TrainConfig) -> Result<Box<dyn Predictor>> {
+    let part = |name: &str| load_predictor(run.join(name), config);
+    // The two stages know their own classes alone.
+    let labels = Arc::clone(part(ONE_STAGE)?.labels());
+    Ok(Box::new(TwoStage::new(part(RELATED)?, part(RELATION)?, gate, labels)?))
+}
+
+/// Members and votes of a run, loaded once however many votes they take part in.
+struct Election<'a> {
+    run: &'a Path,
+    members: &'a [MemberConfig],
+    votes: &'a [VoteConfig],
+    config: &'a TrainConfig,
+    loaded: HashMap<String, Rc<dyn Predictor>>,
+}
+
+impl Election<'_> {
+    fn predictor(&mut self, name: &str) -> Result<Rc<dyn Predictor>> {
+        if let Some(known) = self.loaded.get(name) {
+            return Ok(Rc::clone(known));
+        }
+        let predictor: Rc<dyn Predictor> = match self.votes.iter().find(|vote| vote.vote == name) {
+            Some(vote) => Rc::new(self.vote(vote)?),
+            None => {
+                let inside = self.run.join(name);
+                let member = self.members.iter().find(|member| member.member == name);
+                let run = member.and_then(|member| member.run.as_ref()).unwrap_or(&inside);
+                Rc::from(load_predictor(run, self.config)?)
+            }
+        };
+        self.loaded.insert(name.to_owned(), Rc::clone(&predictor));
+        Ok(predictor)
+    }
+
+    fn vote(&mut self, vote: &VoteConfig) -> Result<Ensemble<'static>> {
+        let mut voters = Vec::new();
+        for (at, name) in vote.of.iter().enumerate() {
+            let weight = vote.weights.as_ref().and_then(|weights| weights.get(at)).copied().unwrap_or(1.0);
+            voters.push(LiveMember::new(name, self.predictor(name)?).with_weight(weight));
+        }
+        Ok(Ensemble::new(vote.how, voters)?)
+    }
+}
+
+/// Sentences that a run's models were trained on; `None` where there is no record of it or its files are gone.
+pub(super) fn trained_on(reference: &Path) -> Result<Option<HashSet<String>>> {
+    let (path, _) = split_step(reference);
+    // A checkpoint lies in the folder of its run.
+    let runs = [Some(path), path.parent()].into_iter().flatten().map(RunFolder::new);
+    match runs.into_iter().find_map(|run| Some((run.experiment().ok()?, run))) {
+        Some((experiment, run)) => of_run(&run, &experiment),
+        None => Ok(None),
+    }
+}
+
+fn of_run(run: &RunFolder, experiment: &Experiment) -> Result<Option<HashSet<String>>> {
+    if experiment.plan == (Plan::Single {}) {
+        let data = ExperimentData::read(&experiment.data, experiment.training.seed).ok();
+        return Ok(data.map(|data| data.train.iter().map(|example| example.text().to_owned()).collect()));
+    }
+    let mut all = HashSet::new();
+    for part in run.parts()? {
+        match of_run(&part, &part.experiment()?)? {
+            Some(texts) => all.extend(texts),
+            None => return Ok(None),
+        }
+    }
+    for given in experiment.plan.members().iter().filter_map(|member| member.run.as_ref()) {
+        match trained_on(given)? {
+            Some(texts) => all.extend(texts),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(all))
+}
