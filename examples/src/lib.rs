@@ -22,10 +22,10 @@ const INTERRUPTED: i32 = 130;
 /// Whatever keeps the experiment from running, with what to do about it.
 pub fn run(name: &str) -> Result<()> {
     let flags = Flags::parse();
-    let folder = RunFolder::new(match &flags.out {
-        Some(out) => out.clone(),
-        None => free_folder(name),
-    });
+    let folder = match &flags.out {
+        Some(out) => RunFolder::new(out),
+        None => RunFolder::free("runs", name),
+    };
     let (start, mut experiment) = match flags.resume {
         true => (Start::Resume, folder.experiment()?),
         false => (Start::Fresh, settings(name, &flags)?),
@@ -112,12 +112,6 @@ fn in_repository(path: &Path) -> PathBuf {
         return Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     }
     path.to_owned()
-}
-
-/// `runs/NAME-1`, or the first number that is not taken.
-fn free_folder(name: &str) -> PathBuf {
-    let numbered = |n: u32| PathBuf::from(format!("runs/{name}-{n}"));
-    (1..).map(numbered).find(|path| !path.exists()).unwrap_or_else(|| numbered(0))
 }
 
 fn tell(name: &str, folder: &RunFolder, summary: &Summary) {

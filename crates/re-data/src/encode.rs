@@ -180,6 +180,14 @@ impl ExampleEncoder {
         Ok(Self { tokenizer, markup, options, template, separator })
     }
 
+    /// The same encoder with other settings.
+    ///
+    /// # Errors
+    /// As [`ExampleEncoder::new`].
+    pub fn with_options(self, options: EncodeOptions) -> Result<Self> {
+        Self::new(self.tokenizer, self.markup, options)
+    }
+
     /// The tokenizer with the markup's tokens: the one to save with the model.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer

@@ -2,7 +2,7 @@
 
 mod benchmarks;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::error::{Error, Result};
 use crate::example::RelationExample;
@@ -49,6 +49,20 @@ impl LabelSet {
         }
         let no_relation = NO_RELATION_NAMES.iter().find_map(|name| ids.get(*name).copied());
         Ok(Self { names, ids, no_relation })
+    }
+
+    /// The set of all `names`, however often each stands: sorted, but the one that says "no relation" first.
+    ///
+    /// # Errors
+    /// As [`LabelSet::new`].
+    pub fn of_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let names: BTreeSet<&str> = names.into_iter().collect();
+        let mut names: Vec<&str> = names.into_iter().collect();
+        if let Some(none) = Self::new(names.iter().copied())?.no_relation() {
+            let name = names.remove(none);
+            names.insert(0, name);
+        }
+        Self::new(names)
     }
 
     /// The same set with another class, or none, in the role of "no relation".
@@ -123,6 +137,13 @@ mod tests {
         for bad in [vec![], vec!["a", ""], vec!["a", "b", "a"]] {
             assert!(LabelSet::new(bad).is_err());
         }
+    }
+
+    #[test]
+    fn labels_that_occur_are_sorted_behind_no_relation() {
+        let labels = LabelSet::of_names(["b", "no_relation", "a", "b"]).unwrap();
+        assert_eq!(labels.names(), ["no_relation", "a", "b"]);
+        assert!(LabelSet::of_names([]).is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a dataset looks like: sizes, labels, lengths, duplicates and contradictions.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
 
 use serde::Serialize;
 
@@ -75,6 +76,34 @@ impl Lengths {
     }
 }
 
+/// Counts of lengths in ranges of equal width: at most `bins` of them, whose borders are multiples of 1, 2 or 5 times
+/// a power of ten. Empty ranges between others are there too; the result is empty for no lengths.
+///
+/// ```
+/// use re_data::stats::histogram;
+/// assert_eq!(histogram([3, 12, 18, 41], 5), [(0..=9, 1), (10..=19, 2), (20..=29, 0), (30..=39, 0), (40..=49, 1)]);
+/// ```
+pub fn histogram(
+    lengths: impl IntoIterator<Item = usize>,
+    bins: usize,
+) -> Vec<(RangeInclusive<usize>, usize)> {
+    let lengths: Vec<usize> = lengths.into_iter().collect();
+    let (Some(&min), Some(&max)) = (lengths.iter().min(), lengths.iter().max()) else { return Vec::new() };
+    let widths = (0..18).map(|power| 10_usize.pow(power)).flat_map(|unit| [unit, 2 * unit, 5 * unit]);
+    let fits = |width: &usize| max / width - min / width < bins.max(1);
+    // With one bin a border between the least and the largest may remain: then everything is one range.
+    let width = widths.into_iter().find(fits).unwrap_or(usize::MAX);
+    let first = min / width;
+    let mut counts = vec![0; max / width - first + 1];
+    for length in lengths {
+        if let Some(count) = counts.get_mut(length / width - first) {
+            *count += 1;
+        }
+    }
+    let range = |bin: usize| (first + bin) * width..=((first + bin) * width).saturating_add(width - 1);
+    counts.into_iter().enumerate().map(|(bin, count)| (range(bin), count)).collect()
+}
+
 impl Stats {
     /// Counts over `examples`.
     pub fn of<'e>(examples: impl IntoIterator<Item = &'e RelationExample>) -> Self {
@@ -125,4 +154,29 @@ impl Stats {
 fn pair(example: &RelationExample) -> (&str, [ByteSpan; 2]) {
     let [a, b] = example.entities();
     (example.text(), [a.span(), b.span()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_is_in_its_range_and_none_is_lost() {
+        for (lengths, bins) in [
+            (vec![7], 12),
+            (vec![0, 99, 100], 12),
+            (vec![1, 1_000_000], 12),
+            (vec![9, 10], 1),
+            (vec![5, 6], 0),
+        ] {
+            let found = histogram(lengths.clone(), bins);
+            assert!(found.len() <= bins.max(1), "{lengths:?}: {found:?}");
+            for (range, count) in &found {
+                assert_eq!(lengths.iter().filter(|length| range.contains(length)).count(), *count);
+            }
+            assert_eq!(found.iter().map(|(_, count)| count).sum::<usize>(), lengths.len());
+        }
+        assert_eq!(histogram([], 12), []);
+        assert_eq!(histogram([usize::MAX], 3).len(), 1);
+    }
 }

@@ -7,7 +7,7 @@ mod common;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use re_data::read::{self, EntityTypes, ReadOptions};
+use re_data::read::{self, EntityTypes, ReadOptions, Saved, SavedPrediction};
 use re_data::write::{self, PredictionFormat, PredictionWriter};
 use re_data::{Error, LabelSet, Probabilities};
 use rstest::rstest;
@@ -89,7 +89,7 @@ fn answers_of_semeval() {
     let odd = of(LabelSet::new(["a\tb"]).unwrap(), &["1"]);
     assert!(matches!(
         write::predictions(&path, PredictionFormat::SemEval, &odd),
-        Err(Error::Unwritable { field: "label", .. })
+        Err(Error::Unwritable(fault)) if fault.field == "label"
     ));
 }
 
@@ -144,6 +144,43 @@ fn names_of_layouts_go_both_ways() {
         assert_eq!(serde_json::to_value(format).unwrap(), format.name());
     }
     assert!("xml".parse::<PredictionFormat>().unwrap_err().to_string().contains("one of submission, csv"));
+}
+
+#[test]
+fn a_file_says_itself_what_kind_of_predictions_it_holds() {
+    let all = probabilities();
+    let labels = all.labels();
+    for format in [
+        PredictionFormat::Csv,
+        PredictionFormat::Jsonl,
+        PredictionFormat::Probabilities,
+        PredictionFormat::Submission,
+    ] {
+        let (_folder, path) = written(format);
+        let found = read::saved(path).unwrap().into_probabilities(labels, all.ids()).unwrap();
+        assert_eq!((found.classes(), found.ids()), (vec![1, 2], all.ids()), "{format:?}");
+    }
+    let (_folder, path) = file(b"name,score\nx,1\n");
+    let message = read::saved(path).unwrap_err().to_string();
+    assert!(message.contains("found the header \"name,score\", expected id and label"), "{message}");
+    let (_folder, path) = file(b"pred\n1\n-2\n");
+    let message = read::saved(path).unwrap_err().to_string();
+    assert!(message.ends_with("p.csv:3: column 1 (pred): found \"-2\", expected a class id"), "{message}");
+}
+
+#[test]
+fn labels_and_classes_must_be_known_and_rows_complete() {
+    let all = probabilities();
+    let certain = |saved: Saved| saved.into_probabilities(all.labels(), all.ids()).unwrap_err().to_string();
+    let row = SavedPrediction { id: "7".into(), label: "c".into(), probability: None };
+    assert_eq!(
+        certain(Saved::Labels(vec![row])),
+        "example 7: label \"c\" is not one of the 3 labels of the label set"
+    );
+    let short = certain(Saved::Submission(vec![1]));
+    assert_eq!(short, "rows of the submission = 1 for 2 rows (expected one for each row)");
+    let unknown = certain(Saved::Submission(vec![1, 3]));
+    assert!(unknown.contains("3 for id y, of 3 classes"), "{unknown}");
 }
 
 #[test]

@@ -10,6 +10,7 @@
 //! | tune weights without fooling oneself | [`OutOfFold::tune`] |
 //! | move to data with other class frequencies | [`shift_prior`], [`estimate_prior`] |
 //! | choose members | [`advise()`] |
+//! | measure predictions | [`evaluate()`] |
 //! | tell a difference from luck | [`compare`] |
 //!
 //! Labels are aligned by name and rows by id; what does not match is an error that names the member.
@@ -40,6 +41,7 @@ pub mod advice;
 pub mod advise;
 pub mod ensemble;
 pub mod error;
+pub mod evaluate;
 pub mod gold;
 mod log_linear;
 pub mod members;
@@ -54,6 +56,7 @@ pub use advice::Advice;
 pub use advise::{AdviceOptions, advise};
 pub use ensemble::{Ensemble, LiveMember};
 pub use error::{Error, Result};
+pub use evaluate::{Evaluation, evaluate};
 pub use gold::Gold;
 pub use members::{Member, Members};
 pub use prior::{Prior, PriorEstimate, estimate_prior, shift_prior};

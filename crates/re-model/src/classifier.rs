@@ -1,8 +1,10 @@
 //! A trained relation classifier: tokenizer, markup, model and labels in one.
 
 mod folder;
+mod stream;
 
 pub use folder::TrainedParts;
+pub use stream::Chunk;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -32,6 +32,7 @@ mod predictions;
 pub(crate) mod python_dict;
 mod report;
 mod row;
+mod saved;
 pub(crate) mod semeval;
 mod table;
 mod tacred;
@@ -46,6 +47,7 @@ pub use entity_types::{AttachReport, EntityTypes};
 pub use format::Format;
 pub use predictions::{SavedPrediction, predictions, probabilities};
 pub use report::{ReadReport, Tally};
+pub use saved::{Saved, saved};
 
 use self::place::Place;
 use self::row::Row;

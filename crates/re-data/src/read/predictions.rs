@@ -46,17 +46,31 @@ struct JsonPrediction<'a> {
 /// [`Error::Io`] where the file cannot be read; [`Error::Record`] where a row is malformed, a needed column
 /// is missing, a probability is outside 0 to 1 or an id stands twice.
 pub fn predictions(path: impl AsRef<Path>) -> Result<Vec<SavedPrediction>> {
-    let path = path.as_ref();
+    match open(path.as_ref())? {
+        Opened::Rows(rows) => Ok(rows),
+        Opened::Table(table) => predictions_of(table),
+    }
+}
+
+/// A file of predictions whose beginning was looked at.
+pub(super) enum Opened {
+    /// Rows of a layout that has labels alone.
+    Rows(Vec<SavedPrediction>),
+    /// CSV, whose header tells more.
+    Table(Table<'static>),
+}
+
+pub(super) fn open(path: &Path) -> Result<Opened> {
     let mut input = BufReader::new(super::input(path)?);
     let head = input.fill_buf().map_err(|e| Error::io(path, e))?;
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     let digits = head.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if head.first() == Some(&b'{') {
-        predictions_from_jsonl(input, path)
+        predictions_from_jsonl(input, path).map(Opened::Rows)
     } else if digits > 0 && head.get(digits) == Some(&b'\t') {
-        predictions_from_answers(input, path)
+        predictions_from_answers(input, path).map(Opened::Rows)
     } else {
-        predictions_from_csv(input, path)
+        Table::new(input, path).map(Opened::Table)
     }
 }
 
@@ -98,8 +112,8 @@ fn predictions_from_jsonl(input: impl Read + Send, path: &Path) -> Result<Vec<Sa
     Ok(rows)
 }
 
-fn predictions_from_csv(input: impl Read + Send, path: &Path) -> Result<Vec<SavedPrediction>> {
-    let mut table = Table::new(input, path)?;
+pub(super) fn predictions_of(mut table: Table<'_>) -> Result<Vec<SavedPrediction>> {
+    let path = table.path().to_owned();
     let (Some(id_at), Some(label_at)) =
         (table.column("id"), table.column("label").or(table.column("pred_label")))
     else {
@@ -109,7 +123,7 @@ fn predictions_from_csv(input: impl Read + Send, path: &Path) -> Result<Vec<Save
     let (mut rows, mut ids) = (Vec::new(), Ids::default());
     while let Some(row) = table.next(id_at)? {
         let id = row.at(id_at).to_owned();
-        let place = Place::of_line(path, row.line, Some(&id));
+        let place = Place::of_line(&path, row.line, Some(&id));
         ids.add(&place, &id)?;
         let label = row.at(label_at).to_owned();
         if label.is_empty() {
@@ -140,12 +154,16 @@ fn predictions_from_csv(input: impl Read + Send, path: &Path) -> Result<Vec<Save
 /// stands twice.
 pub fn probabilities(path: impl AsRef<Path>) -> Result<Probabilities> {
     let path = path.as_ref();
-    let mut table = Table::new(super::input(path)?, path)?;
+    probabilities_of(Table::new(super::input(path)?, path)?)
+}
+
+pub(super) fn probabilities_of(mut table: Table<'_>) -> Result<Probabilities> {
+    let path = table.path().to_owned();
     let submission = table.header() == ["id", "pred_label", "probs"];
     let labels = match table.header().split_first() {
         _ if submission => LabelSet::klue_re_submission(),
         Some((id, names)) if id == "id" => LabelSet::new(names).map_err(|error| match error {
-            Error::LabelSet { reason, .. } => Error::LabelSet { path: Some(path.to_owned()), reason },
+            Error::LabelSet { reason, .. } => Error::LabelSet { path: Some(path.clone()), reason },
             other => other,
         })?,
         _ => return Err(table.header_error("id, then one column for each label")),
@@ -153,7 +171,7 @@ pub fn probabilities(path: impl AsRef<Path>) -> Result<Probabilities> {
     let (mut rows, mut values, mut ids) = (Vec::new(), Vec::new(), Ids::default());
     while let Some(row) = table.next(0)? {
         let id = row.at(0).to_owned();
-        let place = Place::of_line(path, row.line, Some(&id));
+        let place = Place::of_line(&path, row.line, Some(&id));
         ids.add(&place, &id)?;
         if submission {
             values.extend(listed(&place, row.at(2), labels.len())?);

@@ -18,7 +18,7 @@ pub use report::WriteReport;
 
 use self::klue::KlueItem;
 use self::tacred::TacredItem;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, UnwritableError};
 use crate::example::{Entity, RelationExample};
 use crate::read::Format;
 use crate::read::jsonl::{JsonEntity, JsonId, JsonRow};
@@ -102,7 +102,7 @@ impl<W: Write> ExampleWriter<W> {
                 Format::Csv => out.write_record(columns(example, spans)),
                 _ => out.write_record(competition_columns(example, spans)),
             }
-            .map_err(io::Error::from),
+            .map_err(fault),
             Sink::Plain(out) => match self.format {
                 Format::KlueJson => element(out, self.report.rows, &KlueItem::new(example, spans)),
                 Format::Tacred => element(out, self.report.rows, &TacredItem::new(example)),
@@ -116,41 +116,47 @@ impl<W: Write> ExampleWriter<W> {
     }
 
     fn block(&self, example: &RelationExample) -> Result<String> {
-        semeval::block(example).map_err(|semeval::Unfit { field, found, expected }| Error::Unwritable {
-            path: self.path.clone(),
-            format: self.format.name(),
-            id: example.id().to_owned(),
-            field,
-            found,
-            expected,
+        semeval::block(example).map_err(|semeval::Unfit { field, found, expected }| {
+            Error::Unwritable(Box::new(UnwritableError {
+                path: self.path.clone(),
+                format: self.format.name(),
+                id: example.id().to_owned(),
+                field,
+                found,
+                expected,
+            }))
         })
     }
 
     /// What stands before the first example.
     fn begin(&mut self) -> io::Result<()> {
         match (&mut self.sink, self.format) {
-            (Sink::Delimited(out), Format::Csv) => out.write_record(plain_csv::COLUMNS)?,
-            (Sink::Delimited(out), Format::KlueCsv) => out.write_record(klue_columns::CSV_COLUMNS)?,
+            (Sink::Delimited(out), Format::Csv) => {
+                out.write_record(plain_csv::COLUMNS).map_err(fault)?;
+            }
+            (Sink::Delimited(out), Format::KlueCsv) => {
+                out.write_record(klue_columns::CSV_COLUMNS).map_err(fault)?;
+            }
             (Sink::Plain(out), Format::KlueJson | Format::Tacred) => out.write_all(b"[")?,
             _ => {}
         }
         Ok(())
     }
 
-    /// Writes what stands behind the last example, and what is still buffered.
+    /// Writes what stands behind the last example and what is still buffered, and gives the output back.
     ///
     /// # Errors
     /// [`Error::Io`] where the output refuses it.
-    pub fn finish(mut self) -> Result<()> {
+    pub fn finish(mut self) -> Result<W> {
         let began = if self.report.rows == 0 { self.begin() } else { Ok(()) };
         began
-            .and_then(|()| match &mut self.sink {
-                Sink::Delimited(out) => out.flush(),
-                Sink::Plain(out) => {
+            .and_then(|()| match self.sink {
+                Sink::Delimited(out) => out.into_inner().map_err(csv::IntoInnerError::into_error),
+                Sink::Plain(mut out) => {
                     if matches!(self.format, Format::KlueJson | Format::Tacred) {
                         out.write_all(if self.report.rows == 0 { b"]\n" } else { b"\n]\n" })?;
                     }
-                    out.flush()
+                    out.flush().map(|()| out)
                 }
             })
             .map_err(|e| Error::io(&self.path, e))
@@ -238,6 +244,15 @@ fn chars(example: &RelationExample, at: usize, entity: &Entity) -> Result<CharSp
 
 fn delimited<W: Write>(out: W, delimiter: u8) -> csv::Writer<W> {
     csv::WriterBuilder::new().delimiter(delimiter).from_writer(out)
+}
+
+/// The fault of the output itself: as the `csv` crate converts it, its kind would be lost.
+fn fault(error: csv::Error) -> io::Error {
+    let text = error.to_string();
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        _ => io::Error::other(text),
+    }
 }
 
 fn json_line(out: &mut impl Write, value: &impl serde::Serialize) -> io::Result<()> {

@@ -41,6 +41,19 @@ impl NewFile {
         Ok(Self { out: Some(out), path: path.to_owned() })
     }
 
+    /// The name it was given; `-` for standard output.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The unfinished file, which a process that a signal ends leaves behind; `None` for what is written directly.
+    pub fn partial(&self) -> Option<&Path> {
+        match &self.out {
+            Some(Out::File { partial, .. }) => Some(partial),
+            _ => None,
+        }
+    }
+
     /// Writes out what is buffered and makes the file visible.
     ///
     /// # Errors
@@ -95,7 +108,7 @@ mod tests {
         let names = || fs::read_dir(folder.path()).unwrap().count();
         let mut file = NewFile::create(&path).unwrap();
         file.write_all(b"new").unwrap();
-        assert!(!path.exists());
+        assert!(!path.exists() && file.partial().unwrap().exists());
         drop(file);
         assert_eq!(names(), 0);
         let mut file = NewFile::create(&path).unwrap();

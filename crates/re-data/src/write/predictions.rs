@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{NewFile, delimited, json_line};
-use crate::error::{Error, Result};
+use super::{NewFile, delimited, fault, json_line};
+use crate::error::{Error, Result, UnwritableError};
 use crate::labels::LabelSet;
 use crate::predict::{Prediction, Probabilities};
 
@@ -137,7 +137,7 @@ impl<W: Write> PredictionWriter<W> {
                     PredictionFormat::KlueSubmission => vec!["id", "pred_label", "probs"],
                     _ => vec!["id", "label", "probability"],
                 };
-                out.write_record(header).map_err(|e| Error::io(&path, e.into()))?;
+                out.write_record(header).map_err(|e| Error::io(&path, fault(e)))?;
                 Sink::Csv(Box::new(out))
             }
         };
@@ -176,14 +176,14 @@ impl<W: Write> PredictionWriter<W> {
         let Some((_, field, found, expected)) = faults.into_iter().find(|(fault, ..)| *fault) else {
             return Ok(());
         };
-        Err(Error::Unwritable {
+        Err(Error::Unwritable(Box::new(UnwritableError {
             path: self.path.clone(),
             format: self.format.name(),
             id: row.id.to_owned(),
             field,
             found: found.to_owned(),
             expected,
-        })
+        })))
     }
 
     fn row(&mut self, row: &Prediction<'_>) -> io::Result<()> {
@@ -210,17 +210,17 @@ impl<W: Write> PredictionWriter<W> {
             }
             _ => out.write_record([row.id, row.label, &row.probability.to_string()]),
         }
-        .map_err(io::Error::from)
+        .map_err(fault)
     }
 
-    /// Writes out what is still buffered.
+    /// Writes out what is still buffered, and gives the output back.
     ///
     /// # Errors
     /// [`Error::Io`] where the output refuses it.
-    pub fn finish(mut self) -> Result<()> {
-        match &mut self.sink {
-            Sink::Csv(out) => out.flush(),
-            Sink::Lines(out) => out.flush(),
+    pub fn finish(self) -> Result<W> {
+        match self.sink {
+            Sink::Csv(out) => out.into_inner().map_err(csv::IntoInnerError::into_error),
+            Sink::Lines(mut out) => out.flush().map(|()| out),
         }
         .map_err(|e| Error::io(&self.path, e))
     }

@@ -1,8 +1,9 @@
 //! Trained folders: Hugging Face layout plus `relation_classifier.json`.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use re_data::{EncodeOptions, LabelSet, MarkupConfig, Tokenizer};
+use re_data::{EncodeOptions, ExampleEncoder, LabelSet, Markup, MarkupConfig, Tokenizer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tch::Device;
@@ -32,11 +33,51 @@ struct Settings {
     logit_adjustment: Option<Vec<f32>>,
 }
 
+impl Settings {
+    fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
+        serde_json::from_str(&text).map_err(|source| Error::Json { path: path.to_owned(), source })
+    }
+
+    fn markup(&self, given: Option<Arc<dyn Markup>>, path: &Path) -> Result<MarkupChoice> {
+        match (given, &self.markup) {
+            (Some(markup), _) => Ok(MarkupChoice::Own(markup)),
+            (None, Some(config)) => Ok(MarkupChoice::Known(config.clone())),
+            (None, None) => Err(own(path, "markup")),
+        }
+    }
+}
+
+/// The error that a folder was trained with a part of the caller's own, and it is not given.
+fn own(path: &Path, part: &'static str) -> Error {
+    Error::Config {
+        path: path.to_owned(),
+        field: part,
+        found: "null".to_owned(),
+        expected: format!("the {part} it was trained with, given to from_pretrained_with"),
+    }
+}
+
+/// The encoder of a trained folder's examples: all tokens are known to its model.
+fn trained_encoder(
+    folder: &Path,
+    markup: &MarkupChoice,
+    encoding: EncodeOptions,
+    config: &EncoderConfig,
+) -> Result<ExampleEncoder> {
+    let encoder = example_encoder(Tokenizer::from_folder(folder)?, markup, encoding, config)?;
+    let ids = encoder.tokenizer().vocab_size() as i64;
+    if ids > config.vocab_size {
+        return Err(Error::TokenId { id: ids - 1, vocab_size: config.vocab_size });
+    }
+    Ok(encoder)
+}
+
 /// Parts of a trained classifier that its folder cannot name, and where to put it.
 #[derive(Default)]
 pub struct TrainedParts {
     /// The markup, where it was the caller's own.
-    pub markup: Option<std::sync::Arc<dyn re_data::Markup>>,
+    pub markup: Option<Arc<dyn Markup>>,
     /// The head, where it was the caller's own.
     pub head: Option<HeadBuilder>,
     /// Device of the model; the CPU where left out.
@@ -62,32 +103,16 @@ impl RelationClassifier {
     pub fn from_pretrained_with(folder: impl AsRef<Path>, parts: TrainedParts) -> Result<Self> {
         let folder = folder.as_ref();
         let path = folder.join(FILE);
-        let text = std::fs::read_to_string(&path).map_err(|source| Error::io(&path, source))?;
-        let settings: Settings =
-            serde_json::from_str(&text).map_err(|source| Error::Json { path: path.clone(), source })?;
-        let own = |field, what: &str| Error::Config {
-            path: path.clone(),
-            field,
-            found: "null".to_owned(),
-            expected: format!("the {what} it was trained with, given to from_pretrained_with"),
-        };
-        let markup = match (parts.markup, settings.markup) {
-            (Some(markup), _) => MarkupChoice::Own(markup),
-            (None, Some(config)) => MarkupChoice::Known(config),
-            (None, None) => return Err(own("markup", "markup")),
-        };
+        let settings = Settings::read(&path)?;
+        let markup = settings.markup(parts.markup, &path)?;
         let head = match (parts.head, settings.head) {
             (Some(head), _) => HeadChoice::Own(head),
             (None, Some(config)) => HeadChoice::Known(config),
-            (None, None) => return Err(own("head", "head")),
+            (None, None) => return Err(own(&path, "head")),
         };
         let config = EncoderConfig::from_folder(folder)?;
         let labels = labels(&config, folder)?.with_no_relation(settings.no_relation.as_deref())?;
-        let encoder = example_encoder(Tokenizer::from_folder(folder)?, &markup, settings.encoding, &config)?;
-        let ids = encoder.tokenizer().vocab_size() as i64;
-        if ids > config.vocab_size {
-            return Err(Error::TokenId { id: ids - 1, vocab_size: config.vocab_size });
-        }
+        let encoder = trained_encoder(folder, &markup, settings.encoding, &config)?;
         let weights = Weights::open(folder)?;
         let device = parts.device.unwrap_or(Device::Cpu);
         let model = ModelParts { config, weights: Some(&weights), device, seed: 0 };
@@ -99,6 +124,22 @@ impl RelationClassifier {
         } else {
             Err(Error::MissingTensors { path: weights.path().to_owned(), names: report.missing })
         }
+    }
+
+    /// What turns examples into rows for the classifier in a trained folder, without loading its weights. `markup`
+    /// is needed where it was the caller's own.
+    ///
+    /// # Errors
+    /// As [`RelationClassifier::from_pretrained_with`].
+    pub fn trained_encoder(
+        folder: impl AsRef<Path>,
+        markup: Option<Arc<dyn Markup>>,
+    ) -> Result<ExampleEncoder> {
+        let folder = folder.as_ref();
+        let path = folder.join(FILE);
+        let settings = Settings::read(&path)?;
+        let markup = settings.markup(markup, &path)?;
+        trained_encoder(folder, &markup, settings.encoding, &EncoderConfig::from_folder(folder)?)
     }
 
     /// Writes everything that [`RelationClassifier::from_pretrained`] needs into `folder`, which is created.

@@ -34,6 +34,12 @@ impl RunFolder {
         Self(path.into())
     }
 
+    /// The first of `PARENT/NAME-1`, `PARENT/NAME-2` and so on that does not exist.
+    pub fn free(parent: impl AsRef<Path>, name: &str) -> Self {
+        let numbered = |n: u32| parent.as_ref().join(format!("{name}-{n}"));
+        Self((1..).map(numbered).find(|path| !path.exists()).unwrap_or_else(|| numbered(0)))
+    }
+
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.0

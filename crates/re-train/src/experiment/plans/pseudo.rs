@@ -111,7 +111,7 @@ fn label(
         let sure = rows.filter(|(_, prediction)| prediction.probability >= threshold);
         let rows: Vec<RelationExample> =
             sure.map(|(example, prediction)| example.clone().with_label(prediction.label)).collect();
-        write_file(path, |partial| Ok(write::examples(partial, Format::Jsonl, &rows)?))?;
+        write_file(path, |partial| Ok(write::examples(partial, Format::Jsonl, &rows).map(drop)?))?;
     }
     let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
     Ok(text.lines().count())

@@ -1,0 +1,107 @@
+//! `re advise`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use re_ensemble::{Advice, AdviceOptions, Bootstrap, Estimate, Gold, Members, Tuned, advise};
+use re_report::RowSet;
+use serde::Serialize;
+
+use crate::data::DataArgs;
+use crate::members::{How, MemberFile};
+use crate::output::ResultArgs;
+use crate::say::Say;
+use crate::tuning::{TuneArgs, describe};
+
+/// Say which models a vote needs, and which hurt it
+///
+/// From predictions for labelled rows that none of the models was trained on: the accuracy of each, how pairs of them
+/// differ, what each subset gains and how sure that is, and the gain label by label.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  re advise runs/a runs/b runs/c --gold dev.tsv
+  re advise xlmr=a.csv bert=b.csv --gold train.tsv --subset --how hard
+  re advise runs/a runs/b --gold dev.tsv --tune greedy --json > advice.json")]
+pub struct Advise {
+    /// Probabilities as `re predict --probs` writes them, or run folders; NAME=FILE to name a member
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<MemberFile>,
+    /// Labelled rows
+    #[arg(long, value_name = "FILE")]
+    gold: PathBuf,
+    /// Look at the rows of the members alone, where GOLD has more
+    #[arg(long)]
+    subset: bool,
+    /// The vote whose gain is measured
+    #[arg(long, value_enum, default_value_t = How::Mean)]
+    how: How,
+    /// Up to this many members all subsets are tried, at most 16; beyond, members join one by one
+    #[arg(long, value_name = "N", default_value_t = AdviceOptions::default().exhaustive_up_to)]
+    exhaustive_up_to: usize,
+    /// Coverage of the intervals
+    #[arg(long, value_name = "F", default_value_t = Bootstrap::default().level)]
+    level: f64,
+    /// Resamples of the bootstrap
+    #[arg(long, value_name = "N", default_value_t = Bootstrap::default().resamples)]
+    resamples: u32,
+    /// Seed of the bootstrap and of folds
+    #[arg(long, value_name = "N", default_value_t = Bootstrap::default().seed)]
+    seed: u64,
+    #[command(flatten)]
+    tuning: TuneArgs,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    result: ResultArgs,
+}
+
+/// What is written as JSON.
+#[derive(Debug, Serialize)]
+struct Found {
+    #[serde(flatten)]
+    advice: Advice,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tuned: Option<FoundWeights>,
+}
+
+#[derive(Debug, Serialize)]
+struct FoundWeights {
+    weights: Vec<(String, f64)>,
+    nested_accuracy: Estimate,
+    gain_over_equal: Estimate,
+}
+
+impl Advise {
+    pub fn run(self, say: Say) -> Result<()> {
+        let members =
+            self.files.iter().map(|file| file.read(RowSet::Validation)).collect::<Result<Vec<_>>>()?;
+        let members = Members::align(members)?;
+        let mut gold = Gold::from_examples(&self.data.read(&self.gold, say)?.examples)?;
+        if self.subset {
+            gold = gold.select(members.ids())?;
+        }
+        let bootstrap = Bootstrap { level: self.level, resamples: self.resamples, seed: self.seed };
+        let options =
+            AdviceOptions { vote: self.how.into(), exhaustive_up_to: self.exhaustive_up_to, bootstrap };
+        let advice = advise(&members, &gold, &options)?;
+        let tuned = self.tuning.find(members, &gold, bootstrap)?;
+        let found = Found { tuned: tuned.as_ref().map(FoundWeights::of), advice };
+        let text = || match &tuned {
+            Some(tuned) => format!("{}\n{}", found.advice, describe(tuned)),
+            None => found.advice.to_string(),
+        };
+        self.result.write(text, &found)
+    }
+}
+
+impl FoundWeights {
+    fn of(tuned: &Tuned) -> Self {
+        Self {
+            weights: tuned.weights().map(|(name, weight)| (name.to_owned(), weight)).collect(),
+            nested_accuracy: tuned.nested_accuracy(),
+            gain_over_equal: tuned.gain_over_equal(),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! `re convert`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use re_data::read::Format;
+use re_data::write::ExampleWriter;
+
+use crate::data::{DataArgs, formats};
+use crate::exit::Usage;
+use crate::output::create;
+use crate::say::Say;
+
+/// Convert rows from one layout into another
+///
+/// Rows stream, so that a file of any size takes little memory. What the new layout has no place for, such as entity
+/// types, is told.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  re convert train.tsv --output train.jsonl
+  re convert train.tsv --entity-types entity_types.tsv --output train.jsonl
+  zcat rows.jsonl.gz | re convert - --format jsonl --to tsv | head")]
+pub struct Convert {
+    /// File of rows; `-` is standard input
+    input: PathBuf,
+    /// File for the converted rows; `-` is standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+    /// Layout of the result [default: told by the name of --output]
+    #[arg(long, value_name = "FORMAT", value_parser = formats())]
+    to: Option<Format>,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+impl Convert {
+    pub fn run(self, say: Say) -> Result<()> {
+        let to = match self.to.or_else(|| Format::guess(&self.output, &[])) {
+            Some(to) => to,
+            None => {
+                let output = self.output.display();
+                return Err(Usage(format!("the name {output} tells no layout: choose one with --to")).into());
+            }
+        };
+        let (mut rows, mut progress) = self.data.open(&self.input, &self.output, say)?;
+        let mut writer = ExampleWriter::new(create(&self.output)?, &self.output, to);
+        for row in &mut rows {
+            writer.write(&row?)?;
+            progress.advance(1);
+        }
+        let written = writer.report().clone();
+        writer.finish()?.commit()?;
+        progress.finish();
+        rows.tell(&self.input, say);
+        if !written.is_lossless() {
+            say.note(format!("{}: {written}", self.output.display()));
+        }
+        for (name, rows) in &rows.report().unread {
+            say.note(format!("{}: {name} of {rows} rows has no place in an example", self.input.display()));
+        }
+        Ok(())
+    }
+}

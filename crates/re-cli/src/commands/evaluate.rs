@@ -1,0 +1,241 @@
+//! `re evaluate`.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use re_data::metrics::Metrics;
+use re_data::read::{self, Saved};
+use re_data::{LabelSet, Probabilities, RelationExample};
+use re_ensemble::{Bootstrap, Comparison, Evaluation, Gold, Member, Members, compare, evaluate};
+use serde::Serialize;
+
+use crate::data::{AllRows, DataArgs};
+use crate::exit::Usage;
+use crate::output::ResultArgs;
+use crate::say::Say;
+use crate::tuning::percent;
+
+/// The most frequent mistakes that are shown.
+const MISTAKES: usize = 8;
+
+/// Measure predictions against gold labels
+///
+/// Accuracy, micro-F1 without no-relation, macro-F1 and, from probabilities, the area under the precision-recall curve
+/// as in KLUE-RE; the official macro-F1 of SemEval-2010 Task 8 where labels have directions. Rows are aligned by id.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  re evaluate predictions.csv dev.tsv
+  re predict runs/mine dev.tsv --probs - | re evaluate - dev.tsv --json
+  re evaluate runs/mine/validation_probabilities.csv train.tsv --subset
+  re evaluate submission.csv dev.tsv --labels label_type.pkl
+  re evaluate new.csv dev.tsv --against old.csv")]
+pub struct Evaluate {
+    /// Predictions or probabilities as `re predict` writes them, or a submission; `-` is standard input
+    predictions: PathBuf,
+    /// Labelled rows
+    gold: PathBuf,
+    /// Names of the classes (label_type.pkl, JSON, or one a line) [default: the labels that occur]
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// The label that says "no relation" [default: a customary name such as no_relation]
+    #[arg(long, value_name = "LABEL")]
+    no_relation: Option<String>,
+    /// Look at the rows of PREDICTIONS alone, where GOLD has more
+    #[arg(long)]
+    subset: bool,
+    /// Other predictions for the same rows: is the difference more than luck?
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// Coverage of the intervals
+    #[arg(long, value_name = "F", default_value_t = Bootstrap::default().level)]
+    level: f64,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    result: ResultArgs,
+}
+
+/// What is written as JSON.
+#[derive(Debug, Serialize)]
+struct Found {
+    #[serde(flatten)]
+    evaluation: Evaluation,
+    no_relation: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<Comparison>,
+}
+
+impl Evaluate {
+    pub fn run(self, say: Say) -> Result<()> {
+        let standard = [&self.predictions, &self.gold].into_iter().chain(&self.against);
+        if standard.filter(|path| path.as_path() == Path::new("-")).count() > 1 {
+            return Err(Usage("only one file can be standard input".to_owned()).into());
+        }
+        let read = self.data.read(&self.gold, say)?;
+        let mut saved = vec![(&self.predictions, read::saved(&self.predictions)?)];
+        if let Some(against) = &self.against {
+            saved.push((against, read::saved(against)?));
+        }
+        let labels = self.labels(&read, saved.iter().map(|(_, saved)| saved), say)?;
+        let mut members = saved
+            .into_iter()
+            .map(|(path, saved)| self.member(path, saved, &labels, &read.examples))
+            .collect::<Result<Vec<_>>>()?
+            .into_iter();
+        let Some(member) = members.next() else { return Ok(()) };
+        let mut gold = Gold::from_examples(&read.examples)?;
+        if self.subset {
+            gold = gold.select(member.probabilities().ids())?;
+        }
+        let evaluation = evaluate(member.clone(), &gold, self.level)?;
+        let bootstrap = Bootstrap { level: self.level, ..Bootstrap::default() };
+        let against = members.next().map(|other| compare(member, other, &gold, &bootstrap)).transpose()?;
+        let no_relation = labels.no_relation().and_then(|class| labels.name(class)).map(str::to_owned);
+        let found = Found { evaluation, no_relation, against };
+        self.result.write(|| text(&found, self.against.as_deref()), &found)
+    }
+
+    /// The classes: those of a file, of the predictions, of a benchmark, or all that occur.
+    fn labels<'s>(
+        &self,
+        read: &AllRows,
+        saved: impl Iterator<Item = &'s Saved> + Clone,
+        say: Say,
+    ) -> Result<Arc<LabelSet>> {
+        let of_probabilities = |saved: &Saved| match saved {
+            Saved::Probabilities(probabilities) => Some(LabelSet::clone(probabilities.labels())),
+            _ => None,
+        };
+        let labels = match (&self.labels, saved.clone().find_map(of_probabilities)) {
+            (Some(path), _) => LabelSet::from_path(path)?,
+            (None, Some(labels)) => labels,
+            (None, None) => {
+                if saved.clone().any(|saved| matches!(saved, Saved::Submission(_))) {
+                    let text = "a submission has class ids: name the classes with --labels".to_owned();
+                    return Err(Usage(text).into());
+                }
+                let predicted = saved.filter_map(|saved| match saved {
+                    Saved::Labels(rows) => Some(rows.iter().map(|row| row.label.as_str())),
+                    _ => None,
+                });
+                let gold = LabelSet::of_names(read.examples.iter().filter_map(RelationExample::label))?;
+                let known = |labels: &LabelSet| gold.names().iter().all(|name| labels.id(name).is_some());
+                if let Some(benchmark) = read.format.labels().filter(known) {
+                    return Ok(Arc::new(self.with_no_relation(benchmark)?));
+                }
+                let names = gold.names().iter().map(String::as_str);
+                let all = LabelSet::of_names(names.chain(predicted.flatten()))?;
+                for name in all.names().iter().filter(|name| gold.id(name).is_none()) {
+                    say.note(format!(
+                        "label {name:?} is predicted, and no row of {} has it",
+                        self.gold.display()
+                    ));
+                }
+                all
+            }
+        };
+        Ok(Arc::new(self.with_no_relation(labels)?))
+    }
+
+    fn with_no_relation(&self, labels: LabelSet) -> Result<LabelSet> {
+        Ok(match &self.no_relation {
+            Some(name) => labels.with_no_relation(Some(name))?,
+            None => labels,
+        })
+    }
+
+    /// Predictions with the classes in the order of `labels`.
+    fn member(
+        &self,
+        path: &Path,
+        saved: Saved,
+        labels: &Arc<LabelSet>,
+        rows: &[RelationExample],
+    ) -> Result<Member> {
+        let name = path.display().to_string();
+        let ids: Vec<String> = rows.iter().map(|row| row.id().to_owned()).collect();
+        let mut found = saved.into_probabilities(labels, &ids).with_context(|| name.clone())?;
+        if self.no_relation.is_some() {
+            let own = self.with_no_relation(LabelSet::clone(found.labels()))?;
+            found = Probabilities::new(found.ids().to_vec(), Arc::new(own), found.values().to_vec())?;
+        }
+        let ids = found.ids().to_vec();
+        let aligned = Members::align_to([Member::new(&name, found)], labels, &ids)?;
+        let member = aligned.members().first().cloned();
+        member.context(name)
+    }
+}
+
+fn text(found: &Found, against: Option<&Path>) -> String {
+    let Found { evaluation, no_relation, against: comparison } = found;
+    let metrics = &evaluation.metrics;
+    let mut text = format!("{} rows; figures in percent\n", metrics.rows);
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "{name:<16} {value}");
+    };
+    line("accuracy", &percent(evaluation.accuracy_interval));
+    let without = no_relation.as_ref().map(|name| format!("  without {name}")).unwrap_or_default();
+    line("micro-F1", &format!("{:.2}{without}", 100.0 * metrics.micro_f1));
+    line("macro-F1", &format!("{:.2}", 100.0 * metrics.macro_f1));
+    if let Some(auprc) = metrics.auprc {
+        line("AUPRC", &format!("{:.2}", 100.0 * auprc));
+    }
+    if let Some(semeval) = metrics.semeval_macro_f1 {
+        line("SemEval macro-F1", &format!("{:.2}", 100.0 * semeval));
+    }
+    text + &labels(metrics) + &mistakes(metrics) + &comparison_text(comparison.as_ref(), against)
+}
+
+fn labels(metrics: &Metrics) -> String {
+    let mut labels: Vec<_> =
+        metrics.per_label.iter().filter(|label| label.support + label.predicted > 0).collect();
+    labels.sort_by_key(|label| std::cmp::Reverse(label.support));
+    let mut text = String::from("\nprecision  recall      F1    rows  predicted  label\n");
+    for label in labels {
+        let [precision, recall, f1] = [label.precision, label.recall, label.f1].map(|share| 100.0 * share);
+        let _ = writeln!(
+            text,
+            "{precision:9.2} {recall:7.2} {f1:7.2} {:7} {:10}  {}",
+            label.support, label.predicted, label.label
+        );
+    }
+    text
+}
+
+fn mistakes(metrics: &Metrics) -> String {
+    let name = |class: usize| metrics.per_label.get(class).map(|label| label.label.as_str());
+    let mut mistakes: Vec<(usize, &str, &str)> = Vec::new();
+    for (gold, row) in metrics.confusion.iter().enumerate() {
+        for (predicted, &count) in
+            row.iter().enumerate().filter(|&(class, &count)| class != gold && count > 0)
+        {
+            mistakes.push((count, name(gold).unwrap_or_default(), name(predicted).unwrap_or_default()));
+        }
+    }
+    if mistakes.is_empty() {
+        return String::new();
+    }
+    mistakes.sort_by_key(|(count, ..)| std::cmp::Reverse(*count));
+    let mut text = String::from("\nmost frequent mistakes: rows, gold -> predicted\n");
+    for (count, gold, predicted) in mistakes.into_iter().take(MISTAKES) {
+        let _ = writeln!(text, "{count:7}  {gold} -> {predicted}");
+    }
+    text
+}
+
+fn comparison_text(comparison: Option<&Comparison>, against: Option<&Path>) -> String {
+    let (Some(comparison), Some(against)) = (comparison, against) else { return String::new() };
+    format!(
+        "\nagainst {}: accuracy {}\ndifference {} points; {} rows only the first gets right, {} only the other; McNemar p {:.4}\n",
+        against.display(),
+        percent(comparison.accuracy_b),
+        percent(comparison.difference),
+        comparison.only_a,
+        comparison.only_b,
+        comparison.mcnemar_p
+    )
+}

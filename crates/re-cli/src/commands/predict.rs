@@ -1,0 +1,93 @@
+//! `re predict`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use re_data::write::PredictionFormat;
+use re_model::{Precision, RelationClassifier, TrainedParts};
+use re_train::TrainConfig;
+use re_train::experiment::model_folder;
+
+use crate::data::DataArgs;
+use crate::exit::Usage;
+use crate::output::PredictionArgs;
+use crate::say::Say;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// 32-bit floats
+    Fp32,
+    /// bfloat16
+    Bf16,
+}
+
+/// Classify rows with a trained model
+///
+/// Rows stream, so that a file of any size takes little memory, and come out in the order in which they went in.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  re predict runs/mine test.tsv --output predictions.csv --probs probs.csv
+  re predict runs/mine@1800 test.tsv --output-format submission --output submission.csv
+  zcat rows.jsonl.gz | re predict runs/mine - --format jsonl --json | head")]
+pub struct Predict {
+    /// Run folder (its best checkpoint), RUN@STEP, or the folder of a trained model
+    model: PathBuf,
+    /// File of rows; `-` is standard input
+    input: PathBuf,
+    #[command(flatten)]
+    predictions: PredictionArgs,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Where to compute: cpu or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: String,
+    /// Number format of the encoder [default: as in training: bf16 where the device multiplies it natively]
+    #[arg(long, value_name = "FORMAT")]
+    precision: Option<Format>,
+    /// Rows that are read, sorted by length and computed together
+    #[arg(long, value_name = "ROWS", default_value = "4096")]
+    chunk: NonZeroUsize,
+}
+
+impl Predict {
+    pub fn run(self, say: Say) -> Result<()> {
+        if self.data.lenient && self.predictions.format() == PredictionFormat::Submission {
+            let text = "a submission has a line for every row: --lenient would shift its lines";
+            return Err(Usage(text.to_owned()).into());
+        }
+        let precision = self.precision.map(|format| match format {
+            Format::Fp32 => Precision::Fp32,
+            Format::Bf16 => Precision::Bf16,
+        });
+        let settings = TrainConfig { device: self.device.clone(), precision, ..TrainConfig::default() };
+        let parts = TrainedParts {
+            device: Some(settings.device()?),
+            precision: settings.precision(),
+            ..TrainedParts::default()
+        };
+        let folder = model_folder(&self.model)?;
+        say.detail(format!("model {}, {:?} on {}", folder.display(), parts.precision, self.device));
+        let classifier = RelationClassifier::from_pretrained_with(&folder, parts)?;
+        let (mut rows, mut progress) = self.data.open(&self.input, self.predictions.path(), say)?;
+        let mut predictions = self.predictions.create(classifier.labels())?;
+        let (mut truncated, mut lost) = (0, 0);
+        classifier.predict_stream(&mut rows, self.chunk, |chunk| {
+            truncated += chunk.encoding.truncated;
+            lost += chunk.encoding.lost.len();
+            progress.advance(chunk.examples.len());
+            predictions.write(&chunk.probabilities)
+        })?;
+        predictions.finish()?;
+        progress.finish();
+        rows.tell(&self.input, say);
+        if lost > 0 {
+            say.note(format!("{truncated} rows truncated, {lost} entities lost"));
+        } else {
+            say.detail(format!("{truncated} rows truncated"));
+        }
+        Ok(())
+    }
+}

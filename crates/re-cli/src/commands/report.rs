@@ -1,0 +1,69 @@
+//! `re report`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use re_ensemble::Bootstrap;
+use re_report::{ReportOptions, RowSet};
+
+use crate::output::{create, write_text};
+use crate::say::Say;
+
+/// Write one HTML page about runs: curves, figures by label, mistakes, comparison
+///
+/// The page needs no other file and no network.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  re report runs/mine
+  re report runs/a runs/b runs/c --output comparison.html --title 'Three heads'
+  re report runs/folds --rows out-of-fold --output -")]
+pub struct Report {
+    /// Folders of runs
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// File for the page; `-` is standard output
+    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+    output: PathBuf,
+    /// Title of the page [default: the names of the runs]
+    #[arg(long)]
+    title: Option<String>,
+    /// Gold labels, where they are not in the files that the settings of the runs name (repeatable)
+    #[arg(long, value_name = "FILE")]
+    gold: Vec<PathBuf>,
+    /// The predictions to look at [default: validation, else out-of-fold, else test]
+    #[arg(long, value_name = "ROWS", value_parser = row_sets())]
+    rows: Option<RowSet>,
+    /// Most sentences in each list of errors
+    #[arg(long, value_name = "N", default_value_t = ReportOptions::default().sentences)]
+    sentences: usize,
+    /// Resamples of the bootstrap
+    #[arg(long, value_name = "N", default_value_t = Bootstrap::default().resamples)]
+    resamples: u32,
+}
+
+/// Every set of rows by its name.
+fn row_sets() -> impl TypedValueParser<Value = RowSet> {
+    PossibleValuesParser::new(RowSet::ALL.map(RowSet::name)).try_map(|name| name.parse::<RowSet>())
+}
+
+impl Report {
+    pub fn run(self, say: Say) -> Result<()> {
+        let options = ReportOptions {
+            title: self.title,
+            gold: self.gold,
+            rows: self.rows,
+            bootstrap: Bootstrap { resamples: self.resamples, ..Bootstrap::default() },
+            sentences: self.sentences,
+        };
+        let report = re_report::Report::new(&self.runs, &options)?;
+        for note in report.notes() {
+            say.note(note);
+        }
+        write_text(create(&self.output)?, &report.to_html())?;
+        say.detail(format!("written: {}", self.output.display()));
+        Ok(())
+    }
+}

@@ -1,0 +1,191 @@
+//! `re stats`.
+
+use std::fmt::Write;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use re_data::read::ReadReport;
+use re_data::stats::{self, Lengths, histogram};
+use re_data::{EncodeReport, Encoded, RelationExample};
+use serde::Serialize;
+
+use crate::bars::{self, bar};
+use crate::data::{AllRows, DataArgs};
+use crate::encoder::EncoderArgs;
+use crate::output::{ResultArgs, create, write_text};
+use crate::say::Say;
+use crate::svg::{Chart, draw};
+
+/// Ranges of a histogram of lengths.
+const BINS: usize = 16;
+
+/// Look at a file of rows: labels, lengths, duplicates, contradictions
+///
+/// All rows are held in memory.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  re stats train.tsv
+  re stats train.tsv --model xlm-roberta-large --markup entity_tokens
+  re stats train.tsv --svg train.svg --quiet
+  re stats train.tsv --json | jq .conflicting.first")]
+pub struct Stats {
+    /// File of rows; `-` is standard input
+    rows: PathBuf,
+    /// Count tokens too, as this model reads the rows: a trained model, run, CONFIG.toml or a folder with a tokenizer
+    #[arg(long, value_name = "MODEL")]
+    model: Option<PathBuf>,
+    /// Draw labels and lengths into this file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    #[command(flatten)]
+    encoder: EncoderArgs,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    result: ResultArgs,
+}
+
+type Histogram = Vec<(RangeInclusive<usize>, usize)>;
+
+/// What is written as JSON.
+#[derive(Debug, Serialize)]
+struct Found {
+    #[serde(flatten)]
+    stats: stats::Stats,
+    read: ReadReport,
+    character_histogram: Vec<Bin>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokens: Option<Tokens>,
+}
+
+#[derive(Debug, Serialize)]
+struct Tokens {
+    /// Of the rows as the model reads them, special tokens included.
+    lengths: Option<Lengths>,
+    histogram: Vec<Bin>,
+    all: usize,
+    truncated_rows: usize,
+    lost_entities: usize,
+}
+
+/// Numbers of rows whose length lies in a range.
+#[derive(Debug, Serialize)]
+struct Bin {
+    from: usize,
+    to: usize,
+    rows: usize,
+}
+
+impl Stats {
+    pub fn run(self, say: Say) -> Result<()> {
+        // Before the rows are read, so that a mistake is told at once.
+        let encoder = self.model.as_ref().map(|model| self.encoder.load(model)).transpose()?;
+        let svg = self.svg.as_deref().map(create).transpose()?;
+        let AllRows { examples: rows, report: read, .. } = self.data.read(&self.rows, say)?;
+        let encoded = encoder.map(|encoder| encoder.encode_batch(&rows)).transpose()?;
+        let characters = histogram(rows.iter().map(|row| row.text().chars().count()), BINS);
+        let tokens = encoded.as_ref().map(|(rows, _)| histogram(rows.iter().map(Encoded::len), BINS));
+        let found = Found {
+            stats: stats::Stats::of(&rows),
+            read,
+            character_histogram: bins(&characters),
+            tokens: encoded.as_ref().map(|(rows, report)| Tokens::new(rows, report)),
+        };
+        if let Some(svg) = svg {
+            write_text(svg, &draw(&charts(&found, &characters, tokens.as_ref())))?;
+        }
+        let text = || text(&self.rows, &rows, &found, &characters, tokens.as_ref());
+        self.result.write(text, &found)
+    }
+}
+
+impl Tokens {
+    fn new(rows: &[Encoded], report: &EncodeReport) -> Self {
+        let lengths = || rows.iter().map(Encoded::len);
+        Self {
+            lengths: Lengths::of(lengths()),
+            histogram: bins(&histogram(lengths(), BINS)),
+            all: report.tokens,
+            truncated_rows: report.truncated,
+            lost_entities: report.lost.len(),
+        }
+    }
+}
+
+fn bins(histogram: &Histogram) -> Vec<Bin> {
+    histogram
+        .iter()
+        .map(|(range, rows)| Bin { from: *range.start(), to: *range.end(), rows: *rows })
+        .collect()
+}
+
+fn text(
+    path: &Path,
+    rows: &[RelationExample],
+    found: &Found,
+    characters: &Histogram,
+    tokens: Option<&Histogram>,
+) -> String {
+    let stats = &found.stats;
+    let mut text = format!("{}: {}\n", path.display(), found.read);
+    let _ = writeln!(
+        text,
+        "{} different texts, {} rows repeat one; {} rows repeat text, entities and label; {} repeat an id",
+        stats.texts, stats.repeated_texts, stats.repeated_rows, stats.repeated_ids
+    );
+    let conflicting = &stats.conflicting;
+    let _ = writeln!(
+        text,
+        "{} rows contradict another one: same text and entities, other label",
+        conflicting.count
+    );
+    for id in conflicting.first.iter().take(3) {
+        let label = rows.iter().find(|row| row.id() == id).and_then(RelationExample::label).unwrap_or("-");
+        let _ = writeln!(text, "  such as {id}: {label}");
+    }
+    let most = stats.labels.first().map(|(_, count)| *count).unwrap_or_default();
+    let labelled = (stats.rows - stats.unlabelled).max(1) as f64;
+    let _ = writeln!(text, "\n{} labels on {} rows", stats.labels.len(), stats.rows - stats.unlabelled);
+    for (label, count) in &stats.labels {
+        let share = 100.0 * *count as f64 / labelled;
+        let _ = writeln!(text, "{count:7} {share:5.1} %  {}  {label}", bar(*count, most));
+    }
+    if let Some(lengths) = &stats.characters {
+        let _ = writeln!(text, "\nlength in characters: {}", describe(lengths));
+        text += &bars::histogram(characters);
+    }
+    if let (Some(found), Some(histogram)) = (&found.tokens, tokens)
+        && let Some(lengths) = &found.lengths
+    {
+        let _ = writeln!(text, "\nlength in tokens, special tokens included: {}", describe(lengths));
+        text += &bars::histogram(histogram);
+        let _ = writeln!(
+            text,
+            "{} tokens; {} rows truncated, {} entities lost",
+            found.all, found.truncated_rows, found.lost_entities
+        );
+    }
+    text
+}
+
+fn describe(lengths: &Lengths) -> String {
+    let Lengths { min, median, mean, p95, max } = lengths;
+    format!("{min} to {max}, median {median}, mean {mean:.1}, 95 % up to {p95}")
+}
+
+fn charts(found: &Found, characters: &Histogram, tokens: Option<&Histogram>) -> Vec<Chart> {
+    let lengths = |title: &str, histogram: &Histogram| Chart {
+        title: title.to_owned(),
+        bars: histogram
+            .iter()
+            .map(|(range, rows)| (format!("{}-{}", range.start(), range.end()), *rows))
+            .collect(),
+    };
+    let labels = Chart { title: "Rows of each label".to_owned(), bars: found.stats.labels.clone() };
+    let mut charts = vec![labels, lengths("Rows by length in characters", characters)];
+    charts.extend(tokens.map(|tokens| lengths("Rows by length in tokens", tokens)));
+    charts
+}

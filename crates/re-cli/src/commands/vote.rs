@@ -1,0 +1,144 @@
+//! `re vote`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::Args;
+use re_data::Probabilities;
+use re_ensemble::{Bootstrap, Gold, Member, Members, Prior, estimate_prior, shift_prior};
+use re_report::RowSet;
+
+use crate::data::DataArgs;
+use crate::exit::Usage;
+use crate::members::{How, MemberFile};
+use crate::output::PredictionArgs;
+use crate::say::Say;
+use crate::tuning::{TuneArgs, describe};
+
+/// Combine the probabilities of several models
+///
+/// Rows are aligned by id and labels by name, so that neither has to be in the same order; what does not match is an
+/// error. The result does not depend on the order of the files.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  re vote runs/a runs/b runs/c --output vote.csv
+  re vote a.csv b.csv --how hard --weights 2,1 --probs vote_probs.csv
+  re vote xlmr=a.csv bert=b.csv --probs - | re evaluate - dev.tsv
+  # weights from a split that neither was trained on, applied to the test rows
+  re vote a_test.csv b_test.csv --tune likelihood --out-of-fold a_dev.csv,b_dev.csv --gold dev.tsv
+  # correct one model for classes that are rarer than in training
+  re vote test.csv --train-prior train.tsv --target-prior estimate")]
+pub struct Vote {
+    /// Probabilities as `re predict --probs` writes them, or run folders; NAME=FILE to name a member
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<MemberFile>,
+    /// How the probabilities become one
+    #[arg(long, value_enum, default_value_t = How::Mean)]
+    how: How,
+    /// Weight of each file, 0 or more, in any unit [default: equal]
+    #[arg(long, value_name = "W,W,..", value_delimiter = ',', conflicts_with = "tune")]
+    weights: Option<Vec<f64>>,
+    #[command(flatten)]
+    tuning: TuneArgs,
+    /// The members' probabilities for the rows of --gold, one file for each, in the same order
+    #[arg(
+        long,
+        value_name = "FILE,..",
+        value_delimiter = ',',
+        requires = "tune",
+        help_heading = "Finding weights"
+    )]
+    out_of_fold: Option<Vec<MemberFile>>,
+    /// Labelled rows to find weights on
+    #[arg(long, value_name = "FILE", requires = "tune", help_heading = "Finding weights")]
+    gold: Option<PathBuf>,
+    /// Labelled training rows: how frequent the labels were when the models learnt
+    #[arg(long, value_name = "FILE", requires = "target_prior", help_heading = "Other label frequencies")]
+    train_prior: Option<PathBuf>,
+    /// Label frequencies of the rows to predict: `uniform`, `estimate` (from the predictions) or labelled rows
+    #[arg(long, value_name = "PRIOR", requires = "train_prior", help_heading = "Other label frequencies")]
+    target_prior: Option<PathBuf>,
+    /// How far to go: 0 not at all, 1 all the way
+    #[arg(long, value_name = "F", default_value_t = 1.0, help_heading = "Other label frequencies")]
+    tau: f64,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    predictions: PredictionArgs,
+}
+
+impl Vote {
+    pub fn run(self, say: Say) -> Result<()> {
+        let members = self.members()?;
+        let mut result = match self.tuned(&members, say)? {
+            Some(result) => result,
+            None => members.vote(self.how.into())?,
+        };
+        if let (Some(train), Some(target)) = (&self.train_prior, &self.target_prior) {
+            result = self.shifted(&result, train, target, say)?;
+        }
+        self.predictions.write(&result)
+    }
+
+    fn members(&self) -> Result<Members> {
+        let weights = self.weights.clone().unwrap_or_else(|| vec![1.0; self.files.len()]);
+        if weights.len() != self.files.len() {
+            let counts = (weights.len(), self.files.len());
+            return Err(Usage(format!("--weights has {} values for {} files", counts.0, counts.1)).into());
+        }
+        let members = self.files.iter().zip(weights);
+        let members = members.map(|(file, weight)| Ok(file.read(RowSet::Test)?.with_weight(weight)));
+        Ok(Members::align(members.collect::<Result<Vec<Member>>>()?)?)
+    }
+
+    fn tuned(&self, members: &Members, say: Say) -> Result<Option<Probabilities>> {
+        if self.tuning.tune.is_none() {
+            return Ok(None);
+        }
+        let (Some(out_of_fold), Some(gold)) = (&self.out_of_fold, &self.gold) else {
+            return Err(Usage("--tune needs --out-of-fold and --gold".to_owned()).into());
+        };
+        if out_of_fold.len() != self.files.len() {
+            let counts = (out_of_fold.len(), self.files.len());
+            return Err(
+                Usage(format!("--out-of-fold has {} files for {} members", counts.0, counts.1)).into()
+            );
+        }
+        // The names of the members go with the weights.
+        let read = |(file, member): (&MemberFile, &MemberFile)| {
+            Ok(Member::new(&member.name, file.read(RowSet::Validation)?.probabilities().clone()))
+        };
+        let unseen = out_of_fold.iter().zip(&self.files).map(read).collect::<Result<Vec<_>>>()?;
+        let gold = Gold::from_examples(&self.data.read(gold, say)?.examples)?;
+        let tuned = self.tuning.find(Members::align(unseen)?, &gold, Bootstrap::default())?;
+        let Some(tuned) = tuned else { return Ok(None) };
+        say.note(describe(&tuned).trim_end());
+        Ok(Some(tuned.vote(members)?))
+    }
+
+    fn shifted(&self, p: &Probabilities, train: &Path, target: &Path, say: Say) -> Result<Probabilities> {
+        // One row more of each class: a share of 0 could not be divided by.
+        let prior = |path: &Path| -> Result<Prior> {
+            Ok(Prior::from_examples(Arc::clone(p.labels()), &self.data.read(path, say)?.examples, 1.0)?)
+        };
+        let train = prior(train)?;
+        let target = match target.to_str() {
+            Some("uniform") => Prior::uniform(Arc::clone(p.labels())),
+            Some("estimate") => {
+                let estimate = estimate_prior(p, &train)?;
+                if !estimate.converged {
+                    say.note(format!("label frequencies have not settled after {} steps", estimate.steps));
+                }
+                estimate.prior
+            }
+            _ => prior(target)?,
+        };
+        let shares = p.labels().names().iter().zip(train.shares()).zip(target.shares());
+        for ((label, from), to) in shares {
+            say.detail(format!("{:6.2} % -> {:6.2} %  {label}", 100.0 * from, 100.0 * to));
+        }
+        Ok(shift_prior(p, &train, &target, self.tau)?)
+    }
+}

@@ -1,0 +1,109 @@
+//! Flags for reading rows.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use re_data::RelationExample;
+use re_data::read::{EntityTypes, ExampleReader, Format, ReadOptions, ReadReport};
+
+use crate::progress::Progress;
+use crate::say::Say;
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Reading rows")]
+pub struct DataArgs {
+    /// Layout of the rows [default: told by the file's name, else by its content]
+    #[arg(long, value_name = "FORMAT", value_parser = formats())]
+    pub format: Option<Format>,
+    /// Types of the entities: a file of row id and two types, tab-separated
+    #[arg(long, value_name = "FILE")]
+    pub entity_types: Option<PathBuf>,
+    /// Leave malformed rows out and say so, instead of stopping at the first one
+    #[arg(long)]
+    pub lenient: bool,
+}
+
+/// Every layout by its name.
+pub fn formats() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::ALL.map(Format::name)).try_map(|name| name.parse::<Format>())
+}
+
+impl DataArgs {
+    /// Opens a file of rows, with a progress display that keeps out of `output`.
+    pub fn open(&self, path: &Path, output: &Path, say: Say) -> Result<(Rows, Progress)> {
+        let (progress, input) = Progress::open(path, output, say)?;
+        let options = ReadOptions { format: self.format, lenient: self.lenient, ..ReadOptions::default() };
+        let reader = ExampleReader::new(input, path, &options)?;
+        let types = self.entity_types.as_ref().map(EntityTypes::open).transpose()?;
+        Ok((Rows { reader, types, untyped: 0 }, progress))
+    }
+
+    /// Reads all rows of a file.
+    pub fn read(&self, path: &Path, say: Say) -> Result<AllRows> {
+        let (mut rows, progress) = self.open(path, Path::new(""), say)?;
+        let all = rows.by_ref().collect::<re_data::Result<Vec<_>>>();
+        progress.finish();
+        let all = all?;
+        rows.tell(path, say);
+        Ok(AllRows { examples: all, report: rows.report().clone(), format: rows.reader.format() })
+    }
+}
+
+/// All rows of a file.
+pub struct AllRows {
+    pub examples: Vec<RelationExample>,
+    pub report: ReadReport,
+    pub format: Format,
+}
+
+/// The rows of a file, one after the other.
+pub struct Rows {
+    reader: ExampleReader<'static>,
+    types: Option<EntityTypes>,
+    untyped: usize,
+}
+
+impl Iterator for Rows {
+    type Item = re_data::Result<RelationExample>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let example = match self.reader.next()? {
+            Ok(example) => example,
+            fault => return Some(fault),
+        };
+        let Some(types) = &self.types else { return Some(Ok(example)) };
+        Some(Ok(match types.get(example.id()) {
+            Some(types) => example.with_entity_types(types.clone()),
+            None => {
+                self.untyped += 1;
+                example
+            }
+        }))
+    }
+}
+
+impl Rows {
+    /// What was met so far.
+    pub fn report(&self) -> &ReadReport {
+        self.reader.report()
+    }
+
+    /// Says what was met while reading, where that is worth knowing.
+    pub fn tell(&self, path: &Path, say: Say) {
+        let report = self.report();
+        let text = format!("{}: {report}", path.display());
+        if report.repaired.count + report.rejected.count > 0 {
+            say.note(text);
+        } else {
+            say.detail(text);
+        }
+        for fault in &report.rejected.first {
+            say.detail(format!("left out: {fault}"));
+        }
+        if self.untyped > 0 {
+            say.note(format!("{}: {} rows without entity types", path.display(), self.untyped));
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Flags for how rows are written for a model.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use re_data::{EncodeOptions, ExampleEncoder, LostEntities, MarkupConfig, Tokenizer, Truncation};
+use re_model::{EncoderConfig, RelationClassifier};
+use re_train::Experiment;
+use re_train::experiment::{EncodingConfig, model_folder};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Cut {
+    /// The tokens farthest from the entities
+    Window,
+    /// The last tokens
+    Tail,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Lost {
+    /// Stop
+    Error,
+    /// Go on and count
+    Count,
+}
+
+/// What replaces a model's own settings.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Other settings than the model's")]
+pub struct EncoderArgs {
+    /// How entities are written: plain, pair, entity_tokens, typed_punct, query, or JSON such as
+    /// '{"name": "entity_tokens", "pair": true}' [default: the model's, else plain]
+    #[arg(long, value_name = "MARKUP", value_parser = markup)]
+    markup: Option<MarkupConfig>,
+    /// Most tokens of a row, special tokens included [default: the model's, else 128]
+    #[arg(long, value_name = "N")]
+    max_length: Option<usize>,
+    /// What goes from longer rows [default: the model's, else window]
+    #[arg(long, value_name = "WHICH")]
+    truncation: Option<Cut>,
+    /// What happens where an entity goes with it [default: the model's, else error]
+    #[arg(long, value_name = "WHAT")]
+    lost_entities: Option<Lost>,
+}
+
+/// A markup by its name, or with settings as JSON.
+fn markup(text: &str) -> Result<MarkupConfig, String> {
+    let json = if text.starts_with('{') {
+        serde_json::from_str(text)
+    } else {
+        serde_json::from_value(serde_json::json!({ "name": text }))
+    };
+    json.map_err(|error| error.to_string())
+}
+
+impl EncoderArgs {
+    /// The encoder of a trained model or run, of the settings of an experiment, or of a bare tokenizer.
+    pub fn load(&self, model: &Path) -> Result<ExampleEncoder> {
+        let encoder = if model.extension().is_some_and(|extension| extension == "toml") {
+            let Experiment { model, encoding, markup, .. } = Experiment::from_file(model)?;
+            untrained(&re_model::hub::model_folder(&model.folder, model.download)?, &markup, encoding)?
+        } else {
+            let folder = if is_tokenizer(model) { model.to_owned() } else { model_folder(model)? };
+            if folder.join("relation_classifier.json").is_file() {
+                RelationClassifier::trained_encoder(&folder, None)?
+            } else {
+                untrained(&folder, &MarkupConfig::Plain {}, EncodingConfig::default())?
+            }
+        };
+        let mut options = encoder.options().clone();
+        if let Some(max_length) = self.max_length {
+            options.max_length = max_length;
+        }
+        match self.truncation {
+            None => {}
+            Some(Cut::Window) => options.truncation = Truncation::Window,
+            Some(Cut::Tail) => options.truncation = Truncation::Tail,
+        }
+        match self.lost_entities {
+            None => {}
+            Some(Lost::Error) => options.lost_entities = LostEntities::Error,
+            Some(Lost::Count) => options.lost_entities = LostEntities::Count,
+        }
+        Ok(match &self.markup {
+            Some(markup) => ExampleEncoder::new(encoder.tokenizer().clone(), markup.build()?, options)?,
+            None => encoder.with_options(options)?,
+        })
+    }
+}
+
+fn is_tokenizer(folder: &Path) -> bool {
+    ["tokenizer.json", "vocab.txt"].iter().any(|file| folder.join(file).is_file())
+}
+
+/// The encoder that a training on `folder` would begin with.
+fn untrained(folder: &Path, markup: &MarkupConfig, encoding: EncodingConfig) -> Result<ExampleEncoder> {
+    let mut options = EncodeOptions {
+        max_length: encoding.max_length,
+        truncation: encoding.truncation,
+        lost_entities: encoding.lost_entities,
+        ..EncodeOptions::default()
+    };
+    if folder.join("config.json").is_file() {
+        let config = EncoderConfig::from_folder(folder)?;
+        options.type_vocab_size = usize::try_from(config.type_vocab_size).unwrap_or(1);
+        options.max_length = options.max_length.min(config.max_length());
+    }
+    let tokenizer = Tokenizer::from_folder(folder).with_context(|| folder.display().to_string())?;
+    Ok(ExampleEncoder::new(tokenizer, markup.build()?, options)?)
+}
+
+/// A model on the command line.
+#[derive(Debug, Clone, Args)]
+pub struct ModelArg {
+    /// Trained model, run folder, RUN@STEP, CONFIG.toml of an experiment, or a folder with a tokenizer
+    pub model: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_markup_has_a_name_and_perhaps_settings() {
+        assert_eq!(markup("pair").unwrap(), MarkupConfig::Pair {});
+        let tokens = markup(r#"{"name": "entity_tokens", "pair": true}"#).unwrap();
+        assert_eq!(tokens, MarkupConfig::EntityTokens { entity_embedding: false, pair: true });
+        assert!(markup("pears").unwrap_err().contains("unknown variant `pears`"));
+    }
+}

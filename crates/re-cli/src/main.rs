@@ -1,0 +1,67 @@
+//! `re`: train, apply, compare and look into relation classifiers from the command line.
+//!
+//! Each command is a file in `commands`; what a library user could want is in the crates.
+
+mod bars;
+mod cleanup;
+mod commands;
+mod data;
+mod encoder;
+mod exit;
+mod members;
+mod output;
+mod progress;
+mod say;
+mod svg;
+mod tuning;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+use commands::Command;
+use say::Say;
+
+/// Relation extraction: how are two entities in a sentence related?
+#[derive(Debug, Parser)]
+#[command(name = "re", version, arg_required_else_help = true, after_help = exit::CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 100)]
+    quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, display_order = 101)]
+    verbose: bool,
+    /// Threads of tokenization and of libtorch [default: all cores, or what OMP_NUM_THREADS says]
+    #[arg(long, global = true, value_name = "N", display_order = 102, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let run = || -> Result<ExitCode> {
+        if let Some(threads) = cli.threads {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(usize::from(threads))
+                .build_global()
+                .context("starting threads")?;
+            tch::set_num_threads(i32::from(threads));
+        }
+        cli.command.run(Say::new(cli.quiet, cli.verbose))
+    };
+    run().unwrap_or_else(|error| exit::report(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,174 @@
+//! Flags for writing results and predictions.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use re_data::write::{NewFile, PredictionFormat, PredictionWriter};
+use re_data::{LabelSet, Probabilities};
+use serde::Serialize;
+
+use crate::cleanup;
+use crate::exit::{Usage, is_closed_pipe};
+
+/// Where a result goes that people read, or machines.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Writing the result")]
+pub struct ResultArgs {
+    /// File for the result; `-` is standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl ResultArgs {
+    /// Writes the text, or the value as JSON where that is asked for.
+    pub fn write(&self, text: impl FnOnce() -> String, value: &impl Serialize) -> Result<()> {
+        self.write_text(&if self.json { serde_json::to_string_pretty(value)? + "\n" } else { text() })
+    }
+
+    /// Writes a text.
+    pub fn write_text(&self, text: &str) -> Result<()> {
+        write_text(create(&self.output)?, text)
+    }
+
+    /// The output, for what is written piece by piece.
+    pub fn create(&self) -> Result<NewFile> {
+        create(&self.output)
+    }
+}
+
+/// An output that is removed should a signal end the process before it is complete.
+pub fn create(path: &Path) -> Result<NewFile> {
+    let output = NewFile::create(path)?;
+    if let Some(partial) = output.partial() {
+        cleanup::on_signal(partial)?;
+    }
+    Ok(output)
+}
+
+/// Writes a text that is the whole of an output.
+pub fn write_text(mut output: NewFile, text: &str) -> Result<()> {
+    output.write_all(text.as_bytes()).map_err(|source| re_data::Error::io(output.path(), source))?;
+    Ok(output.commit()?)
+}
+
+/// Every layout of labels by its name.
+fn layouts() -> impl TypedValueParser<Value = PredictionFormat> {
+    let names = PredictionFormat::ALL.into_iter().filter(|format| *format != PredictionFormat::Probabilities);
+    PossibleValuesParser::new(names.map(PredictionFormat::name))
+        .try_map(|name| name.parse::<PredictionFormat>())
+}
+
+/// Where predictions go.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Writing predictions")]
+pub struct PredictionArgs {
+    /// File for the most probable label of each row; `-` is standard output
+    /// [default: -, unless --probs takes it]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Layout of --output [default: jsonl where its name ends so, else csv]
+    #[arg(long, value_name = "FORMAT", value_parser = layouts())]
+    output_format: Option<PredictionFormat>,
+    /// Write --output as JSON objects, one a line
+    #[arg(long, conflicts_with = "output_format")]
+    json: bool,
+    /// File for the probabilities of all classes: CSV with the id and one column for each label
+    #[arg(long, value_name = "FILE")]
+    probs: Option<PathBuf>,
+}
+
+impl PredictionArgs {
+    pub fn format(&self) -> PredictionFormat {
+        let named = |output: &PathBuf| {
+            output.extension().is_some_and(|extension| extension == "jsonl" || extension == "ndjson")
+        };
+        match self.output_format {
+            Some(format) => format,
+            None if self.json || self.output.as_ref().is_some_and(named) => PredictionFormat::Jsonl,
+            None => PredictionFormat::Csv,
+        }
+    }
+
+    /// Where labels go, or where they would.
+    pub fn path(&self) -> &Path {
+        self.output.as_deref().unwrap_or(Path::new("-"))
+    }
+
+    /// Opens what is to be written.
+    pub fn create(&self, labels: &Arc<LabelSet>) -> Result<Predictions> {
+        let standard = Path::new("-");
+        let probs_to_standard = self.probs.as_deref() == Some(standard);
+        if probs_to_standard && self.output.as_deref() == Some(standard) {
+            return Err(Usage("--output and --probs cannot both be standard output".to_owned()).into());
+        }
+        let output = match &self.output {
+            Some(output) => Some(output.as_path()),
+            None => (!probs_to_standard).then_some(standard),
+        };
+        let outputs = [
+            output.map(|path| (path, self.format())),
+            self.probs.as_deref().map(|path| (path, PredictionFormat::Probabilities)),
+        ];
+        let mut writers = Vec::new();
+        for (path, format) in outputs.into_iter().flatten() {
+            writers.push((
+                path.to_owned(),
+                PredictionWriter::new(create(path)?, path, format, Arc::clone(labels))?,
+            ));
+        }
+        Ok(Predictions { writers })
+    }
+
+    /// Writes all predictions at once.
+    pub fn write(&self, probabilities: &Probabilities) -> Result<()> {
+        let mut predictions = self.create(probabilities.labels())?;
+        predictions.write(probabilities)?;
+        predictions.finish()
+    }
+}
+
+/// Outputs of predictions that are open.
+pub struct Predictions {
+    writers: Vec<(PathBuf, PredictionWriter<NewFile>)>,
+}
+
+impl Predictions {
+    pub fn write(&mut self, probabilities: &Probabilities) -> Result<()> {
+        let result = self.writers.iter_mut().try_for_each(|(_, writer)| writer.write(probabilities));
+        result.map_err(|error| self.complete_or_fail(error.into()))
+    }
+
+    pub fn finish(self) -> Result<()> {
+        let files = self.files();
+        for (_, writer) in self.writers {
+            writer.finish().and_then(NewFile::commit).map_err(|error| or_fail(&files, error.into()))?;
+        }
+        Ok(())
+    }
+
+    fn complete_or_fail(&self, error: anyhow::Error) -> anyhow::Error {
+        or_fail(&self.files(), error)
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let paths = self.writers.iter().map(|(path, _)| path);
+        paths.filter(|path| *path != Path::new("-")).cloned().collect()
+    }
+}
+
+/// A closed pipe is a failure after all where files were asked for, which are now not written.
+fn or_fail(files: &[PathBuf], error: anyhow::Error) -> anyhow::Error {
+    match files.first() {
+        Some(file) if is_closed_pipe(&error) => {
+            anyhow!("{} is not written: standard output was closed before all rows were done", file.display())
+        }
+        _ => error,
+    }
+}

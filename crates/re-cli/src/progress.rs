@@ -1,0 +1,71 @@
+//! How far reading a file has come.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::say::Say;
+
+/// Time between two lines where there is no terminal for a bar.
+const QUIET: Duration = Duration::from_secs(30);
+
+/// Rows that are done, on standard error: a bar on a terminal, else now and then a line.
+pub struct Progress {
+    say: Say,
+    bar: ProgressBar,
+    rows: u64,
+    began: Instant,
+    said: Instant,
+}
+
+impl Progress {
+    /// Opens `path` (standard input where it is `-`) so that the bar follows what is read of it; results go to
+    /// `output` meanwhile.
+    pub fn open(path: &Path, output: &Path, say: Say) -> Result<(Self, Box<dyn Read + Send>)> {
+        let io = |source| re_data::Error::io(path, source);
+        let (bytes, input): (_, Box<dyn Read + Send>) = if path == Path::new("-") {
+            (None, Box::new(io::stdin()))
+        } else {
+            let file = File::open(path).map_err(io)?;
+            let metadata = file.metadata().map_err(io)?;
+            (metadata.is_file().then_some(metadata.len()), Box::new(file))
+        };
+        let target = match say.shows_bars(output) {
+            true => ProgressDrawTarget::stderr_with_hz(4),
+            false => ProgressDrawTarget::hidden(),
+        };
+        let bar = ProgressBar::with_draw_target(bytes, target);
+        bar.set_style(ProgressStyle::with_template(match bytes {
+            Some(_) => "{spinner} {percent}% [{elapsed_precise} < {eta_precise}] {wide_bar} {msg}",
+            None => "{spinner} [{elapsed_precise}] {msg}",
+        })?);
+        let input = Box::new(bar.wrap_read(input));
+        let now = Instant::now();
+        Ok((Self { say, bar, rows: 0, began: now, said: now }, input))
+    }
+
+    /// So many rows more are done.
+    pub fn advance(&mut self, rows: usize) {
+        self.rows += rows as u64;
+        self.bar.set_message(self.text());
+        if self.bar.is_hidden() && self.said.elapsed() >= QUIET {
+            self.said = Instant::now();
+            self.say.note(self.text());
+        }
+    }
+
+    /// Says that all is done.
+    pub fn finish(self) {
+        self.bar.finish_and_clear();
+        self.say.detail(format!("{} in {:.1} s", self.text(), self.began.elapsed().as_secs_f64()));
+    }
+
+    fn text(&self) -> String {
+        let speed = self.rows as f64 / self.began.elapsed().as_secs_f64().max(1e-9);
+        format!("{} rows, {speed:.0} rows/s", self.rows)
+    }
+}

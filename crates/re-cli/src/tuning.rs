@@ -1,0 +1,68 @@
+//! Flags for weights that are found on out-of-fold predictions.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use re_ensemble::{Bootstrap, Estimate, Gold, Members, Nested, OutOfFold, Tuned, Tuning};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Tune {
+    /// Weights of a mean under which the gold labels are most likely
+    Likelihood,
+    /// Weights of a mean found by forward selection for accuracy
+    Greedy,
+    /// Stacking: a weighted geometric mean with an offset for each label
+    LogLinear,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Finding weights")]
+pub struct TuneArgs {
+    /// Find weights on rows that the members were not trained on, given with --gold
+    #[arg(long, value_name = "METHOD", requires = "gold")]
+    pub tune: Option<Tune>,
+    /// Rounds of the greedy search
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    rounds: usize,
+    /// Pull of log-linear stacking to equal weights, above 0
+    #[arg(long, value_name = "F", default_value_t = 0.01)]
+    l2: f64,
+    /// Folds of the cross-validation that says what the weights are worth
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    folds: usize,
+}
+
+impl TuneArgs {
+    /// Finds weights, where they are asked for.
+    pub fn find(&self, members: Members, gold: &Gold, bootstrap: Bootstrap) -> Result<Option<Tuned>> {
+        let tuning = match self.tune {
+            None => return Ok(None),
+            Some(Tune::Likelihood) => Tuning::Likelihood,
+            Some(Tune::Greedy) => Tuning::Greedy { rounds: self.rounds },
+            Some(Tune::LogLinear) => Tuning::LogLinear { l2: self.l2 },
+        };
+        let nested = Nested { folds: self.folds, seed: bootstrap.seed, bootstrap };
+        Ok(Some(OutOfFold::new(members, gold)?.tune(tuning, &nested)?))
+    }
+}
+
+/// Weights and what they are worth, for people.
+pub fn describe(tuned: &Tuned) -> String {
+    let mut text = String::from("weight  member\n");
+    for (name, weight) in tuned.weights() {
+        let _ = writeln!(text, "{weight:6.3}  {name}");
+    }
+    let [accuracy, gain] = [tuned.nested_accuracy(), tuned.gain_over_equal()].map(percent);
+    let _ = writeln!(
+        text,
+        "accuracy {accuracy} where each row's weights were found without it, {gain} points over equal weights"
+    );
+    text
+}
+
+/// An estimate times 100, with its interval.
+pub fn percent(estimate: Estimate) -> String {
+    let Estimate { value, low, high } = estimate;
+    format!("{:.2} [{:.2}, {:.2}]", 100.0 * value, 100.0 * low, 100.0 * high)
+}

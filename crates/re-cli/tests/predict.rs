@@ -1,0 +1,142 @@
+//! `re predict`.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use std::io::{BufRead, BufReader, Read};
+
+use common::*;
+
+#[test]
+fn rows_come_back_in_their_order_whatever_the_chunk() {
+    let run = trained().path("run");
+    let test = trained().path("test.tsv");
+    let text = output(&["predict", &run, &test]);
+    let ids: Vec<&str> = text.lines().skip(1).map(|line| line.split_once(',').unwrap().0).collect();
+    let input = trained().read("test.tsv");
+    let expected: Vec<&str> = input.lines().map(|line| line.split_once('\t').unwrap().0).collect();
+    assert_eq!(ids, expected);
+    let labels = |text: &str| -> Vec<String> {
+        let fields = text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned());
+        fields.collect()
+    };
+    let chunked = output(&["predict", &run, &test, "--chunk", "3", "--threads", "1"]);
+    assert_eq!(labels(&chunked), labels(&text));
+}
+
+#[test]
+fn predictions_are_those_of_the_run() {
+    let folder = Folder::new();
+    let (run, test) = (trained().path("run"), trained().path("test.tsv"));
+    let to = ["--output", &folder.path("p.csv"), "--probs", &folder.path("probs.csv"), "--precision", "fp32"];
+    let text = output(&[&["predict", &run, &test][..], &to, &["--output-format", "submission"]].concat());
+    assert_eq!(text, "");
+    assert_eq!(folder.read("p.csv"), trained().read("run/submission.csv"));
+    let close = |a: &str, b: &str| {
+        let values = |text: &str| -> Vec<f32> {
+            text.lines()
+                .skip(1)
+                .flat_map(|line| line.split(',').skip(1).map(|v| v.parse().unwrap()))
+                .collect()
+        };
+        values(a).iter().zip(values(b)).all(|(a, b)| (a - b).abs() < 1e-5)
+    };
+    assert!(close(&folder.read("probs.csv"), &trained().read("run/test_probabilities.csv")));
+    assert_eq!(folder.names(), ["p.csv", "probs.csv"]);
+}
+
+#[test]
+fn a_checkpoint_of_the_run_can_be_chosen() {
+    let (run, test) = (trained().path("run"), trained().path("test.tsv"));
+    let of_step = |step: u32| output(&["predict", &format!("{run}@{step}"), &test, "--probs", "-"]);
+    assert_ne!(of_step(1), of_step(2));
+    assert!(error(1, &["predict", &format!("{run}@7"), &test]).contains("run@7: found no trained model"));
+}
+
+#[test]
+fn rows_come_from_a_pipe_in_any_layout() {
+    let run = trained().path("run");
+    let jsonl = output(&["convert", &trained().path("test.tsv"), "--to", "jsonl"]);
+    let mut command = re(&["predict", &run, "-", "--json"]);
+    command.write_stdin(jsonl);
+    let text = output_of(command);
+    assert_eq!(text.lines().count(), 10);
+    let row: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert!(row["id"].is_string() && row["label"].is_string() && row["probability"].is_number(), "{row}");
+}
+
+#[test]
+fn no_rows_give_no_predictions() {
+    let empty = Folder::new();
+    let input = empty.file("empty.tsv", "");
+    assert_eq!(output(&["predict", &trained().path("run"), &input]), "id,label,probability\n");
+}
+
+#[test]
+fn bad_input_is_told_and_leaves_no_file() {
+    let folder = Folder::new();
+    let run = trained().path("run");
+    let bad = folder.file("bad.tsv", &format!("{}x\ty\n", rows("test.tsv", 5)));
+    let to = ["--output", &folder.path("p.csv"), "--probs", &folder.path("probs.csv")];
+    let text = error(1, &[&["predict", &run, &bad][..], &to].concat());
+    assert!(text.contains("bad.tsv:6: ") && text.contains("found 2 columns"), "{text}");
+    assert_eq!(folder.names(), ["bad.tsv"]);
+    let lenient = output(&["predict", &run, &bad, "--lenient"]);
+    assert_eq!(lenient.lines().count(), 6);
+    let text = error(2, &["predict", &run, &bad, "--lenient", "--output-format", "submission"]);
+    assert!(text.contains("a submission has a line for every row"), "{text}");
+    let text = error(1, &["predict", &run, &bad, "--device", "cuda:99"]);
+    assert!(text.contains("cuda:99"), "{text}");
+    let text = error(1, &["predict", &embedded("model"), &bad]);
+    assert!(text.contains("relation_classifier.json: No such file"), "{text}");
+    let text = error(1, &["predict", &run, &bad, "--output", "/absent/p.csv"]);
+    assert!(text.contains("/absent/p.csv: No such file"), "{text}");
+}
+
+/// Prediction of so many rows that a pipe cannot hold their probabilities.
+fn long_input(folder: &Folder) -> String {
+    let text = rows("train.tsv", 1500);
+    folder.file("long.tsv", &text)
+}
+
+#[test]
+fn a_closed_pipe_ends_prediction_and_fails_only_where_a_file_was_wanted() {
+    let folder = Folder::new();
+    let input = long_input(&folder);
+    let run = trained().path("run");
+    let head = |extra: &[&str]| {
+        let arguments = ["predict", &run, &input, "--probs", "-", "--chunk", "64"];
+        let mut child = spawn(&[&arguments[..], extra].concat());
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.starts_with("id,관계_없음,"), "{line}");
+        let code = child.wait().unwrap().code();
+        let mut text = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+        (code, text)
+    };
+    assert_eq!(head(&[]), (Some(0), String::new()));
+    let (code, text) = head(&["--output", &folder.path("p.csv")]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("p.csv is not written: standard output was closed"), "{text}");
+    assert_eq!(folder.names(), ["long.tsv"]);
+}
+
+#[test]
+fn ctrl_c_leaves_no_unfinished_predictions() {
+    let folder = Folder::new();
+    let mut child = spawn(&[
+        "predict",
+        &trained().path("run"),
+        "-",
+        "--format",
+        "tsv",
+        "--output",
+        &folder.path("p.csv"),
+    ]);
+    wait_for(|| folder.names().len() == 1);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(folder.names(), Vec::<String>::new());
+}

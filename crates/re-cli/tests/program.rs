@@ -1,0 +1,173 @@
+//! What all commands have in common: help, exit codes, pipes, outputs.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use std::io::{BufRead, BufReader, Read, Write};
+
+use common::*;
+
+const COMMANDS: [&str; 12] = [
+    "train",
+    "resume",
+    "predict",
+    "evaluate",
+    "vote",
+    "advise",
+    "encode",
+    "stats",
+    "convert",
+    "report",
+    "doctor",
+    "completions",
+];
+
+#[test]
+fn help_lists_the_commands_and_each_has_examples() {
+    let help = output(&["--help"]);
+    assert!(help.contains("Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted"), "{help}");
+    for command in COMMANDS {
+        assert!(help.contains(&format!("\n  {command} ")), "{command}: {help}");
+        let own = output(&[command, "--help"]);
+        assert!(own.contains(&format!("Examples:\n  re {command}")), "{own}");
+    }
+    assert!(output(&["--version"]).starts_with("re "));
+}
+
+#[test]
+fn wrong_usage_is_told_from_failure() {
+    for arguments in [
+        &[][..],
+        &["tran"],
+        &["predict", "model"],
+        &["stats", "--color"],
+        &["convert", "a.tsv", "--to", "xml"],
+        &["stats", "a.tsv", "--quiet", "--verbose"],
+        &["stats", "a.tsv", "--threads", "0"],
+        &["completions", "tcsh"],
+    ] {
+        let text = error(2, arguments);
+        assert!(text.contains("try '--help'") || text.contains("Usage: re"), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let dev = embedded("dev.tsv");
+    for arguments in [
+        &["train", "/absent/x"][..],
+        &["resume", "/absent/x"],
+        &["predict", "/absent/x", &dev],
+        &["evaluate", "/absent/x", &dev],
+        &["evaluate", &dev, "/absent/x"],
+        &["vote", "/absent/x"],
+        &["advise", "/absent/x", "--gold", &dev],
+        &["encode", "/absent/x", &dev],
+        &["stats", "/absent/x"],
+        &["convert", "/absent/x", "--to", "jsonl"],
+        &["report", "/absent/x", "--output", "-"],
+    ] {
+        let text = error(1, arguments);
+        assert!(text.starts_with("error: /absent/x: "), "{arguments:?}: {text}");
+        assert_eq!(text.lines().count(), 1, "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_named_and_nothing_is_left() {
+    let dev = embedded("dev.tsv");
+    let folder = Folder::new();
+    let inside = folder.path("absent/out");
+    for command in
+        [&["stats", &dev][..], &["convert", &dev, "--to", "jsonl"], &["encode", &embedded("model"), &dev]]
+    {
+        let to = |path: &str| error(1, &[command, &["--output", path]].concat());
+        assert!(to(&inside).contains(&format!("error: {inside}: No such file or directory")));
+        assert!(to("/dev/full").contains("error: /dev/full: No space left on device"));
+    }
+    assert_eq!(folder.names(), Vec::<String>::new());
+}
+
+#[test]
+fn a_failure_leaves_the_older_output() {
+    let folder = Folder::new();
+    let out = folder.file("out.jsonl", "older\n");
+    let input = folder.file("in.tsv", &format!("{}1\ttoo\tfew\n", rows("dev.tsv", 3)));
+    let text = error(1, &["convert", &input, "--output", &out]);
+    assert!(text.contains(&format!("error: {input}:4: ")) && text.contains("expected 9"), "{text}");
+    assert_eq!((folder.read("out.jsonl").as_str(), folder.names().len()), ("older\n", 2));
+}
+
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let mut child = spawn(&["convert", &embedded("train.tsv"), "--to", "jsonl"]);
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("{\"id\":\"embedded-1-"), "{line}");
+    let (status, mut text) = (child.wait().unwrap(), String::new());
+    child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!((status.code(), text.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn ctrl_c_leaves_no_unfinished_file() {
+    let folder = Folder::new();
+    let mut child = spawn(&["convert", "-", "--format", "tsv", "--output", &folder.path("out.jsonl")]);
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(rows("dev.tsv", 3).as_bytes()).unwrap();
+    wait_for(|| folder.names().len() == 1);
+    // The file is there before its handler is; a little later both are.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(folder.names(), Vec::<String>::new());
+}
+
+#[test]
+fn colours_are_for_terminals() {
+    let encode = |force: bool| {
+        let mut command = re(&["encode", &embedded("model"), &embedded("dev.tsv"), "--limit", "1"]);
+        if force {
+            command.env("CLICOLOR_FORCE", "1");
+        }
+        output_of(command)
+    };
+    assert!(!encode(false).contains('\u{1b}'));
+    assert!(encode(true).contains('\u{1b}'));
+    let mut command = re(&["stats", "/absent"]);
+    command.env("NO_COLOR", "1").env("CLICOLOR_FORCE", "0");
+    assert!(error_of(1, command).starts_with("error: "));
+}
+
+#[test]
+fn every_shell_completes_every_command() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = output(&["completions", shell]);
+        for command in COMMANDS {
+            assert!(script.contains(command), "{shell} {command}");
+        }
+    }
+}
+
+#[test]
+fn the_doctor_finds_libtorch_and_looks_at_what_is_named() {
+    let folder = Folder::new();
+    let text = output(&["doctor", &embedded("dev.tsv")]);
+    assert!(text.contains("ok   libtorch       2.11.0"), "{text}");
+    assert!(text.contains("dev.tsv: 300 rows") && text.ends_with("nothing to mend\n"), "{text}");
+
+    // The embedded model has no weights, and a broken file is no file of rows.
+    let broken = folder.file("broken.tsv", "1\t2\n");
+    let mut command = re(&["doctor", &embedded("model"), &broken, "/absent", "--json"]);
+    let found: serde_json::Value =
+        serde_json::from_slice(&command.assert().code(1).get_output().stdout).unwrap();
+    let bad: Vec<&str> = found
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|finding| finding["state"] == "bad")
+        .map(|finding| finding["found"].as_str().unwrap())
+        .collect();
+    assert_eq!(bad.len(), 3, "{found}");
+    assert!(bad[1].contains("broken.tsv:1: "), "{found}");
+}

@@ -1,0 +1,135 @@
+//! `re train` and `re resume`.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use std::io::Read;
+
+use common::*;
+use serde_json::Value;
+
+#[test]
+fn a_run_says_what_came_out() {
+    let folder = Folder::new();
+    let (config, run) = (config(&folder), folder.path("run"));
+    let assert = re(&["train", &config, "--out", &run, "--set", "training.seed=3"]).assert().success();
+    let text = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
+    assert!(text.starts_with(&format!("run         {run}\nmodel       {run}/checkpoint-")), "{text}");
+    assert!(text.contains("validation  accuracy ") && text.contains("submission  "), "{text}");
+    let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    assert!(said.contains("training on 60 rows, 2 steps"), "{said}");
+    assert!(folder.read("run/config.toml").contains("seed = 3"));
+    assert_eq!(folder.read("run/submission.csv").lines().count(), 11);
+
+    // What is complete stays as it is, and another run does not overwrite it.
+    let summary: Value = serde_json::from_str(&output(&["resume", &run, "--json", "--quiet"])).unwrap();
+    assert_eq!(
+        (&summary["reason"], &summary["evaluation"]["metrics"]["rows"]),
+        (&"completed".into(), &20.into())
+    );
+    let text = error(1, &["train", &config, "--out", &run, "--quiet"]);
+    assert!(text.contains("holds a run already; resume it or choose another folder"), "{text}");
+}
+
+#[test]
+fn runs_are_numbered_after_their_settings() {
+    let folder = Folder::new();
+    let config = config(&folder);
+    let train = || {
+        let mut command = re(&["train", &config, "--quiet", "--set", "training.steps=1"]);
+        command.current_dir(folder.path(""));
+        output_of(command)
+    };
+    assert!(train().starts_with("run         runs/tiny-1\n"));
+    assert!(train().starts_with("run         runs/tiny-2\n"));
+}
+
+#[test]
+fn settings_are_shown_whole() {
+    let folder = Folder::new();
+    let config = config(&folder);
+    let text = output(&["train", &config, "--print-config", "--set", "training.learning_rate=0.125"]);
+    assert!(text.contains("learning_rate = 0.125") && text.contains("max_grad_norm = 1.0"), "{text}");
+    // What is shown can be trained on.
+    let shown = folder.file("shown.toml", &text);
+    assert_eq!(output(&["train", &shown, "--print-config"]), text);
+    assert!(!folder.names().contains(&"runs".to_owned()));
+}
+
+#[test]
+fn unknown_and_wrong_settings_are_named() {
+    let folder = Folder::new();
+    let config = config(&folder);
+    let set =
+        |assignment: &str| error(1, &["train", &config, "--out", &folder.path("run"), "--set", assignment]);
+    assert!(set("training.stepz=4").contains("--set: training: unknown field `stepz`"));
+    assert!(set("training.steps=many").contains("training.steps"));
+    assert!(set("training.steps").contains("--set = training.steps, expected KEY=VALUE"));
+    assert!(set("training.batch_size=0").contains("batch_size = 0, expected at least 1"));
+    assert!(set("data.train=/absent.tsv").contains("/absent.tsv: No such file"));
+    assert!(set("model.folder=/absent").contains("/absent"));
+    assert!(set("training.device=gpu").contains("gpu"));
+    let syntax = folder.file("syntax.toml", "head = \n");
+    assert!(error(1, &["train", &syntax]).contains("syntax.toml: syntax: "));
+    let unknown = folder.file("unknown.toml", "[training]\nlearnig_rate = 1\n");
+    let text = error(1, &["train", &unknown]);
+    assert!(text.contains("unknown.toml: training") && text.contains("learnig_rate"), "{text}");
+}
+
+#[test]
+fn data_faults_end_a_run_before_it_begins() {
+    let folder = Folder::new();
+    let config = config(&folder);
+    let broken = folder.file("broken.tsv", &format!("{}x\ty\n", rows("train.tsv", 3)));
+    let train = |setting: &str| {
+        error(1, &["train", &config, "--quiet", "--out", &folder.path("run"), "--set", setting])
+    };
+    let text = train(&format!("data.train={broken}"));
+    assert!(text.contains("broken.tsv:4: ") && text.contains("found 2 columns"), "{text}");
+    let labels = folder.file("labels.txt", "관계_없음\n");
+    let text = train(&format!("data.labels={labels}"));
+    assert!(text.contains("train.tsv:1: ") && text.contains("expected one of the 1 labels"), "{text}");
+    let empty = folder.file("empty.tsv", "");
+    assert_ne!(train(&format!("data.train={empty}")), "");
+}
+
+#[test]
+fn ctrl_c_saves_a_checkpoint_and_resume_goes_on() {
+    let folder = Folder::new();
+    let (config, run) = (config(&folder), folder.path("run"));
+    let long = [
+        "--set",
+        "training.steps=100000",
+        "--set",
+        "training.save_steps=0",
+        "--set",
+        "training.logging_steps=1",
+    ];
+    let mut child = spawn(&[&["train", &config, "--out", &run][..], &long].concat());
+    let metrics = folder.path("run/metrics.jsonl");
+    wait_for(|| std::fs::read_to_string(&metrics).is_ok_and(|text| text.lines().count() > 1));
+    interrupt(&child);
+    let code = child.wait().unwrap().code();
+    let (mut said, mut results) = (String::new(), String::new());
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    child.stdout.take().unwrap().read_to_string(&mut results).unwrap();
+    assert_eq!((code, results.as_str()), (Some(130), ""), "{said}");
+    assert!(said.ends_with(&format!("go on with\n  re resume {run}\n")), "{said}");
+
+    // The rest of so many steps would take too long: it is enough that it goes on, and can be interrupted again.
+    let before = std::fs::read_to_string(&metrics).unwrap().lines().count();
+    let child = spawn(&["resume", &run]);
+    wait_for(|| std::fs::read_to_string(&metrics).unwrap().lines().count() > before);
+    interrupt(&child);
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(130), "{said}");
+    assert!(said.contains("resuming at step "), "{said}");
+}
+
+#[test]
+fn only_a_run_can_be_resumed() {
+    let folder = Folder::new();
+    let text = error(1, &["resume", &folder.path("")]);
+    assert!(text.contains("no checkpoint to resume from"), "{text}");
+}

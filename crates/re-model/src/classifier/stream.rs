@@ -1,0 +1,168 @@
+//! Any number of examples in constant memory.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+
+use re_data::{EncodeReport, Encoded, ExampleEncoder, Probabilities, RelationExample};
+
+use super::RelationClassifier;
+use crate::error::{Error, Result};
+
+/// Some examples of a stream, classified.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Chunk {
+    /// The examples, in the order of the stream.
+    pub examples: Vec<RelationExample>,
+    /// What the classifier says of them.
+    pub probabilities: Probabilities,
+    /// What encoding did to them.
+    pub encoding: EncodeReport,
+}
+
+/// Some examples of a stream, ready for the model.
+struct Rows {
+    examples: Vec<RelationExample>,
+    encoded: Vec<Encoded>,
+    report: EncodeReport,
+}
+
+impl RelationClassifier {
+    /// Classifies a stream of examples, such as an [`ExampleReader`](re_data::read::ExampleReader), and hands them
+    /// on in its order, `rows` at a time (the last time fewer).
+    ///
+    /// At most twice as many are in memory: while the model computes, the next ones are read and encoded on
+    /// other threads. Rows of similar length among them share a forward pass, so that some thousand at a time are
+    /// faster than a few.
+    ///
+    /// ```no_run
+    /// # use re_data::read::{ExampleReader, ReadOptions};
+    /// # use re_model::{Error, RelationClassifier};
+    /// let classifier = RelationClassifier::from_pretrained("runs/xlmr/best")?;
+    /// let mut reader = ExampleReader::open("large.tsv", &ReadOptions::default())?;
+    /// classifier.predict_stream(&mut reader, 4096.try_into()?, |chunk| {
+    ///     for row in chunk.probabilities.predictions() {
+    ///         println!("{}\t{}", row.id, row.label);
+    ///     }
+    ///     Ok::<(), Error>(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The first one of the stream, of encoding, of the model, or of `receive`. What stands before the chunk in
+    /// which it occurred has then been handed on.
+    pub fn predict_stream<E: From<Error>>(
+        &self,
+        examples: impl Iterator<Item = re_data::Result<RelationExample>> + Send,
+        rows: NonZeroUsize,
+        mut receive: impl FnMut(Chunk) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let encoder = &self.encoder;
+        std::thread::scope(|scope| {
+            // Without a buffer: the one chunk that is ready waits in the hands of its thread.
+            let (sender, receiver) = sync_channel(0);
+            scope.spawn(move || {
+                let mut examples = examples;
+                while let Some(chunk) = next_rows(encoder, &mut examples, rows).transpose() {
+                    let failed = chunk.is_err();
+                    // Nobody listens once `receive` has failed.
+                    if sender.send(chunk).is_err() || failed {
+                        return;
+                    }
+                }
+            });
+            for chunk in receiver {
+                receive(self.classify(chunk?)?)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn classify(&self, rows: Rows) -> Result<Chunk> {
+        let Rows { examples, encoded, report } = rows;
+        let values = self.probabilities(&encoded)?;
+        let ids = examples.iter().map(|example| example.id().to_owned()).collect();
+        let probabilities = Probabilities::new(ids, Arc::clone(&self.labels), values)?;
+        Ok(Chunk { examples, probabilities, encoding: report })
+    }
+}
+
+/// The next examples, at most `rows`; `None` where the stream has ended.
+fn next_rows(
+    encoder: &ExampleEncoder,
+    examples: &mut impl Iterator<Item = re_data::Result<RelationExample>>,
+    rows: NonZeroUsize,
+) -> Result<Option<Rows>> {
+    let examples: Vec<RelationExample> = examples.take(rows.get()).collect::<re_data::Result<_>>()?;
+    if examples.is_empty() {
+        return Ok(None);
+    }
+    let (encoded, report) = encoder.encode_batch(&examples)?;
+    Ok(Some(Rows { examples, encoded, report }))
+}
+
+#[cfg(test)]
+mod tests {
+    use re_data::{ByteSpan, Entity, LabelSet};
+
+    use super::*;
+    use crate::classifier::ClassifierOptions;
+
+    fn example(row: usize) -> RelationExample {
+        let entity = |start| Entity::new(ByteSpan::with_len(start, 6));
+        let text = format!("하늘은 바다와 결혼했다. {}", "정말 ".repeat(row % 5));
+        RelationExample::new(row.to_string(), text, [entity(0), entity(10)]).unwrap()
+    }
+
+    fn classifier() -> RelationClassifier {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/embedded/model");
+        let options = ClassifierOptions { random_weights: true, ..ClassifierOptions::default() };
+        RelationClassifier::new(folder, LabelSet::new(["관계_없음", "배우자"]).unwrap(), options).unwrap().0
+    }
+
+    #[test]
+    fn a_stream_comes_back_in_its_order_chunk_by_chunk() {
+        let classifier = classifier();
+        let all: Vec<RelationExample> = (0..10).map(example).collect();
+        let expected = classifier.predict(&all).unwrap();
+        let (mut sizes, mut ids, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        let stream = all.iter().cloned().map(Ok);
+        let received = classifier.predict_stream(stream, NonZeroUsize::new(4).unwrap(), |chunk| {
+            sizes.push(chunk.examples.len());
+            assert_eq!(chunk.encoding.rows, chunk.examples.len());
+            ids.extend_from_slice(chunk.probabilities.ids());
+            values.extend_from_slice(chunk.probabilities.values());
+            Ok::<(), Error>(())
+        });
+        received.unwrap();
+        assert_eq!((sizes, ids.as_slice()), (vec![4, 4, 2], expected.ids()));
+        let nearest = values.iter().zip(expected.values()).all(|(a, b)| (a - b).abs() < 1e-6);
+        assert!(nearest, "{values:?} {:?}", expected.values());
+    }
+
+    #[test]
+    fn the_first_error_ends_the_stream() {
+        let classifier = classifier();
+        let fault = || Err(re_data::Error::MissingLabel { id: "6".into() });
+        let stream = || (0..6).map(example).map(Ok).chain([fault()]).chain((7..).map(example).map(Ok));
+        let four = NonZeroUsize::new(4).unwrap();
+        let mut rows = 0;
+        let error = classifier.predict_stream(stream(), four, |chunk| {
+            rows += chunk.examples.len();
+            Ok::<(), Error>(())
+        });
+        assert!(error.unwrap_err().to_string().contains("example 6"));
+        assert_eq!(rows, 4);
+
+        // An endless stream, and a receiver that has enough.
+        let enough = classifier.predict_stream((0..).map(example).map(Ok), four, |_| {
+            Err(Error::Data(re_data::Error::MissingLabel { id: "enough".into() }))
+        });
+        assert!(enough.unwrap_err().to_string().contains("enough"));
+        let none =
+            classifier.predict_stream(std::iter::empty(), four, |_| Err(Error::Data(fault().unwrap_err())));
+        none.unwrap();
+    }
+}

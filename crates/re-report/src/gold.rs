@@ -1,0 +1,205 @@
+//! Predictions beside the gold labels of their rows.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use re_data::metrics::Metrics;
+use re_data::read::{self, ReadOptions};
+use re_data::{LabelSet, Prediction, Probabilities, RelationExample};
+use re_ensemble::{Gold, Member};
+
+use crate::error::{Error, Result};
+use crate::run::{CONFIG, RowSet, Run};
+
+/// Name of the class of rows that have a relation, in trainings that ask only that.
+const RELATED: &str = "related";
+
+/// Predictions with their rows and gold labels.
+#[derive(Debug, Clone)]
+pub(crate) struct Scored {
+    pub probabilities: Probabilities,
+    /// The rows, in the order of the predictions.
+    pub examples: Vec<RelationExample>,
+    /// Gold class of each row.
+    pub gold: Vec<usize>,
+}
+
+/// One row with its gold class and what was predicted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row<'a> {
+    pub example: &'a RelationExample,
+    pub gold: usize,
+    pub prediction: Prediction<'a>,
+}
+
+impl Row<'_> {
+    pub fn right(&self) -> bool {
+        self.gold == self.prediction.class
+    }
+
+    /// Probability of the gold class.
+    pub fn gold_probability(&self) -> f32 {
+        self.prediction.probabilities.get(self.gold).copied().unwrap_or_default()
+    }
+}
+
+impl Scored {
+    pub fn labels(&self) -> &LabelSet {
+        self.probabilities.labels()
+    }
+
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        let rows = self.examples.iter().zip(&self.gold).zip(self.probabilities.predictions());
+        rows.map(|((example, &gold), prediction)| Row { example, gold, prediction })
+    }
+
+    pub fn metrics(&self) -> Result<Metrics> {
+        Ok(Metrics::of_probabilities(&self.gold, &self.probabilities)?)
+    }
+
+    /// Mean cross entropy in nats, with probabilities of 0 taken as the smallest that a float can tell from it.
+    pub fn loss(&self) -> f64 {
+        let terms = self.rows().map(|row| -f64::from(row.gold_probability().max(f32::MIN_POSITIVE)).ln());
+        terms.sum::<f64>() / self.gold.len().max(1) as f64
+    }
+
+    /// The rows whose id is among `ids`, as a member and its gold labels.
+    pub fn member(&self, name: &str, ids: &[&str]) -> Result<(Member, Gold)> {
+        let rows: HashMap<&str, Row<'_>> = self.rows().map(|row| (row.example.id(), row)).collect();
+        let chosen: Vec<&Row<'_>> = ids.iter().filter_map(|id| rows.get(id)).collect();
+        let values = chosen.iter().flat_map(|row| row.prediction.probabilities).copied().collect();
+        let ids = chosen.iter().map(|row| row.example.id().to_owned()).collect();
+        let probabilities = Probabilities::new(ids, self.probabilities.labels().clone(), values)?;
+        let label = |class| self.labels().name(class).unwrap_or_default().to_owned();
+        let triple =
+            |row: &&Row<'_>| (row.example.id().to_owned(), label(row.gold), row.example.text().to_owned());
+        Ok((Member::new(name, probabilities), Gold::grouped(chosen.iter().map(triple))?))
+    }
+}
+
+/// Files with gold labels, each read once.
+#[derive(Debug, Default)]
+pub(crate) struct GoldFiles {
+    /// Files that the caller names instead of those of the runs.
+    named: Vec<PathBuf>,
+    read: HashMap<PathBuf, Rc<Vec<RelationExample>>>,
+}
+
+impl GoldFiles {
+    pub fn new(named: &[PathBuf]) -> Self {
+        Self { named: named.to_vec(), read: HashMap::new() }
+    }
+
+    /// The predictions of a run with their gold labels, or the reason why these are not known.
+    ///
+    /// What does not fit in files that the caller named is an error; the files that a run's settings name may
+    /// have moved or changed since.
+    pub fn score(
+        &mut self,
+        run: &Run,
+        rows: RowSet,
+        predicted: Probabilities,
+    ) -> Result<Result<Scored, String>> {
+        if predicted.is_empty() {
+            return Ok(Err(format!("{} has no row", rows.file())));
+        }
+        if !self.named.is_empty() {
+            let files: Vec<_> =
+                self.named.clone().iter().map(|path| self.examples(path, false)).collect::<Result<_>>()?;
+            let path = self.named.first().cloned().unwrap_or_default();
+            return match scored(run, predicted, &files) {
+                Ok(scored) => Ok(Ok(scored)),
+                Err(reason) => Err(Error::Gold { run: run.name().to_owned(), path, reason }),
+            };
+        }
+        let path = match source(run, rows) {
+            Ok(path) => path,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        if !path.is_file() {
+            let path = path.display();
+            return Ok(Err(format!(
+                "{path}, which {CONFIG} names, is not there; name the gold data with --gold"
+            )));
+        }
+        let lenient = run.settings().is_some_and(|settings| settings.known.data.lenient);
+        let file = match self.examples(&path, lenient) {
+            Ok(file) => file,
+            Err(error) => return Ok(Err(format!("{error}; name the gold data with --gold"))),
+        };
+        let explain = |reason| format!("{}: {reason}; name the gold data with --gold", path.display());
+        Ok(scored(run, predicted, &[file]).map_err(explain))
+    }
+
+    fn examples(&mut self, path: &Path, lenient: bool) -> Result<Rc<Vec<RelationExample>>> {
+        if let Some(known) = self.read.get(path) {
+            return Ok(Rc::clone(known));
+        }
+        let options = ReadOptions { lenient, ..ReadOptions::default() };
+        let examples = Rc::new(read::examples(path, &options)?.examples);
+        self.read.insert(path.to_owned(), Rc::clone(&examples));
+        Ok(examples)
+    }
+}
+
+/// The file whose rows a run has predicted, as its settings say.
+fn source(run: &Run, rows: RowSet) -> Result<PathBuf, String> {
+    let Some(settings) = run.settings() else {
+        return Err(format!("without {CONFIG} the gold data are not known; name them with --gold"));
+    };
+    let data = &settings.known.data;
+    let set_aside = data.validation().or(data.train());
+    let (key, path) = match rows {
+        RowSet::Test => ("data.test", data.test()),
+        RowSet::Validation if data.fold.is_none() => ("data.validation", set_aside),
+        RowSet::Holdout => ("data.validation", set_aside),
+        RowSet::Validation | RowSet::OutOfFold => ("data.train", data.train()),
+    };
+    path.map(Path::to_owned).ok_or_else(|| format!("{CONFIG} has no {key}; name the gold data with --gold"))
+}
+
+/// Finds the rows of the predictions in the files, by id.
+fn scored(
+    run: &Run,
+    probabilities: Probabilities,
+    files: &[Rc<Vec<RelationExample>>],
+) -> Result<Scored, String> {
+    let mut by_id: HashMap<&str, Option<&RelationExample>> = HashMap::new();
+    for example in files.iter().flat_map(|file| file.iter()) {
+        // A row that stands twice is one row; rows that differ under one id are told apart by nothing.
+        let known = by_id.entry(example.id()).or_insert(Some(example));
+        *known = known.filter(|known| *known == example);
+    }
+    let target = run.settings().and_then(|settings| settings.known.data.target.as_deref());
+    let labels = probabilities.labels();
+    let (mut examples, mut gold) = (Vec::new(), Vec::new());
+    for id in probabilities.ids() {
+        let example = match by_id.get(id.as_str()) {
+            Some(Some(example)) => *example,
+            Some(None) => return Err(format!("two different rows have the id {id}")),
+            None => {
+                let missing =
+                    probabilities.ids().iter().filter(|id| !by_id.contains_key(id.as_str())).count();
+                return Err(format!(
+                    "no row {id}, which was predicted ({missing} of {} missing)",
+                    probabilities.len()
+                ));
+            }
+        };
+        let Some(label) = example.label() else { return Err(format!("row {id} has no label")) };
+        let label = asked(label, target, labels);
+        let Some(class) = labels.id(label) else {
+            return Err(format!("row {id} has the label {label:?}, none of the {} predicted", labels.len()));
+        };
+        examples.push(example.clone());
+        gold.push(class);
+    }
+    Ok(Scored { probabilities, examples, gold })
+}
+
+/// The label of a row where a training asks another question about it.
+fn asked<'a>(label: &'a str, target: Option<&str>, labels: &LabelSet) -> &'a str {
+    let relates = labels.no_relation().and_then(|class| labels.name(class)) != Some(label);
+    if target == Some(RELATED) && relates { RELATED } else { label }
+}

@@ -1,0 +1,170 @@
+//! The figures that a reader wants first.
+
+use maud::{Markup, html};
+use re_data::metrics::Metrics;
+use re_ensemble::wilson;
+
+use crate::analysis::calibration::Calibration;
+use crate::gold::Scored;
+use crate::number::{count, percent};
+use crate::report::{Entry, Figures, Report};
+use crate::run::{Reason, RowSet};
+
+/// Bins of the calibration error.
+pub(super) const BINS: usize = 10;
+
+pub(super) fn section(report: &Report) -> Option<Markup> {
+    let level = report.options.bootstrap.level;
+    let rows: Vec<Line> = report.entries.iter().flat_map(|entry| lines(entry, level)).collect();
+    let single = match report.entries.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    };
+    if rows.is_empty() && single.is_none() {
+        return None;
+    }
+    Some(html! {
+        @if let Some(entry) = single { (headline(entry, level)) }
+        @if single.is_none() || rows.len() > 1 { (table(&rows, level)) }
+        @for entry in &report.entries {
+            @for note in entry.run.summary().map(|summary| summary.notes.as_slice()).unwrap_or_default() {
+                p.remark { @if single.is_none() { (entry.run.name()) ": " } (note) }
+            }
+        }
+    })
+}
+
+/// One line of the table.
+struct Line {
+    name: String,
+    part: bool,
+    rows: String,
+    step: Option<u64>,
+    metrics: Metrics,
+    interval: String,
+    loss: Option<f64>,
+    calibration_error: Option<f64>,
+}
+
+fn lines(entry: &Entry, level: f64) -> Vec<Line> {
+    let mut found = Vec::new();
+    if let Some(Figures { metrics, loss, step }) = &entry.figures {
+        found.push(Line {
+            name: entry.run.name().to_owned(),
+            part: false,
+            rows: format!("{} {}", count(metrics.rows as u64), described(entry.rows)),
+            step: *step,
+            interval: interval(metrics, level),
+            metrics: metrics.clone(),
+            loss: *loss,
+            calibration_error: entry.scored.as_ref().ok().and_then(calibration_error),
+        });
+    }
+    let parts = entry.run.summary().map(|summary| summary.parts.as_slice()).unwrap_or_default();
+    found.extend(parts.iter().map(|part| Line {
+        name: part.name.clone(),
+        part: true,
+        rows: count(part.evaluation.metrics.rows as u64),
+        step: None,
+        interval: interval(&part.evaluation.metrics, level),
+        metrics: part.evaluation.metrics.clone(),
+        loss: Some(part.evaluation.loss),
+        calibration_error: None,
+    }));
+    found
+}
+
+fn described(rows: RowSet) -> &'static str {
+    match rows {
+        RowSet::Validation => "validation",
+        RowSet::OutOfFold => "out of fold",
+        RowSet::Holdout => "held out",
+        RowSet::Test => "test",
+    }
+}
+
+fn calibration_error(scored: &Scored) -> Option<f64> {
+    let rows = scored.rows().map(|row| (row.prediction.probability, row.right()));
+    Calibration::of(rows, BINS).map(|calibration| calibration.error)
+}
+
+/// Wilson's interval of the accuracy, in percent.
+fn interval(metrics: &Metrics, level: f64) -> String {
+    let right = metrics.confusion.iter().enumerate().filter_map(|(class, row)| row.get(class)).sum();
+    match wilson(right, metrics.rows, level) {
+        Ok(found) => format!("{}–{}", percent(found.low), percent(found.high)),
+        Err(_) => String::new(),
+    }
+}
+
+fn headline(entry: &Entry, level: f64) -> Markup {
+    let Some(Figures { metrics, loss, step }) = &entry.figures else {
+        return html! { p.lead { "This run has no evaluation yet." } };
+    };
+    let steps = entry.run.settings().map(|settings| settings.known.training.steps).filter(|steps| *steps > 0);
+    let figure = |name: &str, value: String, detail: &str| {
+        html! { div { dt { (name) } dd { (value) @if !detail.is_empty() { small { (detail) } } } } }
+    };
+    html! {
+        dl.figures {
+            (figure("Accuracy, %", percent(metrics.accuracy),
+                &format!("{} at {:.0} %", interval(metrics, level), 100.0 * level)))
+            (figure("micro-F1, %", percent(metrics.micro_f1), "without no-relation"))
+            (figure("macro-F1, %", percent(metrics.macro_f1), "mean of the labels"))
+            @if let Some(auprc) = metrics.auprc { (figure("AUPRC, %", percent(auprc), "mean of the labels")) }
+            @if let Some(error) = entry.scored.as_ref().ok().and_then(calibration_error) {
+                (figure("Calibration error, %", percent(error), &format!("{BINS} bins")))
+            }
+            @if let Some(loss) = loss { (figure("Loss", format!("{loss:.3}"), "cross entropy, nats")) }
+        }
+        p.lead {
+            (count(metrics.rows as u64)) " " (described(entry.rows)) " rows"
+            @if let Some(step) = step {
+                ", model of step " (count(*step))
+                @if let Some(steps) = steps { " of " (count(steps)) }
+            }
+            @match entry.run.summary().map(|summary| summary.reason) {
+                Some(Reason::EarlyStopping) => { ", stopped early" }
+                Some(Reason::Interrupted) => { ", interrupted" }
+                Some(Reason::Completed) | None => {}
+            }
+            "."
+        }
+    }
+}
+
+fn table(rows: &[Line], level: f64) -> Markup {
+    let known = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
+    let (auprc, calibration) = (
+        rows.iter().any(|row| row.metrics.auprc.is_some()),
+        rows.iter().any(|row| row.calibration_error.is_some()),
+    );
+    html! {
+        div.scroll { table {
+            thead { tr {
+                th scope="col" { "Run" }
+                th scope="col" { "Rows" }
+                th.n scope="col" { "Step" }
+                th.n scope="col" { "Accuracy, %" }
+                th.n scope="col" { (format!("{:.0} % interval", 100.0 * level)) }
+                th.n scope="col" { "micro-F1" }
+                th.n scope="col" { "macro-F1" }
+                @if auprc { th.n scope="col" { "AUPRC" } }
+                th.n scope="col" { "Loss" }
+                @if calibration { th.n scope="col" { abbr title="expected calibration error" { "ECE" } } }
+            } }
+            tbody { @for row in rows { tr.part[row.part] {
+                th scope="row" { (row.name) }
+                td { (row.rows) }
+                td.n { (known(row.step.map(count))) }
+                td.n { strong { (percent(row.metrics.accuracy)) } }
+                td.n.quiet { (row.interval) }
+                td.n { (percent(row.metrics.micro_f1)) }
+                td.n { (percent(row.metrics.macro_f1)) }
+                @if auprc { td.n { (known(row.metrics.auprc.map(percent))) } }
+                td.n { (known(row.loss.map(|loss| format!("{loss:.3}")))) }
+                @if calibration { td.n { (known(row.calibration_error.map(percent))) } }
+            } } }
+        } }
+    }
+}

@@ -1,0 +1,235 @@
+//! A report on one run or several.
+
+use std::path::{Path, PathBuf};
+
+use re_data::metrics::Metrics;
+use re_ensemble::Bootstrap;
+
+use crate::error::{Error, Result};
+use crate::gold::{GoldFiles, Scored};
+use crate::run::{LOG, RowSet, Run, SUMMARY};
+use crate::{file, page};
+
+/// What a report is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportOptions {
+    /// Title of the page; made from the names of the runs where it is `None`.
+    pub title: Option<String>,
+    /// Files with gold labels, instead of those that the settings of the runs name.
+    pub gold: Vec<PathBuf>,
+    /// The predictions that are looked at. Where it is `None`: of each run those on its validation rows, or else,
+    /// where there are none, out of fold, or else on the test rows.
+    pub rows: Option<RowSet>,
+    /// How intervals of differences are found.
+    pub bootstrap: Bootstrap,
+    /// Most sentences in each list of errors.
+    pub sentences: usize,
+}
+
+impl Default for ReportOptions {
+    fn default() -> Self {
+        Self { title: None, gold: Vec::new(), rows: None, bootstrap: Bootstrap::default(), sentences: 25 }
+    }
+}
+
+/// What runs tell, ready to be shown.
+///
+/// ```
+/// use re_report::{Report, ReportOptions};
+/// let report = Report::new(&["../../results/xlmr_full_data-e5"], &ReportOptions::default())?;
+/// assert!(report.to_html().starts_with("<!DOCTYPE html>"));
+/// for note in report.notes() {
+///     eprintln!("{note}");
+/// }
+/// # Ok::<(), re_report::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Report {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) options: ReportOptions,
+}
+
+/// One run with what is known of its predictions.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub run: Run,
+    /// The rows that the figures are about.
+    pub rows: RowSet,
+    pub figures: Option<Figures>,
+    /// Predictions with gold labels, or why there are none.
+    pub scored: Result<Scored, String>,
+    /// The runs that it consists of, where they are looked at too.
+    pub parts: Vec<Entry>,
+    /// What is missing or does not agree, one line each.
+    pub notes: Vec<String>,
+}
+
+/// How well a run did.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Figures {
+    pub metrics: Metrics,
+    /// Mean cross entropy in nats.
+    pub loss: Option<f64>,
+    /// Steps of the model, where it is a single one.
+    pub step: Option<u64>,
+}
+
+impl Report {
+    /// Reads runs and compares them.
+    ///
+    /// Whatever a run lacks is left out of the report and named in [`Report::notes`].
+    ///
+    /// # Errors
+    /// [`Error::NoRuns`]; [`Error::Gold`] where gold labels that `options` name do not fit;
+    /// [`Error::NoPredictions`] where a run lacks the rows that `options` name; errors of [`Run::open`] and of
+    /// damaged prediction files.
+    pub fn new<P: AsRef<Path>>(runs: &[P], options: &ReportOptions) -> Result<Self> {
+        if options.bootstrap.resamples == 0 {
+            let (name, found) = ("resamples", "0".to_owned());
+            return Err(Error::Argument { name, found, expected: "at least 1" });
+        }
+        let mut opened = runs.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
+        rename(&mut opened, runs);
+        let mut gold = GoldFiles::new(&options.gold);
+        let single = opened.len() == 1;
+        let entries = opened
+            .into_iter()
+            .map(|run| Entry::of(run, options.rows, single, &mut gold))
+            .collect::<Result<Vec<_>>>()?;
+        if entries.is_empty() {
+            return Err(Error::NoRuns);
+        }
+        Ok(Self { entries, options: options.clone() })
+    }
+
+    /// What is missing in the runs, and what that costs the report, one line each.
+    pub fn notes(&self) -> Vec<String> {
+        let named = |entry: &Entry| {
+            let name = entry.run.name().to_owned();
+            entry.notes.iter().map(move |note| format!("{name}: {note}")).collect::<Vec<_>>()
+        };
+        self.entries.iter().flat_map(named).collect()
+    }
+
+    /// The report as a page of HTML that needs no other file and no network.
+    pub fn to_html(&self) -> String {
+        page::html(self)
+    }
+
+    /// Writes the page to a file, which is visible only when it is complete.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        file::write(path.as_ref(), &self.to_html())
+    }
+
+    /// The runs whose answers are compared: all of them or, of a single one, those that it consists of too.
+    pub(crate) fn compared(&self) -> Vec<&Entry> {
+        let whole = self.entries.iter().flat_map(|entry| std::iter::once(entry).chain(&entry.parts));
+        whole.filter(|entry| entry.scored.is_ok()).collect()
+    }
+}
+
+impl Entry {
+    fn of(run: Run, wanted: Option<RowSet>, with_parts: bool, gold: &mut GoldFiles) -> Result<Self> {
+        let (rows, scored) = predictions(&run, wanted, gold)?;
+        let mut notes = Vec::new();
+        if run.summary().is_none() {
+            notes.push(format!("no {SUMMARY}: the run is not complete"));
+        }
+        let logs = || run.log().into_iter().chain(run.parts().iter().filter_map(Run::log));
+        if logs().all(|log| log.is_empty()) {
+            notes.push(format!("no {LOG} with a line: no learning curves"));
+        }
+        if logs().any(|log| log.torn) {
+            notes.push(format!("the last line of {LOG} is not complete and left out"));
+        }
+        let told = (rows == RowSet::Validation).then(|| told(&run)).flatten();
+        let figures = match &scored {
+            Ok(scored) => {
+                let step = run.summary().and_then(|summary| summary.step);
+                let found = Figures { metrics: scored.metrics()?, loss: Some(scored.loss()), step };
+                notes.extend(told.as_ref().and_then(|told| contradiction(told, &found)));
+                Some(found)
+            }
+            Err(reason) => {
+                notes.push(format!("{reason}. Left out: confidence, sentence length, errors, comparison"));
+                told
+            }
+        };
+        if figures.is_none() {
+            notes.push("no evaluation either: no confusion matrix, no figures by label".to_owned());
+        }
+        let mut parts = Vec::new();
+        for part in run.parts().iter().filter(|_| with_parts) {
+            if wanted.is_none_or(|rows| part.folder().join(rows.file()).is_file()) {
+                parts.push(Self::of(part.clone(), wanted, false, gold)?);
+            }
+        }
+        Ok(Self { run, rows, figures, scored, parts, notes })
+    }
+}
+
+/// The predictions that are looked at, with gold labels or the reason why these are not known.
+fn predictions(
+    run: &Run,
+    wanted: Option<RowSet>,
+    gold: &mut GoldFiles,
+) -> Result<(RowSet, Result<Scored, String>)> {
+    if let Some(rows) = wanted {
+        let path = run.folder().join(rows.file());
+        let missing = || Error::NoPredictions { run: run.name().to_owned(), path };
+        let predicted = run.probabilities(rows)?.ok_or_else(missing)?;
+        return Ok((rows, gold.score(run, rows, predicted)?));
+    }
+    for rows in [RowSet::Validation, RowSet::OutOfFold, RowSet::Test] {
+        if let Some(predicted) = run.probabilities(rows)? {
+            return Ok((rows, gold.score(run, rows, predicted)?));
+        }
+    }
+    Ok((RowSet::Validation, Err(format!("no {}", RowSet::Validation.file()))))
+}
+
+/// What a run itself says of its validation rows.
+fn told(run: &Run) -> Option<Figures> {
+    if let Some(summary) = run.summary() {
+        let evaluation = summary.evaluation.clone()?;
+        return Some(Figures {
+            metrics: evaluation.metrics,
+            loss: Some(evaluation.loss),
+            step: summary.step,
+        });
+    }
+    let best = run.log()?.best()?.clone();
+    Some(Figures { metrics: best.metrics, loss: best.loss, step: Some(best.step) })
+}
+
+fn contradiction(told: &Figures, found: &Figures) -> Option<String> {
+    let (told, found) = (&told.metrics, &found.metrics);
+    let same = told.rows == found.rows && (told.accuracy - found.accuracy).abs() < 1e-9;
+    (!same).then(|| {
+        format!(
+            "the gold data give an accuracy of {:.2} % on {} rows, the run itself says {:.2} % on {}: predictions or \
+             gold data have changed since. The report follows the gold data",
+            100.0 * found.accuracy,
+            found.rows,
+            100.0 * told.accuracy,
+            told.rows
+        )
+    })
+}
+
+/// Runs whose folders have one name are called by their paths.
+fn rename<P: AsRef<Path>>(runs: &mut [Run], paths: &[P]) {
+    let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
+    for (run, path) in runs.iter_mut().zip(paths) {
+        if names.iter().filter(|name| **name == run.name).count() > 1 {
+            let whole = path.as_ref().display().to_string();
+            for part in &mut run.parts {
+                part.name = part.name.replacen(&run.name, &whole, 1);
+            }
+            run.name = whole;
+        }
+    }
+}

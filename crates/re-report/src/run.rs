@@ -1,0 +1,198 @@
+//! A run as its folder tells of it.
+
+mod json;
+mod log;
+mod settings;
+mod summary;
+
+use std::path::{Path, PathBuf};
+
+use re_data::{Probabilities, read};
+
+pub use log::{Evaluated, Log, Step};
+pub use settings::Settings;
+pub use summary::{Evaluation, Part, Reason, Summary};
+
+use crate::error::{Error, Result};
+
+/// Name of the file with the settings.
+pub(crate) const CONFIG: &str = "config.toml";
+/// Name of the file with the logged steps and evaluations.
+pub(crate) const LOG: &str = "metrics.jsonl";
+/// Name of the file with what came out.
+pub(crate) const SUMMARY: &str = "summary.json";
+/// What a folder has at least one of to count as that of a run.
+const FILES: [&str; 5] = [CONFIG, LOG, SUMMARY, RowSet::Validation.file(), RowSet::Test.file()];
+
+/// Rows that a run has predicted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RowSet {
+    /// The rows it was validated on.
+    Validation,
+    /// All training rows, each predicted by the model of the fold that has not seen it.
+    OutOfFold,
+    /// Rows that were set aside before the folds were made.
+    Holdout,
+    /// The rows to predict.
+    Test,
+}
+
+impl RowSet {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Validation, Self::OutOfFold, Self::Holdout, Self::Test];
+
+    /// Its name, as on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Validation => "validation",
+            Self::OutOfFold => "out-of-fold",
+            Self::Holdout => "holdout",
+            Self::Test => "test",
+        }
+    }
+
+    /// Name of the file with its class probabilities in a run's folder.
+    pub const fn file(self) -> &'static str {
+        match self {
+            Self::Validation => "validation_probabilities.csv",
+            Self::OutOfFold => "out_of_fold_probabilities.csv",
+            Self::Holdout => "holdout_probabilities.csv",
+            Self::Test => "test_probabilities.csv",
+        }
+    }
+}
+
+impl std::str::FromStr for RowSet {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|set| set.name() == text).ok_or_else(|| Error::Argument {
+            name: "rows",
+            found: text.to_owned(),
+            expected: "validation, out-of-fold, holdout or test",
+        })
+    }
+}
+
+/// A run: settings, log, results, and the runs that it consists of.
+///
+/// Any of its files may be missing, as in the folder of a run that has not ended; what is there must be sound.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    pub(crate) name: String,
+    pub(crate) folder: PathBuf,
+    pub(crate) settings: Option<Settings>,
+    pub(crate) log: Option<Log>,
+    pub(crate) summary: Option<Summary>,
+    pub(crate) parts: Vec<Run>,
+}
+
+impl Run {
+    /// Reads the run in `folder` and, one level below, the runs that it consists of.
+    ///
+    /// # Errors
+    /// [`Error::NotARun`] where the folder holds nothing of a run, [`Error::Io`], and an error that names file,
+    /// line or key where a file is damaged.
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref();
+        let mut run = Self::alone(folder)?;
+        let entries = std::fs::read_dir(folder).map_err(|source| Error::io(folder, source))?;
+        for entry in entries {
+            let path = entry.map_err(|source| Error::io(folder, source))?.path();
+            if path.is_dir() && is_run(&path) {
+                run.parts.push(Self::alone(&path)?);
+            }
+        }
+        run.parts.sort_by_cached_key(|part| (number_at_end(&part.name), part.name.clone()));
+        // Settings that a part does not repeat are those of the whole.
+        let settings = run.settings.clone();
+        for part in &mut run.parts {
+            part.name = format!("{} / {}", run.name, part.name);
+            part.settings = part.settings.take().or_else(|| settings.clone());
+        }
+        Ok(run)
+    }
+
+    fn alone(folder: &Path) -> Result<Self> {
+        if !folder.is_dir() {
+            let kind = if folder.exists() {
+                std::io::ErrorKind::NotADirectory
+            } else {
+                std::io::ErrorKind::NotFound
+            };
+            return Err(Error::io(folder, kind.into()));
+        }
+        if !is_run(folder) {
+            return Err(Error::NotARun { folder: folder.to_owned(), expected: &FILES });
+        }
+        // `.` has no name of its own.
+        let absolute = std::path::absolute(folder).map_err(|source| Error::io(folder, source))?;
+        let name = absolute.file_name().unwrap_or(absolute.as_os_str()).to_string_lossy().into_owned();
+        Ok(Self {
+            name,
+            folder: folder.to_owned(),
+            settings: parsed(folder, CONFIG, Settings::parse)?,
+            log: parsed(folder, LOG, Log::parse)?,
+            summary: parsed(folder, SUMMARY, Summary::parse)?,
+            parts: Vec::new(),
+        })
+    }
+
+    /// What it is called: the name of its folder; of a part, after that of the whole.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Its settings, where `config.toml` is there.
+    pub fn settings(&self) -> Option<&Settings> {
+        self.settings.as_ref()
+    }
+
+    /// Its log, where `metrics.jsonl` is there.
+    pub fn log(&self) -> Option<&Log> {
+        self.log.as_ref()
+    }
+
+    /// What it has given, where `summary.json` is there: once it is complete.
+    pub fn summary(&self) -> Option<&Summary> {
+        self.summary.as_ref()
+    }
+
+    /// The runs that it consists of, such as those of its folds or members.
+    pub fn parts(&self) -> &[Run] {
+        &self.parts
+    }
+
+    /// The class probabilities that it has saved for some rows, if any.
+    ///
+    /// # Errors
+    /// As [`read::probabilities`].
+    pub fn probabilities(&self, rows: RowSet) -> Result<Option<Probabilities>> {
+        let path = self.folder.join(rows.file());
+        if path.is_file() { Ok(Some(read::probabilities(path)?)) } else { Ok(None) }
+    }
+}
+
+fn is_run(folder: &Path) -> bool {
+    FILES.iter().any(|file| folder.join(file).is_file())
+}
+
+/// `fold-10` comes after `fold-9`.
+fn number_at_end(name: &str) -> Option<u64> {
+    name.rsplit_once('-').and_then(|(_, number)| number.parse().ok())
+}
+
+fn parsed<T>(folder: &Path, file: &str, parse: impl Fn(&str, &Path) -> Result<T>) -> Result<Option<T>> {
+    let path = folder.join(file);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => parse(&text, &path).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::io(path, source)),
+    }
+}
