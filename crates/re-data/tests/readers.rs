@@ -221,6 +221,7 @@ fn rows_stream_from_any_input() {
 
 #[test]
 fn writers_say_which_file_failed() {
+    #[derive(Debug)]
     struct Full;
     impl std::io::Write for Full {
         fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {

@@ -128,7 +128,7 @@ impl TokenBatch {
     /// # Errors
     /// [`Error::Torch`] where the number of values is not that of the tokens.
     pub fn pad(&self, values: &Tensor, fill: f64) -> Result<Tensor> {
-        self.layout.pad(values, fill)
+        self.layout()?.pad(values, fill)
     }
 
     /// Flat positions that each row covers.

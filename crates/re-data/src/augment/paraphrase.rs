@@ -96,7 +96,7 @@ impl Paraphrases {
                 report.held_out += 1;
                 continue;
             }
-            let place = Place { path, line: paraphrase.line, id: Some(&paraphrase.id) };
+            let place = Place::of_line(path, paraphrase.line, Some(&paraphrase.id));
             let spans = match row {
                 Some(row) => locate(&paraphrase, row, &place),
                 None => Err(place.error(None, "an id that several training rows have", "an id of one row")),

@@ -65,7 +65,7 @@ fn from_tsv(records: &mut Records<'_>) -> Result<Option<Paraphrase>> {
     let Some(record) = records.next()? else { return Ok(None) };
     let fields: Vec<&str> = record.fields().collect();
     let id = fields.first().copied().filter(|id| !id.is_empty());
-    let place = Place { path: &path, line: record.line, id };
+    let place = Place::of_line(&path, record.line, id);
     let (text, offsets) = match fields.as_slice() {
         [_, text] => (*text, None),
         [_, text, start1, end1, start2, end2] => (*text, Some([[*start1, *end1], [*start2, *end2]])),

@@ -74,9 +74,15 @@ fn two_stage(gate: Gate, data: &ExperimentData) -> Result<()> {
     }
 }
 
-fn question_answering(experiment: &Experiment, data: &ExperimentData, members: &[MemberConfig]) -> Result<()> {
+fn question_answering(
+    experiment: &Experiment,
+    data: &ExperimentData,
+    members: &[MemberConfig],
+) -> Result<()> {
     match members {
-        [classifier] if classifier.member == ANSWERER || Rule::ALL.iter().any(|r| r.name() == classifier.member) => {
+        [classifier]
+            if classifier.member == ANSWERER || Rule::ALL.iter().any(|r| r.name() == classifier.member) =>
+        {
             fault("plan.members", classifier.member.clone(), "a name that no other folder of the plan has")
         }
         [_] if data.labels.no_relation().is_none() => {
