@@ -2,30 +2,36 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Parser;
 use re_train::Experiment;
+use re_train::experiment::{DataConfig, Plan};
 
 /// One experiment of the report. Without flags it runs on the embedded default in a few minutes.
 ///
 /// Real data, for example:
 ///   cargo run --release --example xlmr_full_data -- --model MODEL_DIR --train train.tsv \
-///       --labels label_type.pkl --test test.tsv --val-size 0.3 --out runs/mine
+///       --labels label_type.pkl --test test.tsv --out runs/mine
 #[derive(Debug, Clone, Default, Parser)]
 #[command(verbatim_doc_comment)]
 pub struct Flags {
-    /// Folder of the pretrained encoder: config.json, model.safetensors, tokenizer.json or vocab.txt
-    #[arg(long, value_name = "DIR")]
-    pub model: Option<PathBuf>,
+    /// Folder of the pretrained encoder: config.json, model.safetensors, tokenizer.json or vocab.txt.
+    /// MEMBER=DIR gives one member of a vote an encoder of its own (repeatable)
+    #[arg(long, value_name = "[MEMBER=]DIR", verbatim_doc_comment)]
+    pub model: Vec<String>,
     /// Allow --model to be downloaded by its name (built with `--features hub`)
     #[arg(long)]
     pub download: bool,
     /// Labelled training rows (competition TSV or JSONL)
     #[arg(long, value_name = "FILE")]
     pub train: Option<PathBuf>,
+    /// Further labelled rows to train on (repeatable); those whose sentences are evaluated on are left out
+    #[arg(long, value_name = "FILE")]
+    pub additional: Vec<PathBuf>,
     /// Labelled rows to evaluate on, instead of --val-size
     #[arg(long, value_name = "FILE", conflicts_with = "val_size")]
     pub validation: Option<PathBuf>,
-    /// Rows to predict after training, into submission.csv
+    /// Rows to predict after training, into submission.csv; evaluated on where they have labels
     #[arg(long, value_name = "FILE")]
     pub test: Option<PathBuf>,
     /// Label map: label_type.pkl, JSON, or one name a line
@@ -34,13 +40,23 @@ pub struct Flags {
     /// Entity types by row id
     #[arg(long, value_name = "FILE")]
     pub entity_types: Option<PathBuf>,
+    /// Rows to label by prediction
+    #[arg(long, value_name = "FILE")]
+    pub unlabelled: Option<PathBuf>,
     /// Share of the training rows to evaluate on: stratified, grouped by sentence
     #[arg(long, value_name = "F")]
     pub val_size: Option<f64>,
+    /// Trained run to vote instead of a member that would be trained (repeatable): for the first such
+    /// member, or for the one that is named
+    #[arg(long, value_name = "[MEMBER=]RUN[@STEP]", verbatim_doc_comment)]
+    pub member: Vec<String>,
     /// Settings in TOML, instead of those of the experiment
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Optimizer steps
+    /// Any setting, such as training.label_smoothing=0.1 (repeatable)
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Optimizer steps; all trainings of the experiment, their warm-up and their evaluations scale with them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,
     /// Steps between checkpoints
@@ -49,42 +65,86 @@ pub struct Flags {
     /// Steps between evaluations
     #[arg(long, value_name = "N")]
     pub eval_steps: Option<u64>,
-    /// Seed of split, order, dropout and fresh weights
+    /// Seed of order, dropout and fresh weights
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Seed of the division into training and validation rows
+    #[arg(long, value_name = "N")]
+    pub split_seed: Option<u64>,
     /// cpu or cuda:N
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
     /// Folder of the run [default: the first free runs/NAME-N]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Go on from the latest checkpoint in --out
-    #[arg(long, requires = "out")]
+    /// Go on with the run in --out, with the settings that it began with
+    #[arg(long, requires = "out", conflicts_with_all = BEGINNING)]
     pub resume: bool,
 }
 
+/// Flags that say how a run begins.
+const BEGINNING: [&str; 18] = [
+    "model",
+    "download",
+    "train",
+    "additional",
+    "validation",
+    "test",
+    "labels",
+    "entity_types",
+    "unlabelled",
+    "val_size",
+    "member",
+    "config",
+    "set",
+    "steps",
+    "eval_steps",
+    "seed",
+    "split_seed",
+    "device",
+];
+
 impl Flags {
     /// Lets the flags that were given override the settings.
-    pub fn apply(&self, experiment: &mut Experiment) {
+    ///
+    /// # Errors
+    /// [`re_train::Error::Config`] where a member is given to an experiment without.
+    pub fn apply(&self, experiment: &mut Experiment) -> Result<()> {
+        if let Some(steps) = self.steps {
+            experiment.scale_steps(steps);
+        }
+        // Additional rows are for those members of a vote that are about them.
+        let mut about_them = false;
+        experiment.for_each(&mut |experiment| about_them |= !experiment.data.additional.is_empty());
+        experiment.for_each(&mut |experiment| {
+            self.apply_to(experiment);
+            if !(self.additional.is_empty() || about_them && experiment.data.additional.is_empty()) {
+                experiment.data.additional.clone_from(&self.additional);
+            }
+        });
+        self.member.iter().try_for_each(|run| Ok(experiment.use_run(run)?))
+    }
+
+    fn apply_to(&self, experiment: &mut Experiment) {
         fn set<T: Clone>(target: &mut T, flag: &Option<T>) {
             if let Some(value) = flag {
                 target.clone_from(value);
             }
         }
-        let Experiment { model, data, training, .. } = experiment;
-        set(&mut model.folder, &self.model);
-        model.download |= self.download;
+        let Experiment { data, training, plan, .. } = experiment;
         set(&mut data.train, &self.train);
+        let DataConfig { test, labels, entity_types, validation, split_seed, .. } = data;
         for (target, flag) in [
-            (&mut data.test, &self.test),
-            (&mut data.labels, &self.labels),
-            (&mut data.entity_types, &self.entity_types),
-            (&mut data.validation, &self.validation),
+            (test, &self.test),
+            (labels, &self.labels),
+            (entity_types, &self.entity_types),
+            (validation, &self.validation),
         ] {
             if flag.is_some() {
                 target.clone_from(flag);
             }
         }
+        *split_seed = self.split_seed.or(*split_seed);
         if self.validation.is_some() {
             data.val_size = 0.0;
         }
@@ -92,15 +152,9 @@ impl Flags {
             data.val_size = share;
             data.validation = None;
         }
-        if let Some(steps) = self.steps.filter(|steps| *steps != training.steps) {
-            // Warm-up keeps its share, so that a short trial is a small copy of the whole training.
-            if training.steps > 0 {
-                training.warmup_steps = (training.warmup_steps * steps).div_ceil(training.steps);
-            }
-            training.warmup_steps = training.warmup_steps.min(steps - 1);
-            training.steps = steps;
+        if let Plan::PseudoLabels { unlabelled, .. } = plan {
+            set(unlabelled, &self.unlabelled);
         }
-        set(&mut training.save_steps, &self.save_steps);
         set(&mut training.eval_steps, &self.eval_steps);
         set(&mut training.seed, &self.seed);
         set(&mut training.device, &self.device);

@@ -5,11 +5,9 @@ mod flags;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
-use re_model::EncoderConfig;
-use re_model::hub::model_folder;
-use re_train::experiment::{RunFolder, Summary};
+use re_train::experiment::{Encoders, Layers, Plan, RunFolder, Summary};
 use re_train::observer::stop_on_signals;
 use re_train::{Experiment, Start, StopReason, Terminal};
 
@@ -17,26 +15,24 @@ pub use flags::Flags;
 
 /// Exit code of a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
-/// Settings of the embedded default.
-const EMBEDDED: &str = include_str!("../configs/embedded.toml");
-/// Settings for encoders that are narrower than [`NARROW`].
-const SMALL_ENCODER: &str = include_str!("../configs/small_encoder.toml");
-/// The report's settings were made for hidden sizes of 768 and 1,024.
-const NARROW: i64 = 512;
 
-/// Runs the experiment `name`, whose settings for a real checkpoint are `toml`, with the command line's flags.
+/// Runs the experiment whose settings are `examples/configs/NAME.toml`, with the command line's flags.
 ///
 /// # Errors
 /// Whatever keeps the experiment from running, with what to do about it.
-pub fn run(name: &str, toml: &str) -> Result<()> {
+pub fn run(name: &str) -> Result<()> {
     let flags = Flags::parse();
-    let start = if flags.resume { Start::Resume } else { Start::Fresh };
     let folder = RunFolder::new(match &flags.out {
         Some(out) => out.clone(),
         None => free_folder(name),
     });
-    let mut experiment = if flags.resume { folder.experiment()? } else { settings(name, toml, &flags)? };
-    flags.apply(&mut experiment);
+    let (start, mut experiment) = match flags.resume {
+        true => (Start::Resume, folder.experiment()?),
+        false => (Start::Fresh, settings(name, &flags)?),
+    };
+    if let Some(steps) = flags.save_steps {
+        experiment.for_each(&mut |experiment| experiment.training.save_steps = steps);
+    }
     let stop = stop_on_signals().context("installing the Ctrl-C handler")?;
     let summary = folder.run(&experiment, start, vec![Box::new(Terminal::default())], stop)?;
     tell(name, &folder, &summary);
@@ -46,69 +42,68 @@ pub fn run(name: &str, toml: &str) -> Result<()> {
     Ok(())
 }
 
-/// The settings that fit what was asked for: the embedded default, a file, or the experiment's own.
-fn settings(name: &str, toml: &str, flags: &Flags) -> Result<Experiment> {
-    let embedded = Experiment::parse(EMBEDDED, "examples/configs/embedded.toml")?;
-    let mut experiment = match (&flags.config, &flags.model) {
-        (Some(path), _) => Experiment::from_file(path)?,
-        (None, None) => {
+/// The experiment's settings for the encoder and the rows that were given or, where they were not, for the embedded default.
+fn settings(name: &str, flags: &Flags) -> Result<Experiment> {
+    let shipped = configs(&format!("{name}.toml"));
+    let path = flags.config.as_ref().unwrap_or(&shipped);
+    let lay = |layers: Layers| flags.set.iter().try_fold(layers.file(path)?, |layers, key| layers.set(key));
+    let plain = lay(Layers::default())?.experiment()?;
+    let mut layers = match flags.encoders(&plain.model)? {
+        Some(encoders) => Layers::for_encoders(encoders),
+        None => {
             say(&format!(
                 "{name}: no --model: this is the EMBEDDED DEFAULT, a tiny encoder with random weights on invented \
                  sentences.\n  Real data and a real checkpoint: --model DIR --train FILE --labels FILE --test FILE \
                  (see --help)"
             ));
-            embedded.clone()
+            Layers::on(configs("base/embedded.toml"))
         }
-        (None, Some(model))
-            if EncoderConfig::from_folder(&model_folder(model, flags.download)?)?.hidden_size < NARROW =>
-        {
-            say(&format!(
-                "{name}: {} is a small encoder: using examples/configs/small_encoder.toml instead of the report's \
-                 settings, under which it learns nothing (choose with --config)",
-                model.display()
-            ));
-            Experiment::parse(SMALL_ENCODER, "examples/configs/small_encoder.toml")?
-        }
-        (None, Some(_)) => Experiment::parse(toml, format!("examples/configs/{name}.toml"))?,
     };
-    // Only what the caller's own files do not replace comes from the embedded default.
-    if flags.train.is_none() && experiment.data.train.as_os_str().is_empty() {
+    if flags.train.is_none() && plain.data.train.as_os_str().is_empty() {
         say(&format!("{name}: no --train: training on the embedded corpus"));
-        experiment.data = embedded.data;
-    } else if flags.train.is_some() {
-        experiment.data = re_train::experiment::DataConfig::default();
+        layers = layers.file(configs("base/embedded_corpus.toml"))?;
     }
-    if experiment.model.folder.as_os_str().is_empty() && flags.model.is_none() {
-        experiment.model = embedded.model;
-    }
+    let layers = lay(layers)?;
+    say(&format!("{name}: settings of {}", layers.names().join(", ")));
+    let mut experiment = layers.experiment()?;
     for path in experiment.paths_mut() {
         *path = in_repository(path);
     }
-    if flags.config.is_none()
-        && let Some(model) = &flags.model
-    {
-        fit(name, &mut experiment, &EncoderConfig::from_folder(&model_folder(model, flags.download)?)?);
+    if flags.config.is_none() {
+        for note in experiment.fit_encoder()? {
+            say(&format!("{name}: {note}"));
+        }
     }
+    flags.apply(&mut experiment)?;
+    check_files(name, &experiment)?;
     Ok(experiment)
 }
 
-/// Shipped settings ask no more layers or tokens of an encoder than it has.
-fn fit(name: &str, experiment: &mut Experiment, config: &EncoderConfig) {
-    let layers = config.num_hidden_layers;
-    if experiment.model.layers.is_some_and(|wanted| wanted > layers) {
-        experiment.model.layers = None;
-        say(&format!("{name}: using all {layers} layers, the encoder has no more"));
+/// Names the flag for a file that the experiment is about and that is not there.
+fn check_files(name: &str, experiment: &Experiment) -> Result<()> {
+    let unlabelled = match &experiment.plan {
+        Plan::PseudoLabels { unlabelled, .. } => Some(unlabelled),
+        _ => None,
+    };
+    let types = experiment.data.entity_types.as_ref();
+    let additional = experiment.data.additional.iter().map(|path| (path, "--additional"));
+    let others = [(unlabelled, "--unlabelled"), (types, "--entity-types")];
+    let others = others.into_iter().filter_map(|(path, flag)| Some((path?, flag)));
+    if let Some((path, flag)) = additional.chain(others).find(|(path, _)| !path.exists()) {
+        bail!("{name} needs {flag} FILE: there is no {}", path.display());
     }
-    let encoding = &mut experiment.encoding;
-    if encoding.max_length > config.max_length() {
-        encoding.max_length = config.max_length();
-        say(&format!("{name}: max_length = {}, the encoder reads no more", encoding.max_length));
-    }
+    let to_train = experiment.plan.members().iter().filter(|member| member.run.is_none());
+    to_train.filter_map(|member| member.experiment.as_ref()).try_for_each(|own| check_files(name, own))
 }
 
 /// Writes to standard error; a reader that has gone away is no reason to stop.
 fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// A file of settings that belongs to the examples.
+fn configs(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("configs").join(name)
 }
 
 /// Paths of the shipped settings begin at the repository's root, wherever the example is started.
@@ -132,21 +127,36 @@ fn tell(name: &str, folder: &RunFolder, summary: &Summary) {
         println!("  cargo run --release --example {name} -- --out {out} --resume");
         return;
     }
+    println!("\n{summary}");
     if let Some(model) = &summary.model {
         println!("model: {}", model.display());
-    }
-    if let Some(evaluation) = &summary.evaluation {
-        let m = &evaluation.metrics;
-        println!(
-            "validation: accuracy {:.2} %, micro-F1 without no-relation {:.2} %, macro-F1 {:.2} % on {} rows",
-            100.0 * m.accuracy,
-            100.0 * m.micro_f1,
-            100.0 * m.macro_f1,
-            m.rows
-        );
     }
     if let Some(path) = &summary.submission {
         println!("submission: {}", path.display());
     }
-    println!("metrics and settings: {out}/metrics.jsonl, {out}/config.toml");
+    println!("settings and results: {out}/config.toml, {out}/summary.json");
+}
+
+impl Flags {
+    /// The encoders that the flags name or, where they name none, the settings.
+    fn encoders(&self, model: &re_train::experiment::ModelConfig) -> Result<Option<Encoders>> {
+        let named =
+            |model: &str| model.split_once('=').map(|(member, model)| (member.to_owned(), model.to_owned()));
+        let folder = Some(&model.folder).filter(|folder| !folder.as_os_str().is_empty());
+        let whole =
+            self.model.iter().filter(|model| named(model).is_none()).map(PathBuf::from).collect::<Vec<_>>();
+        let download = self.download || model.download;
+        let mut encoders = match (whole.as_slice(), folder) {
+            ([], Some(folder)) => Some(Encoders::new(in_repository(folder), download)?),
+            ([], None) => None,
+            ([one], _) => Some(Encoders::new(one, download)?),
+            _ => bail!("--model: {} models, expected one, and others as MEMBER=DIR", whole.len()),
+        };
+        for (member, model) in self.model.iter().filter_map(|model| named(model)) {
+            let others =
+                encoders.context("--model MEMBER=DIR: expected --model DIR for the other members, too")?;
+            encoders = Some(others.with_member(&member, model, download)?);
+        }
+        Ok(encoders)
+    }
 }

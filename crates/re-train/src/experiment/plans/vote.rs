@@ -115,6 +115,12 @@ impl<'a> Election<'a> {
     /// Trains a member; false where that was interrupted.
     fn train(&mut self, member: &'a MemberConfig, session: &mut Session<'_>) -> Result<bool> {
         let name = member.member.as_str();
+        if let Some(own) = member.experiment.as_ref().filter(|_| member.full_data_of.is_none())
+            && (own.data.val_size, &own.data.validation)
+                != (self.experiment.data.val_size, &self.experiment.data.validation)
+        {
+            session.note(&format!("{name}: rows are divided as in the vote, not as in its own settings"))?;
+        }
         let own = match (&member.full_data_of, &member.experiment) {
             (Some(other), _) => self.full_data_of(other)?,
             (None, Some(experiment)) => self.on_these_rows(experiment),

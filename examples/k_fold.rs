@@ -1,0 +1,5 @@
+//! Stratified folds grouped by sentence: out-of-fold probabilities of all training rows, and a vote of the folds' models.
+
+fn main() -> anyhow::Result<()> {
+    re_examples::run("k_fold")
+}

@@ -1,0 +1,5 @@
+//! The report's config02: config01 on all rows, stopped at the step that was best on the 70 % split.
+
+fn main() -> anyhow::Result<()> {
+    re_examples::run("mbert_full_data")
+}
