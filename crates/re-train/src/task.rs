@@ -126,13 +126,15 @@ impl ClassificationTask {
     /// have to be known before the vocabulary is trimmed, and a checkpoint is continued on the same variants alone.
     ///
     /// # Errors
-    /// [`re_model::Error::TokenId`] where the rows were encoded for another model.
+    /// [`Error::Config`](crate::Error::Config) where a setting is out of range, [`re_model::Error::TokenId`] where the
+    /// rows were encoded for another model.
     pub fn new(
         mut classifier: RelationClassifier,
         train: LabelledRows,
         validation: LabelledRows,
         config: &TrainConfig,
     ) -> Result<Self> {
+        config.check()?;
         classifier.model_mut().set_precision(config.precision());
         let counts = train.counts(classifier.labels().len());
         let loss = Loss::new(config, &counts, classifier.model().device())?;

@@ -218,6 +218,15 @@ fn a_tokenizer_without_mask_token_can_only_drop_words() {
 }
 
 #[test]
+fn settings_are_checked_before_rows_are_gone_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = experiment();
+    experiment.training.batch_size = 0;
+    let error = go(&experiment, folder.path(), Start::Fresh, 0).unwrap_err();
+    assert!(matches!(error, Error::Config { key: "batch_size", .. }), "{error}");
+}
+
+#[test]
 fn an_adjustment_for_the_prior_belongs_to_the_model_and_its_predictions() {
     let folder = tempfile::tempdir().unwrap();
     let mut experiment = experiment();
