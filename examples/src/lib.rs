@@ -48,7 +48,9 @@ fn settings(name: &str, flags: &Flags) -> Result<Experiment> {
     let path = flags.config.as_ref().unwrap_or(&shipped);
     let lay = |layers: Layers| flags.set.iter().try_fold(layers.file(path)?, |layers, key| layers.set(key));
     let plain = lay(Layers::default())?.experiment()?;
-    let mut layers = match flags.encoders(&plain.model)? {
+    let folder = in_repository(&plain.model.folder);
+    let named = Some(folder.as_path()).filter(|folder| !folder.as_os_str().is_empty());
+    let mut layers = match Encoders::named(&flags.model, named, flags.download || plain.model.download)? {
         Some(encoders) => Layers::for_encoders(encoders),
         None => {
             say(&format!(
@@ -129,28 +131,4 @@ fn tell(name: &str, folder: &RunFolder, summary: &Summary) {
         println!("submission: {}", path.display());
     }
     println!("settings and results: {out}/config.toml, {out}/summary.json");
-}
-
-impl Flags {
-    /// The encoders that the flags name or, where they name none, the settings.
-    fn encoders(&self, model: &re_train::experiment::ModelConfig) -> Result<Option<Encoders>> {
-        let named =
-            |model: &str| model.split_once('=').map(|(member, model)| (member.to_owned(), model.to_owned()));
-        let folder = Some(&model.folder).filter(|folder| !folder.as_os_str().is_empty());
-        let whole =
-            self.model.iter().filter(|model| named(model).is_none()).map(PathBuf::from).collect::<Vec<_>>();
-        let download = self.download || model.download;
-        let mut encoders = match (whole.as_slice(), folder) {
-            ([], Some(folder)) => Some(Encoders::new(in_repository(folder), download)?),
-            ([], None) => None,
-            ([one], _) => Some(Encoders::new(one, download)?),
-            _ => bail!("--model: {} models, expected one, and others as MEMBER=DIR", whole.len()),
-        };
-        for (member, model) in self.model.iter().filter_map(|model| named(model)) {
-            let others =
-                encoders.context("--model MEMBER=DIR: expected --model DIR for the other members, too")?;
-            encoders = Some(others.with_member(&member, model, download)?);
-        }
-        Ok(encoders)
-    }
 }

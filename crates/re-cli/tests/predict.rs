@@ -66,6 +66,18 @@ fn rows_come_from_a_pipe_in_any_layout() {
 }
 
 #[test]
+fn a_run_of_several_models_predicts_with_all_of_them() {
+    let folder = Folder::new();
+    let (config, run) = (config(&folder), folder.path("folds"));
+    let folds = "plan={ name = \"k_fold\", folds = 2 }";
+    output(&["train", &config, "--quiet", "--out", &run, "--steps", "1", "--set", folds]);
+    let predict = ["predict", &run, &folder.path("test.tsv"), "--precision", "fp32", "--chunk", "4"];
+    let submission = output(&[&predict[..], &["--output-format", "submission"]].concat());
+    assert_eq!(submission, folder.read("folds/submission.csv"));
+    assert!(output(&["doctor", &run]).contains("folds: a run of several models, complete"));
+}
+
+#[test]
 fn no_rows_give_no_predictions() {
     let empty = Folder::new();
     let input = empty.file("empty.tsv", "");

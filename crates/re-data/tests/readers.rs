@@ -236,7 +236,7 @@ fn writers_say_which_file_failed() {
     for format in Format::ALL {
         let mut writer = ExampleWriter::new(Full, "out", format);
         let written = writer.write(example);
-        let error = written.and_then(|()| writer.finish()).unwrap_err();
+        let error = written.and_then(|()| writer.finish().map(drop)).unwrap_err();
         assert_eq!(error.to_string(), "out: disk full");
     }
     assert!(write::examples("/nonexistent/x", Format::Jsonl, [example]).is_err());

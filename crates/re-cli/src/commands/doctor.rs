@@ -8,7 +8,8 @@ use anyhow::Result;
 use clap::Args;
 use re_data::read::{ExampleReader, ReadOptions};
 use re_model::{EncoderConfig, Precision, Weights, device};
-use re_train::experiment::model_folder;
+use re_train::Error;
+use re_train::experiment::{Summary, model_folder};
 use serde::Serialize;
 
 use crate::output::ResultArgs;
@@ -233,7 +234,12 @@ fn rows(path: &Path) -> Result<String> {
 }
 
 fn model(path: &Path) -> Result<String> {
-    let folder = model_folder(path)?;
+    let folder = match model_folder(path) {
+        Err(Error::NoModel { .. }) if Summary::read(path)?.is_some() => {
+            return Ok(format!("{}: a run of several models, complete", path.display()));
+        }
+        other => other?,
+    };
     let config = EncoderConfig::from_folder(&folder)?;
     let tokenizer = re_data::Tokenizer::from_folder(&folder)?;
     let trained = if folder.join("relation_classifier.json").is_file() { "trained" } else { "to be trained" };

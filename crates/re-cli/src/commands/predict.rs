@@ -1,14 +1,15 @@
 //! `re predict`.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use re_data::Predictor;
 use re_data::write::PredictionFormat;
 use re_model::{Precision, RelationClassifier, TrainedParts};
-use re_train::TrainConfig;
-use re_train::experiment::model_folder;
+use re_train::experiment::{load_predictor, model_folder};
+use re_train::{Error, TrainConfig};
 
 use crate::data::DataArgs;
 use crate::exit::Usage;
@@ -23,7 +24,7 @@ enum Format {
     Bf16,
 }
 
-/// Classify rows with a trained model
+/// Classify rows with a trained model, or with several that vote
 ///
 /// Rows stream, so that a file of any size takes little memory, and come out in the order in which they went in.
 #[derive(Debug, Args)]
@@ -33,7 +34,7 @@ Examples:
   re predict runs/mine@1800 test.tsv --output-format submission --output submission.csv
   zcat rows.jsonl.gz | re predict runs/mine - --format jsonl --json | head")]
 pub struct Predict {
-    /// Run folder (its best checkpoint), RUN@STEP, or the folder of a trained model
+    /// Run folder (its best checkpoint, or all models of a run of several), RUN@STEP, or the folder of a model
     model: PathBuf,
     /// File of rows; `-` is standard input
     input: PathBuf,
@@ -63,14 +64,23 @@ impl Predict {
             Format::Bf16 => Precision::Bf16,
         });
         let settings = TrainConfig { device: self.device.clone(), precision, ..TrainConfig::default() };
+        match model_folder(&self.model) {
+            Ok(folder) => self.stream(&folder, &settings, say),
+            // Several models may answer together.
+            Err(Error::NoModel { .. }) => self.ask(&*load_predictor(&self.model, &settings)?, say),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Predicts with a single model, which reads and encodes rows while it computes.
+    fn stream(&self, folder: &Path, settings: &TrainConfig, say: Say) -> Result<()> {
         let parts = TrainedParts {
             device: Some(settings.device()?),
             precision: settings.precision(),
             ..TrainedParts::default()
         };
-        let folder = model_folder(&self.model)?;
         say.detail(format!("model {}, {:?} on {}", folder.display(), parts.precision, self.device));
-        let classifier = RelationClassifier::from_pretrained_with(&folder, parts)?;
+        let classifier = RelationClassifier::from_pretrained_with(folder, parts)?;
         let (mut rows, mut progress) = self.data.open(&self.input, self.predictions.path(), say)?;
         let mut predictions = self.predictions.create(classifier.labels())?;
         let (mut truncated, mut lost) = (0, 0);
@@ -83,11 +93,30 @@ impl Predict {
         predictions.finish()?;
         progress.finish();
         rows.tell(&self.input, say);
+        let told = format!("{truncated} rows truncated, {lost} entities lost");
         if lost > 0 {
-            say.note(format!("{truncated} rows truncated, {lost} entities lost"));
+            say.note(told)
         } else {
-            say.detail(format!("{truncated} rows truncated"));
+            say.detail(told)
         }
+        Ok(())
+    }
+
+    /// Predicts with whatever answers, chunk by chunk.
+    fn ask(&self, predictor: &dyn Predictor, say: Say) -> Result<()> {
+        let (mut rows, mut progress) = self.data.open(&self.input, self.predictions.path(), say)?;
+        let mut predictions = self.predictions.create(predictor.labels())?;
+        loop {
+            let chunk = rows.by_ref().take(self.chunk.get()).collect::<re_data::Result<Vec<_>>>()?;
+            if chunk.is_empty() {
+                break;
+            }
+            predictions.write(&predictor.predict(&chunk)?)?;
+            progress.advance(chunk.len());
+        }
+        predictions.finish()?;
+        progress.finish();
+        rows.tell(&self.input, say);
         Ok(())
     }
 }

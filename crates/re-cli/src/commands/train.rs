@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use re_train::experiment::{Layers, RunFolder, Summary};
+use re_train::experiment::{Encoders, Layers, RunFolder, Summary};
 use re_train::observer::{Observer, stop_on_signals};
-use re_train::{Evaluation, Experiment, Start, StopReason, Terminal};
+use re_train::{Experiment, Start, StopReason, Terminal};
 
 use crate::exit::INTERRUPTED;
 use crate::output::ResultArgs;
@@ -17,20 +17,40 @@ use crate::say::Say;
 ///
 /// The run's folder receives checkpoints, metrics.jsonl, the resolved config.toml, probabilities and submission.csv.
 /// Ctrl-C saves a checkpoint; `re resume RUN` goes on from there and ends with the same bits.
+///
+/// A configuration may extend others. The lowest of them, the base, holds what suits an encoder; it can name another
+/// base for narrower encoders.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   re train config.toml --out runs/mine
   re train config.toml --set training.steps=100 --set training.device=cuda:0
-  re train config.toml --set model.folder=xlm-roberta-large --print-config")]
+  re train examples/configs/xlmr.toml --model path/to/xlm-roberta-large \\
+      --set data.train=train.tsv --set data.labels=label_type.pkl --set data.test=test.tsv
+  # the same experiment on the embedded default
+  re train examples/configs/base/embedded_corpus.toml examples/configs/xlmr.toml \\
+      --base examples/configs/base/embedded.toml --steps 100
+  re train config.toml --print-config")]
 pub struct Train {
-    /// Settings in TOML; paths in it begin at the working directory
-    #[arg(value_name = "CONFIG.toml")]
-    config: PathBuf,
-    /// Change one setting (repeatable)
+    /// Settings in TOML, later files over earlier ones; paths in them begin at the working directory
+    #[arg(required = true, value_name = "CONFIG.toml")]
+    configs: Vec<PathBuf>,
+    /// Pretrained encoder: a folder; MEMBER=MODEL gives a member of a vote its own (repeatable)
+    #[arg(long, value_name = "[MEMBER=]MODEL")]
+    model: Vec<String>,
+    /// Settings below all others, in place of the base that the files name
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    base: Option<PathBuf>,
+    /// Change one setting, such as training.seed=8 (repeatable)
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Folder of the run [default: the first free runs/NAME-N, after the name of CONFIG.toml]
+    /// Optimizer steps; all trainings of the experiment, their warm-up and their evaluations scale with them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    steps: Option<u64>,
+    /// Trained run to vote in place of a member that would be trained (repeatable)
+    #[arg(long, value_name = "[MEMBER=]RUN[@STEP]")]
+    member: Vec<String>,
+    /// Folder of the run [default: the first free runs/NAME-N, after the name of the last CONFIG.toml]
     #[arg(long, value_name = "RUN")]
     out: Option<PathBuf>,
     /// Write all settings with their values, and do not train
@@ -42,24 +62,45 @@ pub struct Train {
 
 impl Train {
     pub fn run(self, say: Say) -> Result<ExitCode> {
-        let experiment = with_settings(Layers::default().file(&self.config)?, &self.set)?;
+        let experiment = self.experiment(say)?;
         if self.print_config {
             self.result.write_text(&experiment.to_toml()?)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let name = self.config.file_stem().and_then(|stem| stem.to_str()).unwrap_or("run");
+        let name = self.configs.last().and_then(|path| path.file_stem()).and_then(|name| name.to_str());
         let folder = match self.out {
             Some(out) => RunFolder::new(out),
-            None => RunFolder::free("runs", name),
+            None => RunFolder::free("runs", name.unwrap_or("run")),
         };
         run(&folder, &experiment, Start::Fresh, &self.result, say)
     }
-}
 
-/// Settings with single ones changed.
-pub fn with_settings(layers: Layers, set: &[String]) -> Result<Experiment> {
-    let layers = set.iter().try_fold(layers, |layers, assignment| layers.set(assignment))?;
-    Ok(layers.experiment()?)
+    fn experiment(&self, say: Say) -> Result<Experiment> {
+        let lay = |layers: Layers| -> Result<Layers> {
+            let layers = self.configs.iter().try_fold(layers, |layers, path| layers.file(path))?;
+            Ok(self.set.iter().try_fold(layers, |layers, assignment| layers.set(assignment))?)
+        };
+        let layers = match &self.base {
+            Some(base) => lay(Layers::on(base))?,
+            None => {
+                // Read twice: which base counts is known once the encoder is.
+                let model = lay(Layers::default())?.experiment()?.model;
+                let named = Some(model.folder.as_path()).filter(|folder| !folder.as_os_str().is_empty());
+                let encoders = Encoders::named(&self.model, named, model.download)?;
+                lay(encoders.map(Layers::for_encoders).unwrap_or_default())?
+            }
+        };
+        say.detail(format!("settings of {}", layers.names().join(", ")));
+        let mut experiment = layers.experiment()?;
+        if !self.model.is_empty() {
+            experiment.fit_encoder()?.iter().for_each(|note| say.note(note));
+        }
+        if let Some(steps) = self.steps {
+            experiment.scale_steps(steps);
+        }
+        self.member.iter().try_for_each(|run| experiment.use_run(run))?;
+        Ok(experiment)
+    }
 }
 
 /// Runs an experiment and writes what came out.
@@ -78,7 +119,7 @@ pub fn run(
     let summary = folder.run(experiment, start, observers, stop)?;
     let path = folder.path().display();
     if summary.reason == StopReason::Interrupted {
-        say.note(format!("interrupted, a checkpoint is saved; go on with\n  re resume {path}"));
+        say.note(format!("interrupted; go on with\n  re resume {path}"));
         return Ok(ExitCode::from(INTERRUPTED));
     }
     result.write(|| text(folder, &summary), &summary)?;
@@ -86,23 +127,10 @@ pub fn run(
 }
 
 fn text(folder: &RunFolder, summary: &Summary) -> String {
-    let mut lines = vec![format!("run         {}", folder.path().display())];
-    lines.extend(summary.model.as_ref().map(|path| format!("model       {}", path.display())));
-    lines.extend(summary.parts.iter().map(|part| format!("{:<11} {}", part.name, metrics(&part.evaluation))));
-    lines
-        .extend(summary.evaluation.as_ref().map(|evaluation| format!("validation  {}", metrics(evaluation))));
-    lines.extend(summary.submission.as_ref().map(|path| format!("submission  {}", path.display())));
-    lines.extend(summary.notes.iter().cloned());
-    lines.join("\n") + "\n"
-}
-
-fn metrics(evaluation: &Evaluation) -> String {
-    let metrics = &evaluation.metrics;
-    format!(
-        "accuracy {:.2} %, micro-F1 without no-relation {:.2} %, macro-F1 {:.2} % on {} rows",
-        100.0 * metrics.accuracy,
-        100.0 * metrics.micro_f1,
-        100.0 * metrics.macro_f1,
-        metrics.rows
-    )
+    let mut text = format!("{summary}run: {}\n", folder.path().display());
+    let files = [("model", &summary.model), ("submission", &summary.submission)];
+    for (name, path) in files.into_iter().filter_map(|(name, path)| Some((name, path.as_ref()?))) {
+        text += &format!("{name}: {}\n", path.display());
+    }
+    text
 }

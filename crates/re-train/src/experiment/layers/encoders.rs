@@ -55,6 +55,44 @@ impl Encoders {
         Ok(self)
     }
 
+    /// Encoders as a command line names them: `MODEL`, at most once, for everything, and `MEMBER=MODEL` for one member
+    /// of a vote. `otherwise` stands in for the former; `None` where there is nothing.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where a model for everything is named twice, or only members are; as [`Encoders::new`].
+    pub fn named<S: AsRef<str>>(
+        models: &[S],
+        otherwise: Option<&Path>,
+        download: bool,
+    ) -> Result<Option<Self>> {
+        let (mut whole, mut members) = (Vec::new(), Vec::new());
+        for model in models.iter().map(AsRef::as_ref) {
+            match model.split_once('=') {
+                Some(member) => members.push(member),
+                None => whole.push(Path::new(model)),
+            }
+        }
+        let fault = |found: String, expected: &str| {
+            Err(Error::Config { key: "--model", found, expected: expected.to_owned() })
+        };
+        if let [_, second, ..] = whole.as_slice() {
+            return fault(second.display().to_string(), "one model, and others as MEMBER=MODEL");
+        }
+        let Some(model) = whole.first().copied().or(otherwise) else {
+            return match members.first() {
+                None => Ok(None),
+                Some((member, model)) => {
+                    fault(format!("{member}={model}"), "a MODEL for the other members, too")
+                }
+            };
+        };
+        let mut encoders = Self::new(model, download)?;
+        for (member, model) in members {
+            encoders = encoders.with_member(member, model, download)?;
+        }
+        Ok(Some(encoders))
+    }
+
     /// Those for the experiment of one member.
     pub(super) fn of_member(&self, member: &str) -> Self {
         let own = self.members.iter().find(|(name, _)| name == member).map(|(_, encoder)| encoder);

@@ -172,3 +172,17 @@ fn encoders_are_for_members_that_there_are() {
     let error = Layers::for_encoders(encoders("b")).file(at("vote.toml")).unwrap().experiment().unwrap_err();
     assert!(error.to_string().contains("one of the members a"), "{error}");
 }
+
+#[test]
+fn encoders_have_names_on_a_command_line() {
+    let embedded = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embedded/model");
+    let (model, member) = (embedded.display().to_string(), format!("a={}", embedded.display()));
+    let named = |models: &[&str], otherwise| Encoders::named(models, otherwise, false);
+    assert!(named(&[], None).unwrap().is_none());
+    assert!(named(&[], Some(embedded.as_path())).unwrap().is_some());
+    assert!(named(&[&model, &member], None).unwrap().is_some());
+    let twice = named(&[&model, &model], None).unwrap_err().to_string();
+    assert!(twice.contains("one model, and others as MEMBER=MODEL"), "{twice}");
+    let alone = named(&[&member], None).unwrap_err().to_string();
+    assert!(alone.starts_with("--model = a=") && alone.contains("for the other members"), "{alone}");
+}
