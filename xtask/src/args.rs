@@ -17,6 +17,8 @@ pub enum Command {
     Doctor,
     /// Measure beside the Python stack.
     Peers,
+    /// Renew the tables of the results.
+    Results,
 }
 
 /// A parsed command line.
@@ -26,7 +28,7 @@ pub struct Arguments {
     pub command: Command,
     /// `setup --download`: ignore other installs.
     pub download: bool,
-    /// What stands behind `--`, or all options of `peers`, for the program that the command starts.
+    /// What stands behind `--`, or all options of `peers` and `results`, for the program that the command starts.
     pub rest: Vec<String>,
 }
 
@@ -64,6 +66,7 @@ impl Arguments {
             Some("test") => Command::Test,
             Some("doctor") => Command::Doctor,
             Some("peers") => Command::Peers,
+            Some("results") => Command::Results,
             Some(other) => return Err(Refused::Command(other.to_owned())),
         };
         let mut download = false;
@@ -73,7 +76,7 @@ impl Arguments {
                 (_, "--help" | "-h") => command = Command::Help,
                 (Command::Setup, "--download") => download = true,
                 (Command::Demo | Command::Test, "--") => rest.extend(words.by_ref()),
-                (Command::Peers, _) => rest.push(word),
+                (Command::Peers | Command::Results, _) => rest.push(word),
                 (Command::Help, _) => {}
                 _ => return Err(Refused::Option(word)),
             }
@@ -106,9 +109,10 @@ mod tests {
     }
 
     #[test]
-    fn options_of_the_measurement_are_passed_on() {
+    fn options_of_other_programs_are_passed_on() {
         assert_eq!(parse("peers --quick --only A,B").unwrap().rest, ["--quick", "--only", "A,B"]);
         assert_eq!(parse("peers --help").unwrap().command, Command::Help);
+        assert_eq!(parse("results --check").unwrap().rest, ["--check"]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod machine;
 mod manifest;
 mod peers;
 mod python;
+mod results;
 mod setup;
 mod test;
 mod wheels;
@@ -34,6 +35,8 @@ cargo xtask COMMAND [OPTIONS] [-- ARGUMENTS]
            --only A,B,..      some of the workloads; the results of the others stay
            --repetitions N    how often each program runs, alternating; default 3
            --model DIR        the stand-in encoder; made in the cache where left out
+  results  renew the tables of docs/RESULTS.md from the run folders below results/
+           --check    change nothing, fail where they are not up to date
   doctor   say what was found, what was expected and how to mend it
   help     this text
 
@@ -72,5 +75,6 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Test => test::run(&layout, &arguments.rest),
         Command::Doctor => doctor::run(&layout),
         Command::Peers => peers::run(&layout, &arguments.rest),
+        Command::Results => results::run(&layout, &arguments.rest),
     }
 }

@@ -40,7 +40,11 @@ impl Default for Bootstrap {
 }
 
 impl Bootstrap {
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Checks that both settings are in their ranges.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] with the first one that is not.
+    pub fn check(&self) -> Result<()> {
         if self.resamples == 0 {
             let found = self.resamples.to_string();
             return Err(Error::Argument { name: "resamples", found, expected: "at least 1" });

@@ -1,9 +1,9 @@
 //! Reports on runs of relation extraction, made from their folders alone; no deep-learning library.
 //!
-//! [`Report`] shows one run or several as one self-contained HTML page: learning curves, figures by label, confusion
-//! matrix, calibration, accuracy by sentence length, comparison with significance, disagreements, settings that
-//! differ, errors. [`results`] writes the tables of a document such as `docs/RESULTS.md` from the run folders below
-//! a folder.
+//! [`Report`] shows one run or several as one self-contained HTML page: learning curves, figures by label,
+//! confusion matrix, calibration, accuracy by sentence length, comparison with significance, disagreements,
+//! settings that differ, errors. [`results`] writes the tables of a document such as `docs/RESULTS.md` from the
+//! run folders below a folder.
 //!
 //! A run's folder holds `config.toml`, `metrics.jsonl`, `summary.json`, saved probabilities and, where the run
 //! consists of several, a folder like it for each. Files may be missing; the report then says what it lacks.

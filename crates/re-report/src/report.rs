@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use re_data::metrics::Metrics;
 use re_ensemble::Bootstrap;
 
+use crate::analysis::compare::{self, Named};
 use crate::error::{Error, Result};
 use crate::gold::{GoldFiles, Scored};
 use crate::run::{LOG, RowSet, Run, SUMMARY};
@@ -84,10 +85,7 @@ impl Report {
     /// [`Error::NoPredictions`] where a run lacks the rows that `options` name; errors of [`Run::open`] and of
     /// damaged prediction files.
     pub fn new<P: AsRef<Path>>(runs: &[P], options: &ReportOptions) -> Result<Self> {
-        if options.bootstrap.resamples == 0 {
-            let (name, found) = ("resamples", "0".to_owned());
-            return Err(Error::Argument { name, found, expected: "at least 1" });
-        }
+        options.bootstrap.check()?;
         let mut opened = runs.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
         rename(&mut opened, runs);
         let mut gold = GoldFiles::new(&options.gold);
@@ -124,14 +122,25 @@ impl Report {
         file::write(path.as_ref(), &self.to_html())
     }
 
-    /// The runs whose answers are compared: all of them or, of a single one, those that it consists of too.
-    pub(crate) fn compared(&self) -> Vec<&Entry> {
-        let whole = self.entries.iter().flat_map(|entry| std::iter::once(entry).chain(&entry.parts));
-        whole.filter(|entry| entry.scored.is_ok()).collect()
+    /// The runs whose answers are compared: all of them or, of a single one, those too that it consists of and that
+    /// answer the same question about the same rows, which models of a fold do not.
+    pub(crate) fn compared(&self) -> Vec<Named<'_>> {
+        let mut runs = Vec::new();
+        for entry in &self.entries {
+            let Some(whole) = entry.named() else { continue };
+            runs.push(whole);
+            let parts = entry.parts.iter().filter_map(Entry::named);
+            runs.extend(parts.filter(|part| compare::comparable(&whole, part).is_ok()));
+        }
+        runs
     }
 }
 
 impl Entry {
+    fn named(&self) -> Option<Named<'_>> {
+        self.scored.as_ref().ok().map(|scored| (self.run.name(), scored))
+    }
+
     fn of(run: Run, wanted: Option<RowSet>, with_parts: bool, gold: &mut GoldFiles) -> Result<Self> {
         let (rows, scored) = predictions(&run, wanted, gold)?;
         let mut notes = Vec::new();
@@ -145,7 +154,7 @@ impl Entry {
         if logs().any(|log| log.torn) {
             notes.push(format!("the last line of {LOG} is not complete and left out"));
         }
-        let told = (rows == RowSet::Validation).then(|| told(&run)).flatten();
+        let told = told(&run, rows);
         let figures = match &scored {
             Ok(scored) => {
                 let step = run.summary().and_then(|summary| summary.step);
@@ -191,17 +200,21 @@ fn predictions(
     Ok((RowSet::Validation, Err(format!("no {}", RowSet::Validation.file()))))
 }
 
-/// What a run itself says of its validation rows.
-fn told(run: &Run) -> Option<Figures> {
+/// What a run itself says of its rows.
+fn told(run: &Run, rows: RowSet) -> Option<Figures> {
     if let Some(summary) = run.summary() {
-        let evaluation = summary.evaluation.clone()?;
+        let evaluation = match rows {
+            RowSet::Validation => summary.evaluation.clone()?,
+            RowSet::Test => summary.test_evaluation.clone()?,
+            RowSet::OutOfFold | RowSet::Holdout => return None,
+        };
         return Some(Figures {
             metrics: evaluation.metrics,
             loss: Some(evaluation.loss),
             step: summary.step,
         });
     }
-    let best = run.log()?.best()?.clone();
+    let best = run.log().filter(|_| rows == RowSet::Validation)?.best()?.clone();
     Some(Figures { metrics: best.metrics, loss: best.loss, step: Some(best.step) })
 }
 

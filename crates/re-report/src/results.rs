@@ -1,7 +1,7 @@
 //! The tables of a document such as `docs/RESULTS.md`, made from the run folders below a folder.
 //!
-//! Every folder with a `config.toml` is a run; `NAME` or `NAME-ANYTHING` is one of the experiment `NAME`. Runs whose
-//! settings differ in the seed alone form one line, with mean and spread. Beside the files of the run,
+//! Every folder with a `config.toml` is a run; `NAME` or `NAME-ANYTHING` is one of the experiment `NAME`. Runs
+//! whose settings differ in the seed alone form one line, with mean and spread. Beside the files of the run,
 //! `about.toml` may say what those do not know:
 //!
 //! ```toml
@@ -38,11 +38,12 @@ pub const BEGIN: &str = "<!-- results: begin, made by `cargo xtask results` -->"
 /// The line after the tables.
 pub const END: &str = "<!-- results: end -->";
 
-/// The tables of all runs below `folder`, as Markdown for a document in `document_folder`, to which links are relative.
+/// The tables of all runs below `folder`, as Markdown for a document in `document_folder`, to which links are
+/// relative.
 ///
 /// # Errors
-/// [`Error::NoRuns`] where there is no run; an error that names file, line or key where a file is damaged or a run is
-/// not complete.
+/// [`Error::NoRuns`] where there is no run; an error that names file, line or key where a file is damaged or a
+/// run is not complete.
 pub fn markdown(folder: &Path, document_folder: &Path) -> Result<String> {
     let published = published::read(folder)?;
     let runs = recorded::below(folder)?;
@@ -56,8 +57,8 @@ pub fn markdown(folder: &Path, document_folder: &Path) -> Result<String> {
 /// The text of `document` with the tables renewed; `None` where they are up to date.
 ///
 /// # Errors
-/// As [`markdown`]; [`Error::Content`] where the document does not have the lines [`BEGIN`] and [`END`] once each, in
-/// this order.
+/// As [`markdown`]; [`Error::Content`] where the document does not have the lines [`BEGIN`] and [`END`] once
+/// each, in this order.
 pub fn renewed(document: &Path, folder: &Path) -> Result<Option<String>> {
     let text = std::fs::read_to_string(document).map_err(|source| Error::io(document, source))?;
     let tables = markdown(folder, document.parent().unwrap_or(Path::new("")))?;

@@ -8,6 +8,7 @@ mod summary;
 use std::path::{Path, PathBuf};
 
 use re_data::{Probabilities, read};
+use serde::Deserialize;
 
 pub use log::{Evaluated, Log, Step};
 pub use settings::Settings;
@@ -25,10 +26,12 @@ pub(crate) const SUMMARY: &str = "summary.json";
 const FILES: [&str; 5] = [CONFIG, LOG, SUMMARY, RowSet::Validation.file(), RowSet::Test.file()];
 
 /// Rows that a run has predicted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RowSet {
     /// The rows it was validated on.
+    #[default]
     Validation,
     /// All training rows, each predicted by the model of the fold that has not seen it.
     OutOfFold,
@@ -48,6 +51,16 @@ impl RowSet {
             Self::Validation => "validation",
             Self::OutOfFold => "out-of-fold",
             Self::Holdout => "holdout",
+            Self::Test => "test",
+        }
+    }
+
+    /// Its name, in words.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::Validation => "validation",
+            Self::OutOfFold => "out of fold",
+            Self::Holdout => "held out",
             Self::Test => "test",
         }
     }

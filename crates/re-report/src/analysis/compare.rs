@@ -28,8 +28,9 @@ pub(crate) fn pairs(runs: &[Named<'_>], bootstrap: &Bootstrap) -> Result<(Vec<Pa
     let (mut pairs, mut apart) = (Vec::new(), Vec::new());
     for (at, a) in runs.iter().enumerate() {
         for (other, b) in runs.iter().enumerate().skip(at + 1) {
-            match pair(a, b, bootstrap)? {
-                Ok((comparison, disagreement)) => {
+            match comparable(a, b) {
+                Ok(rows) => {
+                    let (comparison, disagreement) = pair(a, b, &rows, bootstrap)?;
                     pairs.push(Pair { runs: (at, other), comparison, disagreement, adjusted_p: 1.0 });
                 }
                 Err(reason) => apart.push(format!("{} and {} are not compared: {reason}", a.0, b.0)),
@@ -43,15 +44,25 @@ pub(crate) fn pairs(runs: &[Named<'_>], bootstrap: &Bootstrap) -> Result<(Vec<Pa
     Ok((pairs, apart))
 }
 
-fn pair(a: &Named<'_>, b: &Named<'_>, bootstrap: &Bootstrap) -> Result<Result<(Comparison, f64), String>> {
-    let names = |scored: &Scored| scored.labels().names().iter().cloned().collect::<HashSet<_>>();
+/// The rows of both runs, or why they cannot be compared.
+pub(crate) fn comparable<'a>(a: &Named<'a>, b: &Named<'a>) -> Result<Vec<Vec<Row<'a>>>, &'static str> {
     if names(a.1) != names(b.1) {
-        return Ok(Err("they have different labels".to_owned()));
+        return Err("they have different labels");
     }
     let shared = shared(&[*a, *b]);
-    if shared.is_empty() {
-        return Ok(Err("they have no row in common".to_owned()));
-    }
+    if shared.is_empty() { Err("they have no row in common") } else { Ok(shared) }
+}
+
+fn names(scored: &Scored) -> HashSet<&String> {
+    scored.labels().names().iter().collect()
+}
+
+fn pair(
+    a: &Named<'_>,
+    b: &Named<'_>,
+    shared: &[Vec<Row<'_>>],
+    bootstrap: &Bootstrap,
+) -> Result<(Comparison, f64)> {
     let differ = shared.iter().filter(|row| {
         let mut labels = row.iter().map(|answer| answer.prediction.label);
         labels.next() != labels.next()
@@ -60,7 +71,7 @@ fn pair(a: &Named<'_>, b: &Named<'_>, bootstrap: &Bootstrap) -> Result<Result<(C
     let ids: Vec<&str> = shared.iter().filter_map(|row| row.first()).map(|row| row.example.id()).collect();
     let (member_a, gold) = a.1.member(a.0, &ids)?;
     let (member_b, _) = b.1.member(b.0, &ids)?;
-    Ok(Ok((compare(member_a, member_b, &gold, bootstrap)?, disagreement)))
+    Ok((compare(member_a, member_b, &gold, bootstrap)?, disagreement))
 }
 
 /// The rows that all runs have, each with the answer of every run, in the order of the first run.
@@ -89,6 +100,10 @@ pub(crate) struct Dispute<'a> {
 
 /// How many rows are disputed of how many shared ones, and those on which both sides are surest of themselves.
 pub(crate) fn disputes<'a>(runs: &[Named<'a>], most: usize) -> (usize, usize, Vec<Dispute<'a>>) {
+    let apart = |pair: &[Named<'a>]| matches!(pair, [a, b] if names(a.1) != names(b.1));
+    if runs.windows(2).any(apart) {
+        return (0, 0, Vec::new());
+    }
     let rows = shared(runs);
     let count = rows.len();
     let mut disputed: Vec<(f32, Dispute<'a>)> = Vec::new();

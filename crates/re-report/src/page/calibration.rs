@@ -29,15 +29,15 @@ pub(super) fn plot(scored: &Scored) -> Option<Markup> {
                 path.ideal d=(frame.path(&[(0.0, 0.0), (1.0, 1.0)])) {}
                 @for (at, bin) in bins {
                     @let (left, right) = (frame.x.at(edge(at)), frame.x.at(edge(at + 1)));
-                    @let width = right - left;
+                    @let (x, width) = (px(left + 2.0), px(right - left - 4.0));
                     @let y = frame.y.at(bin.accuracy());
                     @let bar = HISTOGRAM * bin.rows as f64 / most;
                     g {
                         title { (tooltip(at, bin)) }
-                        rect.share x=(px(left + 2.0)) y=(px(y)) width=(px(width - 4.0)) height=(px(frame.floor() - y)) {}
+                        rect.share x=(x) y=(px(y)) width=(width) height=(px(frame.floor() - y)) {}
                         (whisker(&frame, (left + right) / 2.0, bin))
-                        path.claim d={ "M" (px(left + 2.0)) " " (px(frame.y.at(bin.confidence))) "h" (px(width - 4.0)) } {}
-                        rect.number x=(px(left + 2.0)) y=(px(top + HISTOGRAM - bar)) width=(px(width - 4.0)) height=(px(bar)) {}
+                        path.claim d={ "M" (x) " " (px(frame.y.at(bin.confidence))) "h" (width) } {}
+                        rect.number x=(x) y=(px(top + HISTOGRAM - bar)) width=(width) height=(px(bar)) {}
                     }
                 }
                 g.axis {
@@ -47,8 +47,8 @@ pub(super) fn plot(scored: &Scored) -> Option<Markup> {
                 }
             }
             p.remark {
-                "Bars: accuracy of the rows in each range of probability, with 95 % intervals. Strokes: their mean "
-                "probability, which equals the accuracy of a calibrated model. Expected calibration error "
+                "Bars: accuracy of the rows in each range of probability, with 95 % intervals. Strokes: their "
+                "mean probability, which equals the accuracy of a calibrated model. Expected calibration error "
                 strong { (percent(found.error)) " %" } "; mean probability " (percent(found.confidence))
                 " %, accuracy " (percent(found.accuracy)) " % (" (points(found.confidence - found.accuracy)) " points)."
             }

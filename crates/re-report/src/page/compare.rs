@@ -13,11 +13,7 @@ use crate::report::{Entry, Report};
 const SIGNIFICANT: f64 = 0.05;
 
 pub(super) fn section(report: &Report) -> Option<Markup> {
-    let compared = report.compared();
-    let runs: Vec<Named<'_>> = compared
-        .iter()
-        .filter_map(|entry| entry.scored.as_ref().ok().map(|scored| (entry.run.name(), scored)))
-        .collect();
+    let runs = report.compared();
     let with_figures: Vec<&Entry> = report.entries.iter().filter(|entry| entry.figures.is_some()).collect();
     if report.entries.len() < 2 && runs.len() < 2 {
         return None;
@@ -60,7 +56,7 @@ fn significance(runs: &[Named<'_>], report: &Report) -> Markup {
                 tbody { @for pair in &pairs { (row(pair, runs, pairs.len() > 1)) } }
             } }
             p.remark {
-                "On the rows that both have. Intervals: paired bootstrap over sentences, " (count(bootstrap.resamples))
+                "On the rows that both have. Intervals: paired bootstrap over sentences, " (count(bootstrap.resamples.into()))
                 " resamples. p: exact McNemar test" @if pairs.len() > 1 { ", and adjusted for the number of pairs (Holm)" }
                 ". Bold: below " (SIGNIFICANT) "."
             }
@@ -122,7 +118,7 @@ fn by_label(entries: &[&Entry]) -> Markup {
                 @let best = found.iter().flatten().map(|(f1, _)| *f1).fold(0.0, f64::max);
                 tr {
                     th scope="row" lang=[language(name)] { (name) }
-                    td.n { (count(*support as u64)) @if found.iter().flatten().any(|(_, other)| other != support) { "*" } }
+                    td.n { (count(*support as u64)) @if other_support(&found, *support) { "*" } }
                     @for one in &found { @match one {
                         Some((f1, _)) => { td.n.best[best > 0.0 && *f1 == best] { (percent(*f1)) } }
                         None => { td.n { "–" } }
@@ -132,8 +128,15 @@ fn by_label(entries: &[&Entry]) -> Markup {
                 }
             } }
         } }
-        p.remark { "In percent, the best of each label in bold. An asterisk: the runs have other numbers of rows, the largest is shown." }
+        p.remark {
+            "In percent, the best of each label in bold. An asterisk: the runs have other numbers of rows, the largest "
+            "is shown."
+        }
     }
+}
+
+fn other_support(found: &[Option<(f64, usize)>], support: usize) -> bool {
+    found.iter().flatten().any(|(_, other)| *other != support)
 }
 
 fn disagreements(runs: &[Named<'_>], most: usize) -> Markup {
@@ -144,7 +147,8 @@ fn disagreements(runs: &[Named<'_>], most: usize) -> Markup {
     html! {
         h3 { "Disagreements" }
         p.remark {
-            "On " (count(disputed as u64)) " of the " (count(rows as u64)) " rows that all have, some are right and others wrong. "
+            "On " (count(disputed as u64)) " of the " (count(rows as u64))
+            " rows that all have, some are right and others wrong. "
             @if !shown.is_empty() { "These are the " (shown.len()) " on which both sides are surest. " (legend()) }
         }
         ol.sentences { @for dispute in &shown { li {
@@ -154,7 +158,7 @@ fn disagreements(runs: &[Named<'_>], most: usize) -> Markup {
                 span { "gold " b lang=[language(gold(runs, dispute))] { (gold(runs, dispute)) } }
             }
             ul.answers { @for ((name, _), answer) in runs.iter().zip(&dispute.answers) { li {
-                span.sign.right[answer.right()].wrong[!answer.right()] { (if answer.right() { "✓" } else { "✗" }) }
+                @if answer.right() { span.right { "✓" } } @else { span.wrong { "✗" } }
                 " " (name) ": "
                 b lang=[language(answer.prediction.label)] { (answer.prediction.label) } " "
                 span.n { (percent(answer.prediction.probability.into())) " %" }

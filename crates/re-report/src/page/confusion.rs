@@ -42,26 +42,23 @@ pub(super) fn mistakes(metrics: &Metrics) -> Markup {
 
 pub(super) fn matrix(metrics: &Metrics) -> Markup {
     let confusion = Confusion::of(metrics);
+    let labels = &confusion.labels;
     html! {
         p.remark {
-            "Gold labels in rows, predicted ones in columns, both by support. A cell says which percentage of the row's \
-             label was predicted as the column's; a cell's tooltip has the counts. "
+            "Gold labels in rows, predicted ones in columns, both by support. A cell says which percentage of the "
+            "row's label was predicted as the column's; a cell's tooltip has the counts. "
             span.key.hit { "right" } " " span.key.miss { "wrong" }
         }
         div.scroll.matrix tabindex="0" role="region" aria-label="Confusion matrix" { table.confusion {
             thead { tr {
                 th scope="col" { span.corner { "gold ↓ predicted →" } }
-                @for label in &confusion.labels { th scope="col" { span lang=[language(label)] { (label) } } }
+                @for label in labels { th scope="col" { span lang=[language(label)] { (label) } } }
             } }
             tbody {
-                @for (gold, (support, counts)) in confusion.labels.iter().zip(confusion.support.iter().zip(&confusion.counts)) {
-                    tr {
-                        th scope="row" { span lang=[language(gold)] { (gold) } " " small { (count(*support as u64)) } }
-                        @for (predicted, &rows) in confusion.labels.iter().zip(counts) {
-                            (cell(gold, predicted, rows, *support))
-                        }
-                    }
-                }
+                @for ((gold, &support), counts) in labels.iter().zip(&confusion.support).zip(&confusion.counts) { tr {
+                    th scope="row" { span lang=[language(gold)] { (gold) } " " small { (count(support as u64)) } }
+                    @for (predicted, &rows) in labels.iter().zip(counts) { (cell(gold, predicted, rows, support)) }
+                } }
             }
         } }
     }
@@ -76,8 +73,13 @@ fn cell(gold: &str, predicted: &str, rows: usize, support: usize) -> Markup {
     let strength = share.sqrt();
     let kind = if gold == predicted { "hit" } else { "miss" };
     let what = if gold == predicted { "right".to_owned() } else { format!("predicted as {predicted}") };
+    let class = match share {
+        share if share > STRONG => format!("{kind} strong"),
+        share if share > MEDIUM => format!("{kind} medium"),
+        _ => kind.to_owned(),
+    };
     html! {
-        td class={ (kind) @if share > STRONG { " strong" } @else if share > MEDIUM { " medium" } } style={ "--s:" (format!("{strength:.2}")) }
+        td class=(class) style={ "--s:" (format!("{strength:.2}")) }
             title={ (gold) ": " (rows) " of " (support) " " (what) } {
             (rounded(share))
         }

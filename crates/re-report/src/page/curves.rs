@@ -158,12 +158,12 @@ fn panel(title: &str, series: &[Series<'_>], line: impl Fn(&Series<'_>) -> Line)
                 (frame.axes("step"))
                 (frame.x_ticks())
                 @for (at, line) in lines.iter().enumerate() {
-                    @if line.raw.len() > 1 { path class={ (class("line", at)) " raw" } d=(frame.path(&line.raw)) {} }
+                    @if line.raw.len() > 1 { path class=(class("line raw", at)) d=(frame.path(&line.raw)) {} }
                     @if line.points.len() > 1 { path class=(class("line", at)) d=(frame.path(&line.points)) {} }
                     @for mark in &line.marks {
                         @let (x, y) = mark.at;
-                        circle class={ (class("dot", at)) @if mark.best { " best" } }
-                            cx=(px(frame.x.at(x))) cy=(px(frame.y.at(y))) r=(if mark.best { "4.5" } else { "2.5" }) {
+                        @let (kind, radius) = if mark.best { ("dot best", "4.5") } else { ("dot", "2.5") };
+                        circle class=(class(kind, at)) cx=(px(frame.x.at(x))) cy=(px(frame.y.at(y))) r=(radius) {
                             title { (mark.text) @if mark.best { " (best)" } }
                         }
                     }

@@ -36,8 +36,12 @@ pub(super) fn table(metrics: &Metrics) -> Markup {
         } }
         p.remark {
             "In percent; a dash stands where no row counts."
-            @if few > 0 { " Labels with fewer than " (FEW) " gold rows (" (few) ") are grey: their figures tell little." }
-            @if absent > 0 { " " (absent) " of " (metrics.per_label.len()) " labels occur neither as gold nor as predicted." }
+            @if few > 0 {
+                " Labels with fewer than " (FEW) " gold rows (" (few) ") are grey: their figures tell little."
+            }
+            @if absent > 0 {
+                " " (absent) " of " (metrics.per_label.len()) " labels occur neither as gold nor as predicted."
+            }
         }
     }
 }

@@ -20,6 +20,7 @@ pub(super) fn plot(scored: &Scored) -> Option<Markup> {
     let ends = bins.iter().flat_map(|(_, found)| [100.0 * found.low, 100.0 * found.high]);
     let y = Scale::around(ends, 5)?;
     let frame = Frame::new(460.0, 360.0, Scale::between(0.0, bins.len() as f64, 1.0), y);
+    let below = |pixels: f64| px(frame.floor() + pixels);
     let overall = px(frame.y.at(100.0 * accuracy));
     Some(html! {
         figure {
@@ -29,17 +30,18 @@ pub(super) fn plot(scored: &Scored) -> Option<Markup> {
                 path.ideal d={ "M" (px(frame.x.at(0.0))) " " (overall) "H" (px(frame.x.at(bins.len() as f64))) } {}
                 @for (at, (bin, found)) in bins.iter().enumerate() {
                     @let x = px(frame.x.at(at as f64 + 0.5));
+                    @let [low, value, high] = [found.low, found.value, found.high].map(|share| px(frame.y.at(100.0 * share)));
                     g {
                         title { (tooltip(bin, found)) }
-                        path.whisker d={ "M" (x) " " (px(frame.y.at(100.0 * found.low))) "V" (px(frame.y.at(100.0 * found.high))) } {}
-                        circle.point cx=(x) cy=(px(frame.y.at(100.0 * found.value))) r="4" {}
+                        path.whisker d={ "M" (x) " " (low) "V" (high) } {}
+                        circle.point cx=(x) cy=(value) r="4" {}
                     }
                     g.axis {
-                        text.rows x=(x) y=(px(frame.floor() + 16.0)) text-anchor="middle" { (range(bin)) }
-                        text.rows x=(x) y=(px(frame.floor() + 32.0)) text-anchor="middle" { (count(bin.rows as u64)) }
+                        text x=(x) y=(below(16.0)) text-anchor="middle" { (range(bin)) }
+                        text x=(x) y=(below(32.0)) text-anchor="middle" { (count(bin.rows as u64)) }
                     }
                 }
-                g.axis { text.label x="450" y=(px(frame.floor() + 54.0)) text-anchor="end" { "characters; below, rows" } }
+                g.axis { text.label x="450" y=(below(54.0)) text-anchor="end" { "characters; below, rows" } }
             }
             p.remark {
                 "Points: accuracy with 95 % intervals, in ranges of about equally many rows. Dashes: all rows, "

@@ -8,7 +8,7 @@ use crate::analysis::calibration::Calibration;
 use crate::gold::Scored;
 use crate::number::{count, percent};
 use crate::report::{Entry, Figures, Report};
-use crate::run::{Reason, RowSet};
+use crate::run::{Evaluation, Reason, RowSet};
 
 /// Bins of the calibration error.
 pub(super) const BINS: usize = 10;
@@ -52,7 +52,7 @@ fn lines(entry: &Entry, level: f64) -> Vec<Line> {
         found.push(Line {
             name: entry.run.name().to_owned(),
             part: false,
-            rows: format!("{} {}", count(metrics.rows as u64), described(entry.rows)),
+            rows: format!("{} {}", count(metrics.rows as u64), entry.rows.words()),
             step: *step,
             interval: interval(metrics, level),
             metrics: metrics.clone(),
@@ -60,27 +60,21 @@ fn lines(entry: &Entry, level: f64) -> Vec<Line> {
             calibration_error: entry.scored.as_ref().ok().and_then(calibration_error),
         });
     }
-    let parts = entry.run.summary().map(|summary| summary.parts.as_slice()).unwrap_or_default();
-    found.extend(parts.iter().map(|part| Line {
-        name: part.name.clone(),
+    let Some(summary) = entry.run.summary() else { return found };
+    let told = |name: &str, rows: RowSet, evaluation: &Evaluation| Line {
+        name: name.to_owned(),
         part: true,
-        rows: count(part.evaluation.metrics.rows as u64),
+        rows: format!("{} {}", count(evaluation.metrics.rows as u64), rows.words()),
         step: None,
-        interval: interval(&part.evaluation.metrics, level),
-        metrics: part.evaluation.metrics.clone(),
-        loss: Some(part.evaluation.loss),
+        interval: interval(&evaluation.metrics, level),
+        metrics: evaluation.metrics.clone(),
+        loss: Some(evaluation.loss),
         calibration_error: None,
-    }));
+    };
+    let tested = summary.test_evaluation.as_ref().filter(|_| entry.rows != RowSet::Test);
+    found.extend(tested.map(|evaluation| told("on the test rows", RowSet::Test, evaluation)));
+    found.extend(summary.parts.iter().map(|part| told(&part.name, part.rows, &part.evaluation)));
     found
-}
-
-fn described(rows: RowSet) -> &'static str {
-    match rows {
-        RowSet::Validation => "validation",
-        RowSet::OutOfFold => "out of fold",
-        RowSet::Holdout => "held out",
-        RowSet::Test => "test",
-    }
 }
 
 fn calibration_error(scored: &Scored) -> Option<f64> {
@@ -118,7 +112,7 @@ fn headline(entry: &Entry, level: f64) -> Markup {
             @if let Some(loss) = loss { (figure("Loss", format!("{loss:.3}"), "cross entropy, nats")) }
         }
         p.lead {
-            (count(metrics.rows as u64)) " " (described(entry.rows)) " rows"
+            (count(metrics.rows as u64)) " " (entry.rows.words()) " rows"
             @if let Some(step) = step {
                 ", model of step " (count(*step))
                 @if let Some(steps) = steps { " of " (count(steps)) }

@@ -32,7 +32,7 @@ pub(super) fn legend() -> Markup {
     html! { mark.subject { "subject" } " " mark.object { "object" } }
 }
 
-/// The language of a text, where its letters tell: fonts draw Han characters in Korean text otherwise than in others.
+/// The language of a text, where its letters tell: fonts draw Han characters otherwise in Korean than elsewhere.
 pub(super) fn language(text: &str) -> Option<&'static str> {
     text.chars().any(|c| ('가'..='힣').contains(&c)).then_some("ko")
 }

@@ -6,6 +6,7 @@ use re_data::metrics::Metrics;
 
 use super::recorded::Recorded;
 use crate::number::percent;
+use crate::run::RowSet;
 
 /// The setting in which the runs of a group may differ.
 const SEED: &str = "training.seed";
@@ -36,11 +37,16 @@ pub(super) fn groups(runs: Vec<Recorded>) -> Vec<Group> {
 
 fn alike(a: &Recorded, b: &Recorded) -> bool {
     let others = |run: &Recorded| {
-        let others = run.settings.iter().filter(|(key, _)| *key != SEED);
+        let others = run.settings.iter().filter(|(key, _)| !is_seed(key));
         others.map(|(key, text)| (key.to_owned(), text.to_owned())).collect::<Vec<_>>()
     };
     let seeds = (a.settings.get(SEED), b.settings.get(SEED));
     a.experiment == b.experiment && seeds.0 != seeds.1 && others(a) == others(b)
+}
+
+/// Whether a key is that of the seed, of the run or of a training that it consists of.
+pub(super) fn is_seed(key: &str) -> bool {
+    key.strip_suffix(SEED).is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
 
 impl Group {
@@ -63,13 +69,18 @@ impl Group {
         Figures(evaluations.map(|evaluation| &evaluation.metrics).collect())
     }
 
-    /// The figures of what the runs consist of and compare, in order.
-    pub fn parts(&self) -> Vec<(&str, Figures<'_>)> {
-        let mut parts: Vec<(&str, Figures<'_>)> = Vec::new();
-        for part in self.runs.iter().flat_map(|run| &run.summary.parts) {
-            match parts.iter_mut().find(|(name, _)| *name == part.name) {
-                Some((_, figures)) => figures.0.push(&part.evaluation.metrics),
-                None => parts.push((&part.name, Figures(vec![&part.evaluation.metrics]))),
+    /// The figures on the test rows, and those of what the runs consist of and compare, in order.
+    pub fn parts(&self) -> Vec<(&str, RowSet, Figures<'_>)> {
+        let mut parts: Vec<(&str, RowSet, Figures<'_>)> = Vec::new();
+        for Recorded { summary, .. } in &self.runs {
+            let tested =
+                summary.test_evaluation.iter().map(|found| ("on the test rows", RowSet::Test, found));
+            let own = summary.parts.iter().map(|part| (part.name.as_str(), part.rows, &part.evaluation));
+            for (name, rows, evaluation) in tested.chain(own) {
+                match parts.iter_mut().find(|(known, of, _)| (*known, *of) == (name, rows)) {
+                    Some((_, _, figures)) => figures.0.push(&evaluation.metrics),
+                    None => parts.push((name, rows, Figures(vec![&evaluation.metrics]))),
+                }
             }
         }
         parts

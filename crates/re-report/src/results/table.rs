@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
-use super::group::{Figures, Group};
+use super::group::{Figures, Group, is_seed};
 use super::published::{Found, Published};
 use crate::number::count;
+use crate::run::RowSet;
 
 /// All tables; `link` is the way from the document to the folder of the runs.
 pub(super) fn tables(groups: &[Group], published: &[Published], link: &str) -> String {
@@ -19,8 +20,8 @@ pub(super) fn tables(groups: &[Group], published: &[Published], link: &str) -> S
         text.push('\n');
     }
     text += "### Runs\n\n";
-    text += "Figures in percent on validation rows, micro-F1 without no-relation. Of several seeds: mean ± sample \
-             standard deviation.\n\n";
+    text += "Figures in percent, on validation rows where nothing else stands there; micro-F1 without no-relation. \
+             Of several seeds: mean ± sample standard deviation.\n\n";
     text += &runs(groups, link);
     text.push('\n');
     for group in groups {
@@ -54,7 +55,7 @@ fn seeds(runs: usize) -> String {
 }
 
 fn found(found: &Found) -> String {
-    let number = |value: Option<f64>| value.map_or("–".to_owned(), |value| value.to_string());
+    let number = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:?}"));
     let of = found.step.map(count).or_else(|| found.of.as_deref().map(cell));
     let of = of.map(|of| format!("{of}: ")).unwrap_or_default();
     format!("{of}{} / {}", number(found.validation), number(found.leaderboard))
@@ -78,8 +79,11 @@ fn runs(groups: &[Group], link: &str) -> String {
             known(group, |run| run.about.commit.as_deref()),
             known(group, |run| run.about.machine.as_deref()),
         ]);
-        for (name, figures) in group.parts() {
-            let [rows, accuracy, micro_f1, macro_f1] = measured(&figures);
+        for (name, of, figures) in group.parts() {
+            let [mut rows, accuracy, micro_f1, macro_f1] = measured(&figures);
+            if of != RowSet::Validation {
+                rows = format!("{rows} {}", of.words());
+            }
             let none = String::new;
             let name = format!("↳ {}", cell(name));
             lines.push([
@@ -199,7 +203,7 @@ fn checkpoints(group: &Group) -> String {
 fn settings(groups: &[Group]) -> String {
     let texts = |group: &Group| -> Vec<(String, String)> {
         let first = group.runs.first();
-        let all = first.iter().flat_map(|run| run.settings.iter()).filter(|(key, _)| *key != "training.seed");
+        let all = first.iter().flat_map(|run| run.settings.iter()).filter(|(key, _)| !is_seed(key));
         all.map(|(key, text)| (key.to_owned(), text.to_owned())).collect()
     };
     let all: Vec<Vec<(String, String)>> = groups.iter().map(texts).collect();

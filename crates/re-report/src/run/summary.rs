@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use re_data::metrics::Metrics;
 use serde::Deserialize;
 
-use super::json;
+use super::{RowSet, json};
 use crate::error::{Error, Result};
 
 /// What a run has given.
@@ -23,6 +23,9 @@ pub struct Summary {
     /// Evaluation on the validation rows.
     #[serde(default)]
     pub evaluation: Option<Evaluation>,
+    /// Evaluation on the rows to predict, where they have labels.
+    #[serde(default)]
+    pub test_evaluation: Option<Evaluation>,
     /// What the experiment compares, such as its members and its votes, in order.
     #[serde(default)]
     pub parts: Vec<Part>,
@@ -58,6 +61,9 @@ pub struct Evaluation {
 pub struct Part {
     /// What it is.
     pub name: String,
+    /// Which rows it was evaluated on.
+    #[serde(default)]
+    pub rows: RowSet,
     /// How it did.
     pub evaluation: Evaluation,
 }
@@ -72,7 +78,7 @@ impl Summary {
         let expected = "the summary of a run: reason, step, model, evaluation {loss, metrics}, parts";
         let summary: Self = json::parse(text, path, None, expected)?;
         let parts = summary.parts.iter().map(|part| &part.evaluation);
-        for evaluation in summary.evaluation.iter().chain(parts) {
+        for evaluation in summary.evaluation.iter().chain(&summary.test_evaluation).chain(parts) {
             check(&evaluation.metrics, path, None)?;
         }
         Ok(summary)
