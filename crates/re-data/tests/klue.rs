@@ -128,6 +128,7 @@ fn a_fault_is_written_out_in_full() {
 #[case::number("[1, GOOD]", 1, "found '1', expected an object", 1)]
 #[case::junk("[GOOD junk GOOD]", 2, "found 'j', expected a comma", 2)]
 #[case::behind("[GOOD] GOOD", 2, "found '{', expected nothing behind the array", 1)]
+#[case::behind_nothing("[] x", 1, "found 'x', expected nothing behind the array", 0)]
 #[case::between("GOOD, GOOD", 2, "found ',', expected an object", 2)]
 #[case::syntax(
     "[GOOD, {\n\"guid\" 1}, GOOD]",

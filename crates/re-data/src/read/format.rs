@@ -284,7 +284,7 @@ mod tests {
                 .map(|format| (format, head.len()))
         };
         assert_eq!(detect(&["{\"id\"", ": 1}\n"]).unwrap(), (Some(Format::Jsonl), 10));
-        assert_eq!(detect(&["[\n", "{\n", "\"guid\""]).unwrap(), (Some(Format::KlueJson), 10));
+        assert_eq!(detect(&["[\n", "{\n", "\"guid\"", ":"]).unwrap(), (Some(Format::KlueJson), 11));
         assert_eq!(detect(&["what", ""]).unwrap(), (None, 4));
         assert!(detect(&["what"]).is_err());
     }

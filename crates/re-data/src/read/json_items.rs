@@ -3,8 +3,6 @@
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use super::lines::{BOM, MAX_RECORD};
 use super::object::Object;
 use super::place::Place;
@@ -36,6 +34,8 @@ enum State {
     Comma,
     /// An object of a sequence, or the end of the input.
     Sequence,
+    /// The end of the input, after that of the array.
+    Behind,
     End,
 }
 
@@ -64,46 +64,34 @@ impl<'a> Items<'a> {
 
     /// The next object.
     pub(crate) fn next(&mut self) -> Result<Option<Item>> {
-        loop {
+        while self.state != State::End {
             let next = self.peek()?;
             self.state = match (self.state, next) {
-                (State::End, _) => return Ok(None),
                 (State::Start, Some(b'[')) => self.pass(State::First),
                 (State::Start, Some(b'{')) => State::Sequence,
-                (State::Start, _) => {
-                    self.state = State::End;
-                    return Err(
-                        self.unexpected(next, "a JSON array of objects, or objects one after the other")
-                    );
-                }
-                (State::First, Some(b']')) => self.pass(State::End),
-                (State::Comma, Some(b']')) => {
-                    self.pass(State::End);
-                    self.state = State::End;
-                    return match self.peek()? {
-                        None => Ok(None),
-                        behind => Err(self.unexpected(behind, "nothing behind the array")),
-                    };
-                }
+                (State::First | State::Comma, Some(b']')) => self.pass(State::Behind),
                 (State::Comma, Some(b',')) => self.pass(State::Element),
-                (State::Sequence, None) => State::End,
                 (State::First | State::Element | State::Sequence, Some(b'{')) => {
                     return self.item().map(Some);
                 }
+                (State::Sequence | State::Behind, None) => State::End,
                 (state, _) => return Err(self.astray(state, next)),
             };
         }
+        Ok(None)
     }
 
     /// The fault of something else than what is due; the next object is then looked for.
     fn astray(&mut self, state: State, found: Option<u8>) -> Error {
         let expected = match state {
+            State::Start => "a JSON array of objects, or objects one after the other",
             State::Comma => "a comma or the end of the array",
+            State::Behind => "nothing behind the array",
             _ => "an object",
         };
         let fault = self.unexpected(found, expected);
         self.state = match (state, found) {
-            (_, None) | (State::Element, Some(b']')) => State::End,
+            (State::Start | State::Behind, _) | (_, None) | (State::Element, Some(b']')) => State::End,
             (_, Some(b'{')) => State::Element,
             _ => match self.skip() {
                 Err(fault) => return fault,
@@ -155,8 +143,7 @@ impl<'a> Items<'a> {
             return Err(self.place(line, number).error(None, found, "a complete file"));
         }
         match serde_json::from_slice(&self.bytes) {
-            Ok(Value::Object(values)) => Ok(Item { line, number, object: Object::new(values, None) }),
-            Ok(other) => Err(place.error(None, other.to_string(), "an object")),
+            Ok(values) => Ok(Item { line, number, object: Object::new(values, None) }),
             Err(fault) => {
                 let message = fault.to_string();
                 let message = message.split(" at line ").next().unwrap_or_default();
