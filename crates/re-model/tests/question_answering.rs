@@ -148,7 +148,7 @@ fn a_saved_answerer_comes_back_with_the_same_bits() {
     assert!(matches!(QuestionAnswerer::from_pretrained(embedded("model")), Err(Error::Io { .. })));
 }
 
-/// What a table says, whatever it is asked.
+/// What a table says of the embedded rows, in their order.
 #[derive(Debug)]
 struct Table(Arc<LabelSet>, Vec<f32>);
 
@@ -163,8 +163,11 @@ impl Predictor for Table {
             let rest = (1.0 - unrelated) / (self.0.len() - 1) as f32;
             (0..self.0.len()).map(|class| if class == none { unrelated } else { rest }).collect::<Vec<_>>()
         };
+        let known = self::examples(self.1.len());
+        let place = |e: &RelationExample| known.iter().position(|other| other.id() == e.id()).unwrap();
+        let values = examples.iter().flat_map(|e| row(&self.1[place(e)])).collect();
         let ids = examples.iter().map(|e| e.id().to_owned()).collect();
-        Probabilities::new(ids, Arc::clone(&self.0), self.1.iter().flat_map(row).collect())
+        Probabilities::new(ids, Arc::clone(&self.0), values)
     }
 }
 

@@ -33,20 +33,23 @@ struct JsonParaphrase<'a> {
 
 /// Reads all paraphrases of a file; malformed records are errors or, where `lenient`, tallied.
 pub(crate) fn paraphrases(path: &Path, lenient: bool) -> Result<(Vec<Paraphrase>, Tally<RecordError>)> {
-    let format = Format::guess(path, &[]).ok_or_else(|| Error::Argument {
-        name: "paraphrases",
-        found: path.display().to_string(),
-        expected: "a file whose name ends in .jsonl or .tsv",
-    })?;
-    let input = super::input(path)?;
+    let format = Format::guess(path, &[]);
+    let input = || super::input(path);
     let mut next: Box<dyn FnMut() -> Result<Option<Paraphrase>>> = match format {
-        Format::CompetitionTsv => {
-            let mut records = Records::new(input, path, b'\t');
+        Some(Format::CompetitionTsv) => {
+            let mut records = Records::new(input()?, path, b'\t');
             Box::new(move || from_tsv(&mut records))
         }
-        _ => {
-            let mut lines = Jsonl::new(input, path);
+        Some(Format::Jsonl) => {
+            let mut lines = Jsonl::new(input()?, path);
             Box::new(move || from_jsonl(&mut lines))
+        }
+        _ => {
+            return Err(Error::Argument {
+                name: "paraphrases",
+                found: path.display().to_string(),
+                expected: "a file whose name ends in .jsonl or .tsv",
+            });
         }
     };
     let (mut found, mut rejected) = (Vec::new(), Tally::default());
