@@ -55,21 +55,8 @@ pub enum Error {
         id: String,
     },
     /// A value has no place in the format that it is to be written in.
-    #[error("{}: example {id}: {field} {found:?} cannot be written as {format} (expected {expected})", path.display())]
-    Unwritable {
-        /// The file that was being written, `-` for standard output.
-        path: PathBuf,
-        /// Name of the format.
-        format: &'static str,
-        /// Id of the example.
-        id: String,
-        /// Name of the field.
-        field: &'static str,
-        /// The value that was to be written.
-        found: String,
-        /// What the format can hold.
-        expected: &'static str,
-    },
+    #[error(transparent)]
+    Unwritable(Box<UnwritableError>),
     /// A label set is inconsistent.
     #[error("label set{}: {reason}", path.as_ref().map(|p| format!(" {}", p.display())).unwrap_or_default())]
     LabelSet {
@@ -152,6 +139,12 @@ pub enum Error {
     },
 }
 
+impl From<UnwritableError> for Error {
+    fn from(error: UnwritableError) -> Self {
+        Self::Unwritable(Box::new(error))
+    }
+}
+
 impl Error {
     /// Whatever kept a predictor from answering.
     pub fn predictor(source: impl std::error::Error + Send + Sync + 'static) -> Self {
@@ -191,4 +184,22 @@ pub struct RecordError {
     pub found: String,
     /// What should stand there.
     pub expected: String,
+}
+
+/// Which value of an example a format cannot hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: example {id}: {field} {found:?} cannot be written as {format} (expected {expected})", path.display())]
+pub struct UnwritableError {
+    /// The file that was being written, `-` for standard output.
+    pub path: PathBuf,
+    /// Name of the format.
+    pub format: &'static str,
+    /// Id of the example.
+    pub id: String,
+    /// Name of the field.
+    pub field: &'static str,
+    /// The value that was to be written.
+    pub found: String,
+    /// What the format can hold.
+    pub expected: &'static str,
 }

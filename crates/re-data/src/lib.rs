@@ -39,7 +39,7 @@ pub mod write;
 
 pub use encode::{EncodeOptions, EncodeReport, ExampleEncoder, LostEntities, Truncation};
 pub use encoded::{Batch, Encoded};
-pub use error::{Error, RecordError, Result};
+pub use error::{Error, RecordError, Result, UnwritableError};
 pub use example::{Entity, RelationExample};
 pub use labels::LabelSet;
 pub use markup::{Markup, MarkupConfig};

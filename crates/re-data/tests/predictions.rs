@@ -89,7 +89,7 @@ fn answers_of_semeval() {
     let odd = of(LabelSet::new(["a\tb"]).unwrap(), &["1"]);
     assert!(matches!(
         write::predictions(&path, PredictionFormat::SemEval, &odd),
-        Err(Error::Unwritable { field: "label", .. })
+        Err(Error::Unwritable(fault)) if fault.field == "label"
     ));
 }
 

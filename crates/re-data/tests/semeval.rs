@@ -126,7 +126,7 @@ fn what_cannot_be_written_is_refused() {
         let example = RelationExample::new(id, text, [entity(), entity()]).unwrap().with_label(label);
         let mut out = Vec::new();
         let error = ExampleWriter::new(&mut out, "o.txt", Format::SemEval).write(&example).unwrap_err();
-        assert!(matches!(error, Error::Unwritable { .. }));
+        assert!(matches!(error, Error::Unwritable(_)));
         assert!(out.is_empty());
         error.to_string()
     };

@@ -18,7 +18,7 @@ pub use report::WriteReport;
 
 use self::klue::KlueItem;
 use self::tacred::TacredItem;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, UnwritableError};
 use crate::example::{Entity, RelationExample};
 use crate::read::Format;
 use crate::read::jsonl::{JsonEntity, JsonId, JsonRow};
@@ -116,13 +116,9 @@ impl<W: Write> ExampleWriter<W> {
     }
 
     fn block(&self, example: &RelationExample) -> Result<String> {
-        semeval::block(example).map_err(|semeval::Unfit { field, found, expected }| Error::Unwritable {
-            path: self.path.clone(),
-            format: self.format.name(),
-            id: example.id().to_owned(),
-            field,
-            found,
-            expected,
+        semeval::block(example).map_err(|semeval::Unfit { field, found, expected }| {
+            let (path, id) = (self.path.clone(), example.id().to_owned());
+            UnwritableError { path, format: self.format.name(), id, field, found, expected }.into()
         })
     }
 
