@@ -56,7 +56,7 @@ pub enum Error {
     },
     /// A value has no place in the format that it is to be written in.
     #[error(transparent)]
-    Unwritable(#[from] Box<UnwritableError>),
+    Unwritable(Box<UnwritableError>),
     /// A label set is inconsistent.
     #[error("label set{}: {reason}", path.as_ref().map(|p| format!(" {}", p.display())).unwrap_or_default())]
     LabelSet {
@@ -155,6 +155,12 @@ pub enum Error {
     },
 }
 
+impl From<UnwritableError> for Error {
+    fn from(error: UnwritableError) -> Self {
+        Self::Unwritable(Box::new(error))
+    }
+}
+
 impl Error {
     /// Whatever kept a predictor from answering.
     pub fn predictor(source: impl std::error::Error + Send + Sync + 'static) -> Self {
@@ -196,7 +202,7 @@ pub struct RecordError {
     pub expected: String,
 }
 
-/// What cannot be written in a format, and what could.
+/// Which value of an example a format cannot hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: example {id}: {field} {found:?} cannot be written as {format} (expected {expected})", path.display())]
 pub struct UnwritableError {

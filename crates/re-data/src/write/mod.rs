@@ -117,14 +117,8 @@ impl<W: Write> ExampleWriter<W> {
 
     fn block(&self, example: &RelationExample) -> Result<String> {
         semeval::block(example).map_err(|semeval::Unfit { field, found, expected }| {
-            Error::Unwritable(Box::new(UnwritableError {
-                path: self.path.clone(),
-                format: self.format.name(),
-                id: example.id().to_owned(),
-                field,
-                found,
-                expected,
-            }))
+            let (path, id) = (self.path.clone(), example.id().to_owned());
+            UnwritableError { path, format: self.format.name(), id, field, found, expected }.into()
         })
     }
 

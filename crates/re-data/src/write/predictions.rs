@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{NewFile, delimited, fault, json_line};
+use super::{NewFile, delimited, json_line};
 use crate::error::{Error, Result, UnwritableError};
 use crate::labels::LabelSet;
 use crate::predict::{Prediction, Probabilities};
@@ -176,14 +176,8 @@ impl<W: Write> PredictionWriter<W> {
         let Some((_, field, found, expected)) = faults.into_iter().find(|(fault, ..)| *fault) else {
             return Ok(());
         };
-        Err(Error::Unwritable(Box::new(UnwritableError {
-            path: self.path.clone(),
-            format: self.format.name(),
-            id: row.id.to_owned(),
-            field,
-            found: found.to_owned(),
-            expected,
-        })))
+        let (path, id, found) = (self.path.clone(), row.id.to_owned(), found.to_owned());
+        Err(UnwritableError { path, format: self.format.name(), id, field, found, expected }.into())
     }
 
     fn row(&mut self, row: &Prediction<'_>) -> io::Result<()> {
