@@ -274,14 +274,12 @@ pub(super) fn unique_ids(name: &'static str, rows: &[RelationExample]) -> Result
     }
 }
 
-/// The folds of rows, in the order of their numbers.
-pub(super) fn folds(
-    rows: &[RelationExample],
-    of: usize,
-    config: &DataConfig,
-    seed: u64,
-) -> Result<Vec<Split>> {
-    Ok(split::k_fold(rows, of, config.split_seed.unwrap_or(seed))?)
+/// The rows that are divided into folds, gold rows alone, and the folds in the order of their numbers.
+pub(super) fn folds(config: &DataConfig, of: usize, seed: u64) -> Result<(Vec<RelationExample>, Vec<Split>)> {
+    let gold = DataConfig { additional: Vec::new(), ..config.clone() };
+    let rows = ExperimentData::read(&gold, seed)?.train;
+    let folds = split::k_fold(&rows, of, config.split_seed.unwrap_or(seed))?;
+    Ok((rows, folds))
 }
 
 fn fold_split(rows: &[RelationExample], fold: Fold, seed: u64) -> Result<Split> {

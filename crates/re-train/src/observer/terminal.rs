@@ -54,7 +54,7 @@ impl Observer for Terminal {
             Event::Notice(text) => self.say(text),
             Event::Part { name, number, of, folder } => {
                 let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
-                self.say(&format!("== training {number}{of}: {name}, in {}", folder.display()));
+                self.say(&format!("\n== training {number}{of}: {name}, in {}", folder.display()));
             }
             Event::Started { step, steps, rows } => self.start(*step, *steps, *rows)?,
             Event::Step(report) => {

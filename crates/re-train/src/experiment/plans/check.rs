@@ -38,8 +38,8 @@ pub(in super::super) fn check(experiment: &Experiment, data: &ExperimentData) ->
         Plan::StepTransfer {} => Ok(()),
         Plan::KFold { folds: count } => {
             data.check_ids()?;
-            unique_ids("training", &data.train)?;
-            folds(&data.train, *count, &experiment.data, experiment.training.seed).map(drop)
+            let (rows, _) = folds(&experiment.data, *count, experiment.training.seed)?;
+            unique_ids("training", &rows)
         }
         Plan::PseudoLabels { threshold, .. } if !(0.0..=1.0).contains(threshold) => {
             fault("plan.threshold", threshold.to_string(), "a number from 0 to 1")

@@ -1,6 +1,7 @@
 //! One training for each fold; their models vote.
 
 use re_data::read;
+use re_data::split::Split;
 use re_data::write::PredictionFormat;
 use re_data::{Probabilities, RelationExample};
 use re_ensemble::{Member, Members, Vote};
@@ -9,7 +10,7 @@ use super::super::data::{Fold, folds};
 use super::super::run::RunFolder;
 use super::super::session::Session;
 use super::super::summary::{Part, Rows, Summary};
-use super::super::{DataConfig, Experiment, ExperimentData};
+use super::super::{Experiment, ExperimentData};
 use super::{HOLDOUT, TEST, VALIDATION, aligned, evaluate, ids, save, say_test, say_validation, single_of};
 use crate::error::Result;
 use crate::observer::StopReason;
@@ -45,10 +46,8 @@ pub(in super::super) fn run(
         let evaluation = result.evaluation.clone();
         summary.parts.extend(evaluation.map(|evaluation| part(name, Rows::OutOfFold, evaluation)));
     }
-    // Folds are made of the gold rows alone.
-    let gold = DataConfig { additional: Vec::new(), ..experiment.data.clone() };
-    let gold = ExperimentData::read(&gold, experiment.training.seed)?.train;
-    let unseen = out_of_fold(experiment, data, &gold, &runs)?;
+    let (gold, splits) = folds(&experiment.data, count, experiment.training.seed)?;
+    let unseen = out_of_fold(data, &gold, &splits, &runs)?;
     save(folder, OUT_OF_FOLD, PredictionFormat::Probabilities, &unseen)?;
     summary.parts.push(part("all folds", Rows::OutOfFold, evaluate(&gold, &unseen)?));
 
@@ -77,14 +76,13 @@ pub(in super::super) fn run(
 
 /// What each fold's model says of the rows of its fold, in the order of all rows.
 fn out_of_fold(
-    experiment: &Experiment,
     data: &ExperimentData,
     gold: &[RelationExample],
+    splits: &[Split],
     runs: &[(String, RunFolder)],
 ) -> Result<Probabilities> {
     let classes = data.labels.len();
     let mut values = vec![0.0; gold.len() * classes];
-    let splits = folds(gold, runs.len(), &experiment.data, experiment.training.seed)?;
     for ((name, run), split) in runs.iter().zip(splits) {
         let rows: Vec<RelationExample> =
             split.validation.iter().filter_map(|&row| gold.get(row).cloned()).collect();

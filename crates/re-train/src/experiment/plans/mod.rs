@@ -176,8 +176,8 @@ fn versus(
     let member = |(name, probabilities): (&str, &Probabilities)| Member::new(name, probabilities.clone());
     let found =
         compare(member(first), member(second), &Gold::from_examples(examples)?, &Bootstrap::default())?;
-    let [value, low, high] =
-        [found.difference.value, found.difference.low, found.difference.high].map(|share| 100.0 * share);
+    let [value, low, high] = [found.difference.value, found.difference.low, found.difference.high]
+        .map(|share| 100.0 * share + 0.0);
     Ok(format!(
         "{} against {}: {value:+.2} points of accuracy, 95 % interval {low:+.2} to {high:+.2} (paired bootstrap), \
          McNemar's p = {:.3}",

@@ -32,9 +32,14 @@ pub(in super::super) fn run(
 ) -> Result<Summary> {
     session.expect(settings.rounds + 1);
     let mut whole = Summary::new(StopReason::Completed);
-    let candidates = candidates(experiment, data, settings.unlabelled, &mut whole.notes)?;
-    for note in &whole.notes {
-        session.note(note)?;
+    let (rows, notes) = read_rows(&experiment.data, settings.unlabelled)?;
+    for note in notes {
+        session.note(&note)?;
+    }
+    let (candidates, note) = candidates(rows, data);
+    if let Some(note) = note {
+        session.note(&note)?;
+        whole.notes.push(note);
     }
     let mut labels: Option<PathBuf> = None;
     for round in 0..=settings.rounds {
@@ -71,29 +76,19 @@ pub(in super::super) fn run(
 }
 
 /// The unlabelled rows that may be labelled: none of a sentence that is validated on, none that is a gold row.
-fn candidates(
-    experiment: &Experiment,
-    data: &ExperimentData,
-    path: &Path,
-    notes: &mut Vec<String>,
-) -> Result<Vec<RelationExample>> {
-    let (rows, mut found) = read_rows(&experiment.data, path)?;
-    notes.append(&mut found);
+fn candidates(rows: Vec<RelationExample>, data: &ExperimentData) -> (Vec<RelationExample>, Option<String>) {
     let mut rows: Vec<RelationExample> = rows.into_iter().map(RelationExample::without_label).collect();
-    let validated = without_texts(&mut rows, data.validation.iter().chain(&data.holdout));
+    let validated = without_texts(&mut rows, data.validation.iter());
     let place =
         |e: &RelationExample| (e.text().to_owned(), e.entities().each_ref().map(|entity| entity.span()));
     let gold: HashSet<_> = data.train.iter().map(place).collect();
     let before = rows.len();
     rows.retain(|example| !gold.contains(&place(example)));
     let labelled = before - rows.len();
-    if validated + labelled > 0 {
-        notes.push(format!(
-            "{}: {validated} rows left out, their sentences are validated on; {labelled} left out, they have gold labels",
-            path.display()
-        ));
-    }
-    Ok(rows)
+    let note = format!(
+        "unlabelled rows left out: {validated} whose sentences are validated on, {labelled} that have gold labels"
+    );
+    (rows, (validated + labelled > 0).then_some(note))
 }
 
 /// Writes the rows that the model is sure of, with its labels, and says how many they are.
