@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{NewFile, delimited, json_line};
+use super::{NewFile, delimited, fault, json_line};
 use crate::error::{Error, Result, UnwritableError};
 use crate::labels::LabelSet;
 use crate::predict::{Prediction, Probabilities};

@@ -100,7 +100,7 @@ pub(super) fn fault<T>(key: &'static str, found: &Value, expected: &str) -> Resu
 pub(super) struct Fault {
     key: String,
     segments: Vec<String>,
-    source: toml::de::Error,
+    source: Box<toml::de::Error>,
 }
 
 impl Fault {
@@ -113,7 +113,7 @@ impl Fault {
     /// The error, with its line where the key stands in `text`.
     pub fn into_error(self, path: &Path, text: Option<&str>) -> Error {
         let line = text.and_then(|text| line_of(text, &self.segments));
-        Error::Toml { path: path.to_owned(), line, key: self.key, source: Box::new(self.source) }
+        Error::Toml { path: path.to_owned(), line, key: self.key, source: self.source }
     }
 }
 
@@ -125,7 +125,11 @@ pub(super) fn experiment(table: Table) -> std::result::Result<Experiment, Fault>
             Segment::Map { key } => Some(key.clone()),
             Segment::Enum { .. } | Segment::Unknown => None,
         });
-        Fault { segments: segments.collect(), key: error.path().to_string(), source: error.into_inner() }
+        Fault {
+            segments: segments.collect(),
+            key: error.path().to_string(),
+            source: Box::new(error.into_inner()),
+        }
     })
 }
 

@@ -159,10 +159,9 @@ impl<'a> Election<'a> {
         for vote in votes {
             let here = self.subfolder(&vote.vote)?;
             let mut summary = Summary::new(StopReason::Completed);
-            for folder in [Some(&here), votes.last().filter(|last| *last == vote).map(|_| self.folder)] {
-                if let Some(folder) = folder {
-                    summary = self.say(folder, &vote.vote)?;
-                }
+            let whole_run = votes.last().filter(|last| *last == vote).map(|_| self.folder);
+            for folder in [Some(&here), whole_run].into_iter().flatten() {
+                summary = self.say(folder, &vote.vote)?;
             }
             whole.compare(&vote.vote, &summary);
             whole.notes.extend(self.against_best_member(vote)?);
