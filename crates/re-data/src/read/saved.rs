@@ -34,9 +34,9 @@ impl SavedPrediction {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Saved {
-    /// Ids and labels, as [`predictions`] reads them.
+    /// Ids and labels, as [`super::predictions`] reads them.
     Labels(Vec<SavedPrediction>),
-    /// Probabilities of all classes, as [`probabilities`] reads them.
+    /// Probabilities of all classes, as [`super::probabilities`] reads them.
     Probabilities(Probabilities),
     /// A submission: the class id of each row in the order of the rows, which have no other name.
     Submission(Vec<usize>),
