@@ -10,9 +10,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 use re_data::augment::{Augmentation, AugmenterConfig, Material, Replacement};
 use re_data::read::{self, EntityTypes, ReadOptions};
-use re_data::{
-    ByteSpan, EncodeOptions, Entity, ExampleEncoder, MarkupConfig, RelationExample, Tokenizer,
-};
+use re_data::{ByteSpan, EncodeOptions, Entity, ExampleEncoder, MarkupConfig, RelationExample, Tokenizer};
 
 const MARKS: [char; 6] = ['.', ';', '?', ':', '!', ','];
 
@@ -217,7 +215,8 @@ fn a_tokenizer_reads_each_masked_word_as_one_mask() {
     let markup = MarkupConfig::EntityTokens { entity_embedding: false, pair: true };
     let options = EncodeOptions { max_length: 250, ..EncodeOptions::default() };
     let encoder = ExampleEncoder::new(tokenizer, markup.build().unwrap(), options).unwrap();
-    let config = AugmenterConfig::WordMasking { probability: 1.0, share: 0.3, replacement: Replacement::Mask };
+    let config =
+        AugmenterConfig::WordMasking { probability: 1.0, share: 0.3, replacement: Replacement::Mask };
     let material = Material { mask_token: Some(&mask.content), ..Material::default() };
     let augmentation = Augmentation::new(7).with_configs(&[config], &material).unwrap();
     let train = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/embedded/dev.tsv");

@@ -198,7 +198,8 @@ impl RelationClassifier {
     /// # Errors
     /// [`Error::Data`] where there is not one finite number for each class.
     pub fn set_logit_adjustment(&mut self, adjustment: Option<Vec<f32>>) -> Result<()> {
-        let fits = |values: &Vec<f32>| values.len() == self.labels.len() && values.iter().all(|v| v.is_finite());
+        let fits =
+            |values: &Vec<f32>| values.len() == self.labels.len() && values.iter().all(|v| v.is_finite());
         if let Some(values) = adjustment.as_ref().filter(|values| !fits(values)) {
             return Err(Error::Data(re_data::Error::Argument {
                 name: "logit_adjustment",

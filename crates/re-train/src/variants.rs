@@ -52,7 +52,13 @@ impl Variants {
     }
 
     /// Row number `row` of an epoch, where it differs from `original`.
-    pub fn row(&self, encoder: &ExampleEncoder, epoch: u64, row: usize, original: &Encoded) -> Option<Encoded> {
+    pub fn row(
+        &self,
+        encoder: &ExampleEncoder,
+        epoch: u64,
+        row: usize,
+        original: &Encoded,
+    ) -> Option<Encoded> {
         match self.see(encoder, epoch, row, original)? {
             Seen::Varied(varied, _) => Some(varied),
             Seen::Misfit => None,
@@ -110,8 +116,13 @@ impl Survey {
 
 impl fmt::Display for AugmentationReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "augmentation: {} of {} rows in {} epochs are varied", self.varied, self.rows, self.epochs)?;
-        let applied: Vec<String> = self.applied.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        write!(
+            f,
+            "augmentation: {} of {} rows in {} epochs are varied",
+            self.varied, self.rows, self.epochs
+        )?;
+        let applied: Vec<String> =
+            self.applied.iter().map(|(name, count)| format!("{name} {count}")).collect();
         write!(f, " ({})", applied.join(", "))?;
         if self.misfits > 0 {
             write!(f, "; {} would not fit and stay as they are", self.misfits)?;

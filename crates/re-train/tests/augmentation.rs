@@ -15,9 +15,7 @@ use re_data::augment::{AugmenterConfig, Replacement};
 use re_ensemble::{Prior, shift_prior};
 use re_model::RelationClassifier;
 use re_train::experiment::{ExperimentData, Fold, RunFolder, Summary};
-use re_train::{
-    Checkpoint, ClassWeights, Error, Event, Experiment, LossConfig, Observer, Start, StopReason,
-};
+use re_train::{Checkpoint, ClassWeights, Error, Event, Experiment, LossConfig, Observer, Start, StopReason};
 
 fn embedded(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embedded").join(name)
@@ -118,8 +116,7 @@ fn a_trimmed_vocabulary_holds_the_tokens_of_all_variants() {
     let folder = tempfile::tempdir().unwrap();
     let mut experiment = experiment();
     // Rows that lack most names, and every row swapped: without the variants' tokens the first step would fail.
-    experiment.data.augmentation =
-        vec![AugmenterConfig::EntitySwap { probability: 1.0, same_label: false }];
+    experiment.data.augmentation = vec![AugmenterConfig::EntitySwap { probability: 1.0, same_label: false }];
     experiment.data.fold = Some(Fold { number: 1, of: 10 });
     experiment.data.validation = None;
     experiment.training.eval_steps = 0;
@@ -157,13 +154,14 @@ fn only_material_of_the_folds_training_rows_is_used() {
     assert!(names(&data.train) < names(&all));
 
     let again = |row: &RelationExample| format!("{}\t다시 말해 {}\n", row.id(), row.text());
-    let leak = |row: &RelationExample| {
-        format!("{}\t{}\t0\t0\t1\t1\n", trained.id(), row.text())
-    };
+    let leak = |row: &RelationExample| format!("{}\t{}\t0\t0\t1\t1\n", trained.id(), row.text());
     let file = folder.path().join("paraphrases.tsv");
     let lines = [again(trained), again(validated), again(held), leak(validated), leak(held)].concat();
     std::fs::write(&file, lines + &format!("{}\t다른 문장\n", trained.id())).unwrap();
-    experiment.data.augmentation.insert(0, AugmenterConfig::Paraphrases { probability: 1.0, file: file.clone() });
+    experiment
+        .data
+        .augmentation
+        .insert(0, AugmenterConfig::Paraphrases { probability: 1.0, file: file.clone() });
     let (_, notes) = go(&experiment, &folder.path().join("run"), Start::Fresh, 0).unwrap();
     let expected = format!(
         "paraphrases: 1 paraphrases of 1 rows, 2 of rows that are not trained on, 2 left out as sentences that are \
@@ -186,8 +184,7 @@ fn variants_that_do_not_fit_leave_the_row_as_it_is() {
     let mut experiment = experiment();
     experiment.data.train = train.clone();
     experiment.data.validation = Some(train);
-    experiment.data.augmentation =
-        vec![AugmenterConfig::EntitySwap { probability: 1.0, same_label: false }];
+    experiment.data.augmentation = vec![AugmenterConfig::EntitySwap { probability: 1.0, same_label: false }];
     experiment.encoding.max_length = 75;
     experiment.training.steps = 30;
     let (summary, notes) = go(&experiment, &folder.path().join("run"), Start::Fresh, 0).unwrap();
@@ -238,8 +235,7 @@ fn an_adjustment_for_the_prior_belongs_to_the_model_and_its_predictions() {
     let mut classifier = RelationClassifier::from_pretrained(summary.model.unwrap()).unwrap();
     let data = ExperimentData::read(&experiment.data, experiment.training.seed).unwrap();
     let adjusted = classifier.predict(&data.validation).unwrap();
-    let saved =
-        re_data::read::probabilities(folder.path().join("validation_probabilities.csv")).unwrap();
+    let saved = re_data::read::probabilities(folder.path().join("validation_probabilities.csv")).unwrap();
     assert_eq!(saved.ids(), adjusted.ids());
     classifier.set_logit_adjustment(None).unwrap();
     let plain = classifier.predict(&data.validation).unwrap();

@@ -10,9 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use re_data::{MarkupConfig, Predictor};
 use re_model::{RelationClassifier, Weights};
 use re_train::experiment::RunFolder;
-use re_train::{
-    Checkpoint, ClassWeights, Error, Event, Experiment, LossConfig, Observer, Start, StopReason,
-};
+use re_train::{Checkpoint, ClassWeights, Error, Event, Experiment, LossConfig, Observer, Start, StopReason};
 
 fn experiment() -> Experiment {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embedded");
