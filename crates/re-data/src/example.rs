@@ -101,6 +101,15 @@ impl RelationExample {
         self
     }
 
+    /// The same example in another text, where its entities stand at `spans`.
+    pub(crate) fn in_text(&self, text: impl Into<String>, spans: [ByteSpan; 2]) -> Result<Self> {
+        let mut entities = self.entities.clone();
+        for (entity, span) in entities.iter_mut().zip(spans) {
+            entity.span = span;
+        }
+        Ok(Self { label: self.label.clone(), ..Self::new(self.id.clone(), text, entities)? })
+    }
+
     /// Identifier of the row in its source; what predictions are aligned by.
     pub fn id(&self) -> &str {
         &self.id

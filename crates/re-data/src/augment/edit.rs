@@ -1,6 +1,6 @@
 //! Changes of a text that keep the spans of its entities exact.
 
-use crate::example::{Entity, RelationExample};
+use crate::example::RelationExample;
 use crate::span::ByteSpan;
 
 /// A stretch of a text and what it becomes. An empty stretch is a place where something is inserted.
@@ -46,19 +46,13 @@ impl RelationExample {
             done = span.end();
         }
         text.push_str(self.text().get(done..)?);
-        let [subject, object] = self.entities();
-        let entities = [moved(subject, &edits)?, moved(object, &edits)?];
-        let edited = Self::new(self.id(), text, entities).ok()?;
-        Some(match self.label() {
-            Some(label) => edited.with_label(label),
-            None => edited,
-        })
+        let [subject, object] = self.entities().each_ref().map(|entity| moved(entity.span(), &edits));
+        self.in_text(text, [subject?, object?]).ok()
     }
 }
 
-/// The entity after the edits; `None` where one reaches into it.
-fn moved(entity: &Entity, edits: &[Edit]) -> Option<Entity> {
-    let old = entity.span();
+/// An entity's span after the edits; `None` where one reaches into it.
+fn moved(old: ByteSpan, edits: &[Edit]) -> Option<ByteSpan> {
     let (mut start, mut length) = (old.start(), old.len());
     for Edit { span, text } in edits {
         if span.end() <= old.start() {
@@ -69,11 +63,7 @@ fn moved(entity: &Entity, edits: &[Edit]) -> Option<Entity> {
             return None;
         }
     }
-    let new = Entity::new(ByteSpan::with_len(start, length));
-    Some(match entity.kind() {
-        Some(kind) => new.with_kind(kind),
-        None => new,
-    })
+    Some(ByteSpan::with_len(start, length))
 }
 
 /// The words of a text: what stands between white space.
@@ -89,6 +79,7 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = ByteSpan> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Entity;
 
     fn span(start: usize, end: usize) -> ByteSpan {
         ByteSpan::new(start, end).unwrap()

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::Augmenter;
 use crate::error::{Error, RecordError, Result};
-use crate::example::{Entity, RelationExample};
+use crate::example::RelationExample;
 use crate::read::Tally;
 use crate::read::paraphrases::{Paraphrase, paraphrases};
 use crate::read::place::{Field, Place};
@@ -131,18 +131,7 @@ impl Augmenter for Paraphrases {
 
     fn vary(&self, example: &RelationExample, random: &mut dyn Rng) -> Option<RelationExample> {
         let (text, spans) = self.wordings.get(example.id())?.choose(random)?;
-        let [subject, object] = example.entities();
-        let entity = |old: &Entity, span| match old.kind() {
-            Some(kind) => Entity::new(span).with_kind(kind),
-            None => Entity::new(span),
-        };
-        let [first, second] = *spans;
-        let entities = [entity(subject, first), entity(object, second)];
-        let varied = RelationExample::new(example.id(), text, entities).ok()?;
-        Some(match example.label() {
-            Some(label) => varied.with_label(label),
-            None => varied,
-        })
+        example.in_text(text, *spans).ok()
     }
 }
 
