@@ -76,7 +76,11 @@ impl QuestionConfig {
         }
         if training.loss != LossConfig::default() {
             let found = format!("{:?}", training.loss);
-            return Err(fault("training.loss", found, "cross entropy without weights where questions are asked"));
+            return Err(fault(
+                "training.loss",
+                found,
+                "cross entropy without weights where questions are asked",
+            ));
         }
         Ok(())
     }

@@ -1,15 +1,15 @@
 //! One training of a model that answers questions.
 
 use re_data::{Probabilities, RelationExample};
-use re_model::{Answers, AnswererOptions, LoadReport, QuestionAnswerer, Rule, hub};
+use re_model::{AnswererOptions, Answers, LoadReport, QuestionAnswerer, Rule, hub};
 
 use super::super::run::RunFolder;
 use super::super::session::Session;
 use super::super::summary::{Part, Rows, Summary};
 use super::super::trained::answerer;
 use super::super::{Experiment, ExperimentData};
-use super::single::{describe, encoding, train_task};
 use super::ids;
+use super::single::{describe, encoding, train_task};
 use crate::error::{Error, Result};
 use crate::observer::{Evaluation, StopReason};
 use crate::question_answering::{QuestionConfig, QuestionRows, QuestionTask};
@@ -90,8 +90,7 @@ fn judge(
     let labels = answerer.questions().labels();
     for rule in Rule::ALL {
         let values = answers.iter().flat_map(|row| row.probabilities(rule)).collect();
-        let evaluation =
-            Evaluation::new(gold, &Probabilities::new(ids(examples), labels.clone(), values)?)?;
+        let evaluation = Evaluation::new(gold, &Probabilities::new(ids(examples), labels.clone(), values)?)?;
         if rule == answerer.rule() {
             summary.evaluation = Some(evaluation.clone());
         }
@@ -102,11 +101,7 @@ fn judge(
 }
 
 /// One line that says how much the answers to different questions about a row differ.
-pub(super) fn distinct(
-    counts: impl Iterator<Item = usize>,
-    questions: usize,
-    rows: &str,
-) -> Option<String> {
+pub(super) fn distinct(counts: impl Iterator<Item = usize>, questions: usize, rows: &str) -> Option<String> {
     let mut counts: Vec<usize> = counts.collect();
     counts.sort_unstable();
     let (median, most) = (counts.get(counts.len() / 2)?, counts.last()?);

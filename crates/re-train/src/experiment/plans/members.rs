@@ -26,9 +26,8 @@ pub(super) fn may_validate(
     data: &ExperimentData,
     session: &mut Session<'_>,
 ) -> Result<bool> {
-    let seen = trained_on(run)?.map(|texts| {
-        data.validation.iter().filter(|example| texts.contains(example.text())).count()
-    });
+    let seen = trained_on(run)?
+        .map(|texts| data.validation.iter().filter(|example| texts.contains(example.text())).count());
     match seen {
         Some(0) => return Ok(true),
         Some(seen) => session.note(&format!(

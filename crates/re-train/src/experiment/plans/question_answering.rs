@@ -189,7 +189,8 @@ fn conclude(
     ] {
         let Some(found) = found else { continue };
         if let Some(direct) = direct(data, classifier, rows, found)? {
-            let against = versus(rows, (chosen.name(), &found.probabilities(chosen)?), (classifier, &direct))?;
+            let against =
+                versus(rows, (chosen.name(), &found.probabilities(chosen)?), (classifier, &direct))?;
             whole.notes.push(format!("{} rows: {against}", rows.len()));
         }
         let questions = data.labels.len().saturating_sub(1);
