@@ -213,12 +213,7 @@ mod tests {
         assert_eq!(runs(&["b=x", "runs/lr=1@7"]).unwrap(), [some("runs/lr=1@7"), some("x")]);
         let error = runs(&["x", "y", "z"]).unwrap_err().to_string();
         assert_eq!(error, "--member = z, expected at most one run for each of the members a, b");
-        assert!(
-            Experiment::default()
-                .use_run("x")
-                .unwrap_err()
-                .to_string()
-                .contains("an experiment with members")
-        );
+        let none = Experiment::default().use_run("x").unwrap_err().to_string();
+        assert!(none.contains("an experiment with members"), "{none}");
     }
 }

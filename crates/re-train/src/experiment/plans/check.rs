@@ -79,11 +79,14 @@ fn question_answering(
     data: &ExperimentData,
     members: &[MemberConfig],
 ) -> Result<()> {
+    let folders: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).chain([ANSWERER]).collect();
     match members {
-        [classifier]
-            if classifier.member == ANSWERER || Rule::ALL.iter().any(|r| r.name() == classifier.member) =>
-        {
+        [classifier] if folders.contains(&classifier.member.as_str()) => {
             fault("plan.members", classifier.member.clone(), "a name that no other folder of the plan has")
+        }
+        [_] if !experiment.data.augmentation.is_empty() => {
+            let found = format!("{} augmenters", experiment.data.augmentation.len());
+            fault("data.augmentation", found, "none where questions are asked")
         }
         [_] if data.labels.no_relation().is_none() => {
             fault("plan.name", "question_answering".to_owned(), "labels with a no-relation class")
