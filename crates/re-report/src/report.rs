@@ -122,15 +122,16 @@ impl Report {
         file::write(path.as_ref(), &self.to_html())
     }
 
-    /// The runs whose answers are compared: all of them or, of a single one, those too that it consists of and that
-    /// answer the same question about the same rows, which models of a fold do not.
+    /// The runs whose answers are compared: all of them or, of a single one, those too that it consists of. Not
+    /// models of folds, which answer about other rows, nor a part whose answers are those of the whole.
     pub(crate) fn compared(&self) -> Vec<Named<'_>> {
         let mut runs = Vec::new();
         for entry in &self.entries {
             let Some(whole) = entry.named() else { continue };
             runs.push(whole);
             let parts = entry.parts.iter().filter_map(Entry::named);
-            runs.extend(parts.filter(|part| compare::comparable(&whole, part).is_ok()));
+            let other = |part: &Named<'_>| part.1.probabilities != whole.1.probabilities;
+            runs.extend(parts.filter(|part| other(part) && compare::comparable(&whole, part).is_ok()));
         }
         runs
     }
@@ -233,16 +234,16 @@ fn contradiction(told: &Figures, found: &Figures) -> Option<String> {
     })
 }
 
-/// Runs whose folders have one name are called by their paths.
+/// Runs whose folders have one name are called by their paths; where there are several runs, their parts are called
+/// after them.
 fn rename<P: AsRef<Path>>(runs: &mut [Run], paths: &[P]) {
     let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
     for (run, path) in runs.iter_mut().zip(paths) {
         if names.iter().filter(|name| **name == run.name).count() > 1 {
-            let whole = path.as_ref().display().to_string();
-            for part in &mut run.parts {
-                part.name = part.name.replacen(&run.name, &whole, 1);
-            }
-            run.name = whole;
+            run.name = path.as_ref().display().to_string();
+        }
+        for part in run.parts.iter_mut().filter(|_| paths.len() > 1) {
+            part.name = format!("{} / {}", run.name, part.name);
         }
     }
 }

@@ -121,7 +121,6 @@ impl Run {
         // Settings that a part does not repeat are those of the whole.
         let settings = run.settings.clone();
         for part in &mut run.parts {
-            part.name = format!("{} / {}", run.name, part.name);
             part.settings = part.settings.take().or_else(|| settings.clone());
         }
         Ok(run)
@@ -152,7 +151,7 @@ impl Run {
         })
     }
 
-    /// What it is called: the name of its folder; of a part, after that of the whole.
+    /// What it is called: the name of its folder.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -160,6 +160,10 @@ fn a_composed_run_is_compared_with_its_parts() {
         runs.add(name, 7, |row| row % every == 0);
     }
     std::fs::create_dir(whole.join("checkpoint-20")).unwrap();
+    // The last vote is what the whole predicts; its folder has the predictions alone.
+    std::fs::create_dir(whole.join("vote")).unwrap();
+    let file = "validation_probabilities.csv";
+    std::fs::copy(whole.join(file), whole.join("vote").join(file)).unwrap();
     let evaluation = common::evaluation(&probabilities(|row| row % 3 == 0));
     let mut summary = common::summary(&evaluation);
     summary["parts"] = serde_json::json!([{"name": "member <1>", "evaluation": evaluation}]);
@@ -167,11 +171,11 @@ fn a_composed_run_is_compared_with_its_parts() {
     put(&whole, "summary.json", &summary.to_string());
     let report = new(&[whole]);
     let page = page(&report);
-    assert_eq!(texts(&page, ".legend li"), ["vote / m-9", "vote / m-10"]);
+    assert_eq!(texts(&page, ".legend li"), ["m-9", "m-10"]);
     assert_eq!(texts(&page, "#overview .part th"), ["member <1>"]);
     assert!(texts(&page, "#overview .remark").concat().contains("12 rows & more"));
-    let pairs = texts(&page, "#comparison div table tbody tr th");
-    assert_eq!(pairs[..4], ["vote", "vote / m-9", "vote", "vote / m-10"]);
+    let pairs = texts(&page, "#comparison h3 + .scroll tbody tr th:not([lang])");
+    assert_eq!(pairs, ["vote", "m-9", "vote", "m-10", "m-9", "m-10"]);
     // The summary contradicts the predictions.
     assert!(report.notes().concat().contains("accuracy of 90.00 % on 30 rows, the run itself says 66.67 %"));
 }
@@ -196,7 +200,7 @@ fn models_of_folds_are_not_compared() {
         texts(&page, "h2"),
         ["What this report lacks", "Overview", "Learning curves", "Predictions", "Settings"]
     );
-    assert_eq!(texts(&page, ".legend li"), ["folds", "folds / fold-1", "folds / fold-2"]);
+    assert_eq!(texts(&page, ".legend li"), ["folds", "fold-1", "fold-2"]);
 }
 
 #[test]

@@ -69,8 +69,9 @@ fn pair(
     });
     let disagreement = differ.count() as f64 / shared.len() as f64;
     let ids: Vec<&str> = shared.iter().filter_map(|row| row.first()).map(|row| row.example.id()).collect();
-    let (member_a, gold) = a.1.member(a.0, &ids)?;
-    let (member_b, _) = b.1.member(b.0, &ids)?;
+    // A part may have the name of the whole.
+    let (member_a, gold) = a.1.member("A", &ids)?;
+    let (member_b, _) = b.1.member("B", &ids)?;
     Ok((compare(member_a, member_b, &gold, bootstrap)?, disagreement))
 }
 

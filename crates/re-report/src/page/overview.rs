@@ -71,7 +71,8 @@ fn lines(entry: &Entry, level: f64) -> Vec<Line> {
         loss: Some(evaluation.loss),
         calibration_error: None,
     };
-    let tested = summary.test_evaluation.as_ref().filter(|_| entry.rows != RowSet::Test);
+    let by_part = summary.parts.iter().any(|part| part.rows == RowSet::Test);
+    let tested = summary.test_evaluation.as_ref().filter(|_| entry.rows != RowSet::Test && !by_part);
     found.extend(tested.map(|evaluation| told("on the test rows", RowSet::Test, evaluation)));
     found.extend(summary.parts.iter().map(|part| told(&part.name, part.rows, &part.evaluation)));
     found

@@ -26,7 +26,9 @@ impl Scale {
         }
         // A single value needs some room around it.
         let room = if low == high { if low == 0.0 { 1.0 } else { low.abs() * 0.1 } } else { 0.0 };
-        let (low, high) = (low - room, high + room);
+        // What is never negative has no axis below 0.
+        let lowest = if low < 0.0 { f64::NEG_INFINITY } else { 0.0 };
+        let (low, high) = ((low - room).max(lowest), high + room);
         let step = round_up((high - low) / ticks.max(1) as f64);
         Some(Self {
             low: (low / step).floor() * step,
@@ -158,7 +160,7 @@ mod tests {
         let scale = Scale::around([5.0], 4).unwrap();
         assert!(scale.low < 5.0 && scale.high > 5.0);
         assert!(Scale::around([f64::NAN, f64::INFINITY], 4).is_none());
-        assert_eq!(Scale::around([0.0, 0.0], 2).unwrap().ticks().len(), 3);
+        assert_eq!(texts(&Scale::around([0.0, 0.0], 2).unwrap()), ["0", "0.5", "1.0"]);
     }
 
     #[test]

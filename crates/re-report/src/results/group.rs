@@ -73,8 +73,9 @@ impl Group {
     pub fn parts(&self) -> Vec<(&str, RowSet, Figures<'_>)> {
         let mut parts: Vec<(&str, RowSet, Figures<'_>)> = Vec::new();
         for Recorded { summary, .. } in &self.runs {
-            let tested =
-                summary.test_evaluation.iter().map(|found| ("on the test rows", RowSet::Test, found));
+            let by_part = summary.parts.iter().any(|part| part.rows == RowSet::Test);
+            let tested = summary.test_evaluation.iter().filter(|_| !by_part);
+            let tested = tested.map(|found| ("on the test rows", RowSet::Test, found));
             let own = summary.parts.iter().map(|part| (part.name.as_str(), part.rows, &part.evaluation));
             for (name, rows, evaluation) in tested.chain(own) {
                 match parts.iter_mut().find(|(known, of, _)| (*known, *of) == (name, rows)) {
