@@ -5,17 +5,18 @@ mod particle;
 pub(crate) use particle::ends_with_particles;
 pub use particle::refit_particle;
 
-/// `word` with the particle that fits: `with_final` after a final consonant, `without_final` after a vowel.
+/// `word` with the particle that fits: `with_final` after a final consonant, `without_final` after a vowel; 로 of the
+/// pair 으로 and 로 also after ㄹ.
 ///
 /// ```
 /// use re_data::korean::with_particle;
 /// assert_eq!(with_particle("이순신", "과", "와"), "이순신과");
 /// assert_eq!(with_particle("세종(世宗)", "은", "는"), "세종(世宗)은");
 /// assert_eq!(with_particle("BBC", "이", "가"), "BBC가");
+/// assert_eq!(with_particle("서울", "으로", "로"), "서울로");
 /// ```
 pub fn with_particle(word: &str, with_final: &str, without_final: &str) -> String {
-    let particle = if ends_in_consonant(word) { with_final } else { without_final };
-    format!("{word}{particle}")
+    format!("{word}{}", particle::form(word, with_final, without_final))
 }
 
 /// Whether `word`, read aloud in Korean, ends in a final consonant.

@@ -92,7 +92,7 @@ fn every_fault_names_file_label_and_what_was_expected() {
         (r#"{"a": "{e1}?", "a": "{e1}!"}"#, Some("a"), "one for each label"),
         (r#"{"a": "{e1}?", "b": "{e1}?"}"#, Some("b"), "keep the two apart"),
         (r#"{"a": "who?"}"#, Some("a"), "a place {e1}"),
-        (r#"{"a": "{e1:으로/로}"}"#, Some("a"), "{e1:은/는}"),
+        (r#"{"a": "{e1:에서/에서}"}"#, Some("a"), "{e1:은/는}"),
     ];
     for (text, at, wanted) in cases {
         let error = Questions::parse(text, "mine.json").unwrap_err();

@@ -72,11 +72,7 @@ const FIXED: [&str; 23] = [
 pub fn refit_particle(old: &str, new: &str, following: &str) -> Option<(usize, &'static str)> {
     let rest = word_rest(following);
     PAIRS.iter().find_map(|(with_final, without_final, continuation)| {
-        let form = |word| {
-            // 으로 alone also loses its vowel behind ㄹ.
-            let drops = *with_final == "으로" && ends_in_rieul(word);
-            if ends_in_consonant(word) && !drops { *with_final } else { *without_final }
-        };
+        let form = |word| form(word, with_final, without_final);
         let (before, after) = (form(old), form(new));
         let behind = rest.strip_prefix(before)?;
         let fits = match continuation {
@@ -85,6 +81,13 @@ pub fn refit_particle(old: &str, new: &str, following: &str) -> Option<(usize, &
         };
         (fits && before != after).then_some((before.len(), after))
     })
+}
+
+/// The form of a particle that fits `word`.
+pub(super) fn form<'a>(word: &str, with_final: &'a str, without_final: &'a str) -> &'a str {
+    // 으로 alone also loses its vowel behind ㄹ.
+    let drops = with_final == "으로" && ends_in_rieul(word);
+    if ends_in_consonant(word) && !drops { with_final } else { without_final }
 }
 
 /// Whether a word that ends at `following` ends there but for particles.

@@ -2,10 +2,9 @@
 
 use crate::korean::with_particle;
 
-/// Particles whose form depends only on a final consonant: behind one, and behind a vowel. `으로` is not among them,
-/// as it also depends on which consonant it is.
-const PARTICLES: [(&str, &str); 6] =
-    [("은", "는"), ("이", "가"), ("을", "를"), ("과", "와"), ("이라", "라"), ("아", "야")];
+/// Particles that a place may have: behind a final consonant, and behind a vowel.
+const PARTICLES: [(&str, &str); 7] =
+    [("은", "는"), ("이", "가"), ("을", "를"), ("과", "와"), ("으로", "로"), ("이라", "라"), ("아", "야")];
 
 /// A question with places for the subject's surface form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +88,7 @@ mod tests {
         assert_eq!(ask("{e1:은/는} 몇 살인가요?", "이순신"), "이순신은 몇 살인가요?");
         assert_eq!(ask("{e1:은/는} 몇 살인가요?", "유재하(가수)"), "유재하(가수)는 몇 살인가요?");
         assert_eq!(ask("{e1:이라/라}는 사람", "BBC"), "BBC라는 사람");
+        assert_eq!(ask("{e1:으로/로}", "서울"), "서울로");
         assert_eq!(ask("{e1}의 부모, {e1:과/와}", "세종"), "세종의 부모, 세종과");
         assert_eq!(ask("Who married {e1}?", "{e1}"), "Who married {e1}?", "a surface is never a template");
     }
@@ -99,7 +99,7 @@ mod tests {
             ("누구인가요?", "a place {e1}"),
             ("", "a place {e1}"),
             ("{e2}의 {e1}", "{e1} or, with a particle"),
-            ("{e1:으로/로}", "{e1:은/는}"),
+            ("{e1:에서/에서}", "{e1:은/는}"),
             ("{e1:는/은}", "{e1:은/는}"),
             ("{e1:은}", "{e1:은/는}"),
             ("{e1은", "a } for each {"),
