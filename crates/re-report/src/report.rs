@@ -59,8 +59,8 @@ pub(crate) struct Entry {
     pub figures: Option<Figures>,
     /// Predictions with gold labels, or why there are none.
     pub scored: Result<Scored, String>,
-    /// The runs that it consists of, where they are looked at too.
-    pub parts: Vec<Entry>,
+    /// Names and predictions of runs that it consists of, where they are looked at too.
+    pub parts: Vec<(String, Scored)>,
     /// What is missing or does not agree, one line each.
     pub notes: Vec<String>,
 }
@@ -89,13 +89,14 @@ impl Report {
         let mut opened = runs.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
         rename(&mut opened, runs);
         let mut gold = GoldFiles::new(&options.gold);
-        let single = opened.len() == 1;
-        let entries = opened
+        let mut entries = opened
             .into_iter()
-            .map(|run| Entry::of(run, options.rows, single, &mut gold))
+            .map(|run| Entry::of(run, options.rows, &mut gold))
             .collect::<Result<Vec<_>>>()?;
-        if entries.is_empty() {
-            return Err(Error::NoRuns);
+        match entries.as_mut_slice() {
+            [] => return Err(Error::NoRuns),
+            [only] => only.add_parts(&mut gold)?,
+            _ => {}
         }
         Ok(Self { entries, options: options.clone() })
     }
@@ -123,13 +124,14 @@ impl Report {
     }
 
     /// The runs whose answers are compared: all of them or, of a single one, those too that it consists of. Not
-    /// models of folds, which answer about other rows, nor a part whose answers are those of the whole.
+    /// a part that has answered about other rows or another question, nor one whose answers are those of the whole.
     pub(crate) fn compared(&self) -> Vec<Named<'_>> {
         let mut runs = Vec::new();
         for entry in &self.entries {
-            let Some(whole) = entry.named() else { continue };
+            let Ok(scored) = &entry.scored else { continue };
+            let whole = (entry.run.name(), scored);
             runs.push(whole);
-            let parts = entry.parts.iter().filter_map(Entry::named);
+            let parts = entry.parts.iter().map(|(name, scored)| (name.as_str(), scored));
             let other = |part: &Named<'_>| part.1.probabilities != whole.1.probabilities;
             runs.extend(parts.filter(|part| other(part) && compare::comparable(&whole, part).is_ok()));
         }
@@ -138,11 +140,7 @@ impl Report {
 }
 
 impl Entry {
-    fn named(&self) -> Option<Named<'_>> {
-        self.scored.as_ref().ok().map(|scored| (self.run.name(), scored))
-    }
-
-    fn of(run: Run, wanted: Option<RowSet>, with_parts: bool, gold: &mut GoldFiles) -> Result<Self> {
+    fn of(run: Run, wanted: Option<RowSet>, gold: &mut GoldFiles) -> Result<Self> {
         let (rows, scored) = predictions(&run, wanted, gold)?;
         let mut notes = Vec::new();
         if run.summary().is_none() {
@@ -171,13 +169,24 @@ impl Entry {
         if figures.is_none() {
             notes.push("no evaluation either: no confusion matrix, no figures by label".to_owned());
         }
-        let mut parts = Vec::new();
-        for part in run.parts().iter().filter(|_| with_parts) {
-            if wanted.is_none_or(|rows| part.folder().join(rows.file()).is_file()) {
-                parts.push(Self::of(part.clone(), wanted, false, gold)?);
+        Ok(Self { run, rows, figures, scored, parts: Vec::new(), notes })
+    }
+
+    /// Looks at the runs that this one consists of too, as far as they have predicted rows whose gold labels are known.
+    fn add_parts(&mut self, gold: &mut GoldFiles) -> Result<()> {
+        for part in self.run.parts() {
+            // What a vote of folds is validated on is set aside for each of its models.
+            let fold = part.settings().is_some_and(|settings| settings.known.data.fold.is_some());
+            let rows = if fold && self.rows == RowSet::Validation { RowSet::Holdout } else { self.rows };
+            let Some(predicted) = part.probabilities(rows)? else { continue };
+            match gold.score(part, rows, predicted) {
+                Ok(Ok(scored)) => self.parts.push((part.name().to_owned(), scored)),
+                // Gold labels that were given for the whole are not for the rows of its folds.
+                Ok(Err(_)) | Err(Error::Gold { .. }) => {}
+                Err(other) => return Err(other),
             }
         }
-        Ok(Self { run, rows, figures, scored, parts, notes })
+        Ok(())
     }
 }
 

@@ -181,7 +181,7 @@ fn a_composed_run_is_compared_with_its_parts() {
 }
 
 #[test]
-fn models_of_folds_are_not_compared() {
+fn models_of_folds_are_compared_on_the_rows_of_the_whole_alone() {
     let runs = Runs::new();
     let whole = runs.add("folds", 7, |_| false);
     let path = whole.join("validation_probabilities.csv");
@@ -195,12 +195,28 @@ fn models_of_folds_are_not_compared() {
     }
     put(&whole, "validation_probabilities.csv", &format!("{}\n{}\n", lines[0], lines[21..].join("\n")));
     std::fs::remove_file(whole.join("summary.json")).unwrap();
-    let page = page(&new(&[whole]));
+    // Gold labels of the whole's rows alone will do.
+    let gold = runs.path().join("some.tsv");
+    re_data::write::examples(&gold, re_data::read::Format::CompetitionTsv, &common::examples()[20..])
+        .unwrap();
+    let options = ReportOptions { gold: vec![gold], ..Default::default() };
+    assert!(Report::new(&[&whole], &options).unwrap().to_html().contains("10 validation rows"));
+    let found = page(&new(&[&whole]));
     assert_eq!(
-        texts(&page, "h2"),
+        texts(&found, "h2"),
         ["What this report lacks", "Overview", "Learning curves", "Predictions", "Settings"]
     );
-    assert_eq!(texts(&page, ".legend li"), ["folds", "fold-1", "fold-2"]);
+    assert_eq!(texts(&found, ".legend li"), ["folds", "fold-1", "fold-2"]);
+
+    // As training writes it: a fold has predicted its own rows and those that the whole is validated on.
+    let fold = whole.join("fold-1");
+    let config = common::config(&runs.gold(), 7).replace("lenient", "fold = { number = 1, of = 2 }\nlenient");
+    put(&fold, "config.toml", &config);
+    let wrong = probabilities(|row| row == 25);
+    common::predictions(&fold, "holdout_probabilities.csv", &wrong);
+    let found = page(&new(&[whole]));
+    assert_eq!(texts(&found, "#comparison h3 + .scroll tbody th:not([lang])"), ["folds", "fold-1"]);
+    assert_eq!(texts(&found, "#comparison tbody td")[..3], ["10", "100.00", "90.00"]);
 }
 
 #[test]
