@@ -40,21 +40,25 @@ impl DataArgs {
         Ok((Rows { reader, types, untyped: 0 }, progress))
     }
 
-    /// Reads all rows of a file.
+    /// Reads all rows of a file, and says what was met.
     pub fn read(&self, path: &Path, say: Say) -> Result<AllRows> {
-        let (mut rows, progress) = self.open(path, Path::new(""), say)?;
-        let all = rows.by_ref().collect::<re_data::Result<Vec<_>>>();
-        progress.finish();
-        let all = all?;
+        let (examples, rows) = self.read_silently(path, say)?;
         rows.tell(path, say);
-        Ok(AllRows { examples: all, report: rows.report().clone(), format: rows.reader.format() })
+        Ok(AllRows { examples, format: rows.reader.format() })
+    }
+
+    /// Reads all rows of a file, for those who say themselves what was met.
+    pub fn read_silently(&self, path: &Path, say: Say) -> Result<(Vec<RelationExample>, Rows)> {
+        let (mut rows, progress) = self.open(path, Path::new(""), say)?;
+        let examples = rows.by_ref().collect::<re_data::Result<_>>();
+        progress.finish();
+        Ok((examples?, rows))
     }
 }
 
 /// All rows of a file.
 pub struct AllRows {
     pub examples: Vec<RelationExample>,
-    pub report: ReadReport,
     pub format: Format,
 }
 
@@ -102,6 +106,11 @@ impl Rows {
         for fault in &report.rejected.first {
             say.detail(format!("left out: {fault}"));
         }
+        self.tell_types(path, say);
+    }
+
+    /// Says how many rows the file of entity types does not know.
+    pub fn tell_types(&self, path: &Path, say: Say) {
         if self.untyped > 0 {
             say.note(format!("{}: {} rows without entity types", path.display(), self.untyped));
         }

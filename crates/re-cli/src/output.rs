@@ -11,7 +11,7 @@ use re_data::write::{NewFile, PredictionFormat, PredictionWriter};
 use re_data::{LabelSet, Probabilities};
 use serde::Serialize;
 
-use crate::cleanup;
+use crate::cleanup::create;
 use crate::exit::{Usage, is_closed_pipe};
 
 /// Where a result goes that people read, or machines.
@@ -41,15 +41,6 @@ impl ResultArgs {
     pub fn create(&self) -> Result<NewFile> {
         create(&self.output)
     }
-}
-
-/// An output that is removed should a signal end the process before it is complete.
-pub fn create(path: &Path) -> Result<NewFile> {
-    let output = NewFile::create(path)?;
-    if let Some(partial) = output.partial() {
-        cleanup::on_signal(partial)?;
-    }
-    Ok(output)
 }
 
 /// Writes a text that is the whole of an output.

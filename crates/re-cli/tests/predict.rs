@@ -146,8 +146,9 @@ fn ctrl_c_leaves_no_unfinished_predictions() {
         "--output",
         &folder.path("p.csv"),
     ]);
+    // Held, as the end of its input would complete the prediction.
+    let _input = child.stdin.take();
     wait_for(|| folder.names().len() == 1);
-    std::thread::sleep(std::time::Duration::from_millis(300));
     interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(folder.names(), Vec::<String>::new());

@@ -116,8 +116,6 @@ fn ctrl_c_leaves_no_unfinished_file() {
     let mut input = child.stdin.take().unwrap();
     input.write_all(rows("dev.tsv", 3).as_bytes()).unwrap();
     wait_for(|| folder.names().len() == 1);
-    // The file is there before its handler is; a little later both are.
-    std::thread::sleep(std::time::Duration::from_millis(300));
     interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(folder.names(), Vec::<String>::new());

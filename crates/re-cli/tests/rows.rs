@@ -107,6 +107,11 @@ fn a_file_of_rows_is_described() {
     assert_eq!(found["labels"][0], serde_json::json!(["spouse", 3]));
     let bins = found["tokens"]["histogram"].as_array().unwrap();
     assert_eq!(bins.iter().map(|bin| bin["rows"].as_u64().unwrap()).sum::<u64>(), 5);
+    let short = ["stats", &rows, "--json", "--model", &embedded("model"), "--max-length", "5"];
+    let short: Value = serde_json::from_str(&output(&short)).unwrap();
+    assert_eq!(short["tokens"]["lengths"], found["tokens"]["lengths"]);
+    assert_eq!((&short["tokens"]["truncated_rows"], &short["tokens"]["max_length"]), (&5.into(), &5.into()));
+    assert_ne!(short["tokens"]["lost_entities"], 0);
 }
 
 #[test]
@@ -196,6 +201,9 @@ fn what_gets_lost_on_the_way_is_told() {
     let extra = folder.file("extra.csv", "id,text,start1,end1,start2,end2,mood\n1,a b,0,1,2,3,good\n");
     let said = stderr(&["convert", &extra, "--to", "jsonl"]);
     assert!(said.contains("extra.csv: mood of 1 rows has no place in an example"), "{said}");
+    let tag = folder.file("tag.tsv", "7\tMarie loves <e1> Pierre.\tMarie\t0\t4\tPierre\t17\t22\tspouse\n");
+    let text = error(1, &["convert", &tag, "--to", "semeval"]);
+    assert!(text.contains("-: example 7: text ") && text.contains("cannot be written as semeval"), "{text}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod folder;
 mod stream;
 
 pub use folder::TrainedParts;
-pub use stream::Chunk;
+pub use stream::PredictedChunk;
 
 use std::path::Path;
 use std::sync::Arc;

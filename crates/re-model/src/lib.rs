@@ -39,7 +39,9 @@ pub mod weights;
 
 pub use answerer::{Answer, AnswererOptions, Answers, GatedAnswerer, GatedAnswers, QuestionAnswerer, Rule};
 pub use batch::TokenBatch;
-pub use classifier::{Chunk, ClassifierOptions, HeadChoice, MarkupChoice, RelationClassifier, TrainedParts};
+pub use classifier::{
+    ClassifierOptions, HeadChoice, MarkupChoice, PredictedChunk, RelationClassifier, TrainedParts,
+};
 pub use config::EncoderConfig;
 pub use encoder::Encoder;
 pub use error::{Error, Result};

@@ -198,6 +198,11 @@ fn what_cannot_be_voted_on_is_known_before_training() {
         (vec![a()], weights(&[0.0]), "plan.votes.weights"),
         (vec![empty], v(), "nothing but the name of a"),
         (vec![full("a", "b"), member("b", &base, 1)], v(), "a member before it"),
+        (
+            vec![a(), MemberConfig { full_data_of: Some("a".to_owned()), ..member("b", &base, 1) }],
+            v(),
+            "beside settings",
+        ),
         (vec![a(), elsewhere], v(), "data.train = "),
         (vec![a(), given("b", "/nowhere@3")], v(), "/nowhere@3: found no trained model"),
     ];
@@ -222,4 +227,24 @@ fn a_member_of_other_classes_is_refused() {
     let error = go(&experiment, run, Start::Fresh).unwrap_err();
     assert!(matches!(error, Error::Ensemble(_)) && error.to_string().contains('b'), "{error}");
     assert!(!run.join("a").exists());
+}
+
+#[test]
+fn a_given_member_sees_the_entity_types_that_it_was_trained_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = experiment(folder.path(), Plan::Single {});
+    let mut typed = base.clone();
+    typed.markup = re_data::MarkupConfig::TypedPunct {};
+    let error = go(&typed, &folder.path().join("untyped"), Start::Fresh).unwrap_err().to_string();
+    assert!(error.starts_with("data.entity_types = no entity with a type"), "{error}");
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embedded");
+    typed.data.entity_types = Some(fixtures.join("entity_types.tsv"));
+    fresh(&typed, &folder.path().join("typed"));
+    let votes = vec![vote("v", Vote::Mean, &["typed"], None)];
+    let experiment = with(&base, vec![given("typed", folder.path().join("typed"))], votes);
+    fresh(&experiment, &folder.path().join("run"));
+    for name in ["validation_probabilities.csv", "test_probabilities.csv"] {
+        let of = |run: &str| probabilities(&folder.path().join(run), name);
+        assert_eq!(of("run/typed"), of("typed"), "{name}");
+    }
 }

@@ -7,9 +7,9 @@ use clap::Args;
 use re_data::read::Format;
 use re_data::write::ExampleWriter;
 
+use crate::cleanup::create;
 use crate::data::{DataArgs, formats};
 use crate::exit::Usage;
-use crate::output::create;
 use crate::say::Say;
 
 /// Convert rows from one layout into another

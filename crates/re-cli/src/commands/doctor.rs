@@ -216,11 +216,10 @@ fn look_at(path: &Path) -> Finding {
     match looked {
         Ok(found) => Finding::good(name, found),
         Err(error) => {
-            let mend = match path.exists() {
-                true => {
-                    "see the message; `re stats` shows what is in a file, `re encode` how a model reads it"
-                }
-                false => "the path begins at the working directory",
+            let mend = match (path.exists(), path.is_dir()) {
+                (false, _) => "the path begins at the working directory",
+                (true, true) => "a model's folder has config.json, model.safetensors and tokenizer.json",
+                (true, false) => "other commands leave malformed rows out with --lenient",
             };
             Finding::other(name, State::Bad, error.to_string(), mend)
         }

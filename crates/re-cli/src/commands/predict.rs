@@ -38,10 +38,6 @@ pub struct Predict {
     model: PathBuf,
     /// File of rows; `-` is standard input
     input: PathBuf,
-    #[command(flatten)]
-    predictions: PredictionArgs,
-    #[command(flatten)]
-    data: DataArgs,
     /// Where to compute: cpu or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: String,
@@ -51,6 +47,10 @@ pub struct Predict {
     /// Rows that are read, sorted by length and computed together
     #[arg(long, value_name = "ROWS", default_value = "4096")]
     chunk: NonZeroUsize,
+    #[command(flatten)]
+    predictions: PredictionArgs,
+    #[command(flatten)]
+    data: DataArgs,
 }
 
 impl Predict {

@@ -8,7 +8,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use re_ensemble::Bootstrap;
 use re_report::{ReportOptions, RowSet};
 
-use crate::output::{create, write_text};
+use crate::cleanup::create;
+use crate::output::write_text;
 use crate::say::Say;
 
 /// Write one HTML page about runs: curves, figures by label, mistakes, comparison

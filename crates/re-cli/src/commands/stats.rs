@@ -8,13 +8,14 @@ use anyhow::Result;
 use clap::Args;
 use re_data::read::ReadReport;
 use re_data::stats::{self, Lengths, histogram};
-use re_data::{EncodeReport, Encoded, RelationExample};
+use re_data::{EncodeOptions, Encoded, ExampleEncoder, LostEntities, RelationExample};
 use serde::Serialize;
 
 use crate::bars::{self, bar};
-use crate::data::{AllRows, DataArgs};
+use crate::cleanup::create;
+use crate::data::DataArgs;
 use crate::encoder::EncoderArgs;
-use crate::output::{ResultArgs, create, write_text};
+use crate::output::{ResultArgs, write_text};
 use crate::say::Say;
 use crate::svg::{Chart, draw};
 
@@ -63,10 +64,12 @@ struct Found {
 
 #[derive(Debug, Serialize)]
 struct Tokens {
-    /// Of the rows as the model reads them, special tokens included.
+    /// Of the whole rows, special tokens and what the markup writes included.
     lengths: Option<Lengths>,
     histogram: Vec<Bin>,
     all: usize,
+    /// The most that the model reads, and what that costs.
+    max_length: usize,
     truncated_rows: usize,
     lost_entities: usize,
 }
@@ -84,15 +87,16 @@ impl Stats {
         // Before the rows are read, so that a mistake is told at once.
         let encoder = self.model.as_ref().map(|model| self.encoder.load(model)).transpose()?;
         let svg = self.svg.as_deref().map(create).transpose()?;
-        let AllRows { examples: rows, report: read, .. } = self.data.read(&self.rows, say)?;
-        let encoded = encoder.map(|encoder| encoder.encode_batch(&rows)).transpose()?;
+        let (rows, reader) = self.data.read_silently(&self.rows, say)?;
+        reader.tell_types(&self.rows, say);
         let characters = histogram(rows.iter().map(|row| row.text().chars().count()), BINS);
-        let tokens = encoded.as_ref().map(|(rows, _)| histogram(rows.iter().map(Encoded::len), BINS));
+        let counted = encoder.map(|encoder| Tokens::count(&rows, encoder)).transpose()?;
+        let (tokens, counted) = counted.unzip();
         let found = Found {
             stats: stats::Stats::of(&rows),
-            read,
+            read: reader.report().clone(),
             character_histogram: bins(&characters),
-            tokens: encoded.as_ref().map(|(rows, report)| Tokens::new(rows, report)),
+            tokens: counted,
         };
         if let Some(svg) = svg {
             write_text(svg, &draw(&charts(&found, &characters, tokens.as_ref())))?;
@@ -103,15 +107,24 @@ impl Stats {
 }
 
 impl Tokens {
-    fn new(rows: &[Encoded], report: &EncodeReport) -> Self {
-        let lengths = || rows.iter().map(Encoded::len);
-        Self {
+    fn count(rows: &[RelationExample], encoder: ExampleEncoder) -> Result<(Histogram, Self)> {
+        let counting = EncodeOptions { lost_entities: LostEntities::Count, ..encoder.options().clone() };
+        let max_length = counting.max_length;
+        let encoder = encoder.with_options(counting.clone())?;
+        let cut = encoder.encode_batch(rows)?.1;
+        let whole = encoder.with_options(EncodeOptions { max_length: usize::MAX, ..counting })?;
+        let (encoded, report) = whole.encode_batch(rows)?;
+        let lengths = || encoded.iter().map(Encoded::len);
+        let histogram = histogram(lengths(), BINS);
+        let tokens = Self {
             lengths: Lengths::of(lengths()),
-            histogram: bins(&histogram(lengths(), BINS)),
+            histogram: bins(&histogram),
             all: report.tokens,
-            truncated_rows: report.truncated,
-            lost_entities: report.lost.len(),
-        }
+            max_length,
+            truncated_rows: cut.truncated,
+            lost_entities: cut.lost.len(),
+        };
+        Ok((histogram, tokens))
     }
 }
 
@@ -164,8 +177,8 @@ fn text(
         text += &bars::histogram(histogram);
         let _ = writeln!(
             text,
-            "{} tokens; {} rows truncated, {} entities lost",
-            found.all, found.truncated_rows, found.lost_entities
+            "{} tokens; of rows longer than {} tokens, {}, the rest is cut, and {} entities are lost",
+            found.all, found.max_length, found.truncated_rows, found.lost_entities
         );
     }
     text

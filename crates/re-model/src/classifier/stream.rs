@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// Some examples of a stream, classified.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Chunk {
+pub struct PredictedChunk {
     /// The examples, in the order of the stream.
     pub examples: Vec<RelationExample>,
     /// What the classifier says of them.
@@ -57,14 +57,14 @@ impl RelationClassifier {
         &self,
         examples: impl Iterator<Item = re_data::Result<RelationExample>> + Send,
         rows: NonZeroUsize,
-        mut receive: impl FnMut(Chunk) -> Result<(), E>,
+        mut receive: impl FnMut(PredictedChunk) -> Result<(), E>,
     ) -> Result<(), E> {
         let encoder = &self.encoder;
         std::thread::scope(|scope| {
             // Without a buffer: the one chunk that is ready waits in the hands of its thread.
             let (sender, receiver) = sync_channel(0);
             scope.spawn(move || {
-                let mut examples = examples;
+                let mut examples = examples.fuse();
                 while let Some(chunk) = next_rows(encoder, &mut examples, rows).transpose() {
                     let failed = chunk.is_err();
                     // Nobody listens once `receive` has failed.
@@ -80,12 +80,12 @@ impl RelationClassifier {
         })
     }
 
-    fn classify(&self, rows: Rows) -> Result<Chunk> {
+    fn classify(&self, rows: Rows) -> Result<PredictedChunk> {
         let Rows { examples, encoded, report } = rows;
         let values = self.probabilities(&encoded)?;
         let ids = examples.iter().map(|example| example.id().to_owned()).collect();
         let probabilities = Probabilities::new(ids, Arc::clone(&self.labels), values)?;
-        Ok(Chunk { examples, probabilities, encoding: report })
+        Ok(PredictedChunk { examples, probabilities, encoding: report })
     }
 }
 

@@ -130,13 +130,21 @@ impl Election<'_> {
     }
 }
 
-/// Sentences that a run's models were trained on; `None` where there is no record of it or its files are gone.
-pub(super) fn trained_on(reference: &Path) -> Result<Option<HashSet<String>>> {
+/// The run that a reference to a trained model leads to, with its settings; `None` where it is a model's folder alone.
+pub(super) fn recorded(reference: &Path) -> Option<(RunFolder, Experiment)> {
     let (path, _) = split_step(reference);
     // A checkpoint lies in the folder of its run.
-    let runs = [Some(path), path.parent()].into_iter().flatten().map(RunFolder::new);
-    match runs.into_iter().find_map(|run| Some((run.experiment().ok()?, run))) {
-        Some((experiment, run)) => of_run(&run, &experiment),
+    let mut runs = [Some(path), path.parent()].into_iter().flatten().map(RunFolder::new);
+    runs.find_map(|run| {
+        let experiment = run.experiment().ok()?;
+        Some((run, experiment))
+    })
+}
+
+/// Sentences that a run's models were trained on; `None` where there is no record of it or its files are gone.
+pub(super) fn trained_on(reference: &Path) -> Result<Option<HashSet<String>>> {
+    match recorded(reference) {
+        Some((run, experiment)) => of_run(&run, &experiment),
         None => Ok(None),
     }
 }

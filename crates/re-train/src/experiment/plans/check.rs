@@ -111,6 +111,10 @@ fn check_members(experiment: &Experiment, members: &[MemberConfig]) -> Result<()
         }
         check_name(KEY, name)?;
         if let Some(other) = &member.full_data_of {
+            if member.experiment.is_some() {
+                let found = format!("{other:?} beside settings in {name}");
+                return fault("plan.members.full_data_of", found, "the settings of the other member");
+            }
             let trained = |m: &&MemberConfig| m.member == *other && m.full_data_of.is_none();
             let before = members.iter().take_while(|m| m.member != name).find(trained);
             match before.and_then(|m| m.experiment.as_ref()) {

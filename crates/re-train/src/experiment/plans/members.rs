@@ -1,10 +1,12 @@
 //! What members have in common, of votes and before questions.
 
-use std::path::Path;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
+use super::super::plan::MemberConfig;
 use super::super::session::Session;
-use super::super::trained::trained_on;
-use super::super::{Experiment, ExperimentData};
+use super::super::trained::{recorded, trained_on};
+use super::super::{DataConfig, Experiment, ExperimentData};
 use crate::error::Result;
 
 /// A member's settings with the rows in the roles that they have in the experiment it is a member of.
@@ -40,4 +42,28 @@ pub(super) fn may_validate(
         ))?,
     }
     Ok(seen.is_none())
+}
+
+/// The rows of an experiment as a member knows them: with the entity types that it was trained with, unless the experiment
+/// has a file of its own.
+pub(super) fn rows_known_to<'a>(
+    member: &MemberConfig,
+    experiment: &Experiment,
+    data: &'a ExperimentData,
+) -> Result<Cow<'a, ExperimentData>> {
+    if experiment.data.entity_types.is_some() {
+        return Ok(Cow::Borrowed(data));
+    }
+    let of_run = || entity_types(recorded(member.run.as_ref()?)?.1);
+    let own = member.experiment.as_deref().cloned().and_then(entity_types);
+    let Some(types) = own.or_else(of_run) else { return Ok(Cow::Borrowed(data)) };
+    let config = DataConfig { entity_types: Some(types), ..experiment.data.clone() };
+    Ok(Cow::Owned(ExperimentData::read(&config, experiment.training.seed)?))
+}
+
+/// The file of entity types that an experiment is trained with, or that a member of it is.
+fn entity_types(mut experiment: Experiment) -> Option<PathBuf> {
+    let mut found = None;
+    experiment.for_each(&mut |experiment| found = found.take().or(experiment.data.entity_types.clone()));
+    found
 }

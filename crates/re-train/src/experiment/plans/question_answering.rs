@@ -11,7 +11,7 @@ use super::super::summary::Summary;
 use super::super::trained::{answerer, load_predictor};
 use super::super::{Experiment, ExperimentData};
 use super::answerer::{build, distinct};
-use super::members::{may_validate, on_rows_of};
+use super::members::{may_validate, on_rows_of, rows_known_to};
 use super::{aligned, evaluate, say_test, say_validation, single_of, versus};
 use crate::error::{Error, Result};
 use crate::observer::StopReason;
@@ -36,6 +36,7 @@ pub(in super::super) fn run(
 ) -> Result<Summary> {
     let missing = || Error::NoModel { reference: folder.path().to_owned() };
     let member = members.first().ok_or_else(missing)?;
+    let data = &*rows_known_to(member, experiment, data)?;
     let own = answerer_of(experiment);
     check_rows(&own, data)?;
     session.expect(1 + usize::from(member.run.is_none()));

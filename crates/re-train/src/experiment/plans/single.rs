@@ -1,7 +1,7 @@
 //! One training.
 
 use re_data::augment::Material;
-use re_data::{Augmentation, EncodeOptions, EncodeReport};
+use re_data::{Augmentation, EncodeOptions, EncodeReport, MarkupConfig, RelationExample};
 use re_model::{ClassifierOptions, HeadChoice, LoadReport, MarkupChoice, RelationClassifier, hub};
 
 use super::super::run::RunFolder;
@@ -10,7 +10,7 @@ use super::super::summary::Summary;
 use super::super::{Experiment, ExperimentData};
 use super::{ROWS, conclude, load};
 use crate::checkpoint::Checkpoint;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::observer::{JsonlLog, StopReason};
 use crate::task::{ClassificationTask, LabelledRows};
 use crate::trainer::{Outcome, Start, Task, Trainer};
@@ -24,6 +24,7 @@ pub(in super::super) fn run(
     session: &mut Session<'_>,
 ) -> Result<Summary> {
     let config = &experiment.training;
+    check_types(experiment, data)?;
     let (classifier, report) = build(experiment, data)?;
     let mut notes = data.notes.clone();
     let (train, encoded) = match augmentation(experiment, data, &classifier, &mut notes)? {
@@ -55,6 +56,20 @@ pub(in super::super) fn run(
     };
     let summary = conclude(folder, data, &load(model, experiment)?)?;
     Ok(Summary { reason: trained.reason, step: trained.step, model: trained.model, ..summary })
+}
+
+/// A markup that writes types would write the same one everywhere.
+fn check_types(experiment: &Experiment, data: &ExperimentData) -> Result<()> {
+    let typed = matches!(experiment.markup, MarkupConfig::TypedPunct {} | MarkupConfig::TypedTokens { .. });
+    let known = data.train.iter().flat_map(RelationExample::entities).any(|entity| entity.kind().is_some());
+    if typed && !known && !data.train.is_empty() {
+        return Err(Error::Config {
+            key: "data.entity_types",
+            found: "no entity with a type".to_owned(),
+            expected: "types of the entities, which the markup writes".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// Trains, with log and checkpoints in the folder; the summary says which checkpoint the run is about, and no more.

@@ -13,7 +13,7 @@ use super::super::session::Session;
 use super::super::summary::Summary;
 use super::super::trained::load_predictor;
 use super::super::{Experiment, ExperimentData, model_folder};
-use super::members::{may_validate, on_rows_of};
+use super::members::{may_validate, on_rows_of, rows_known_to};
 use super::{
     TEST, VALIDATION, aligned, evaluate, on_everything, predict, save, say_test, say_validation, versus,
 };
@@ -73,6 +73,7 @@ impl<'a> Election<'a> {
         session.note(&format!("{name}: predicting with {}", run.display()))?;
         let predictor = load_predictor(run, &self.experiment.training)?;
         let here = self.subfolder(name)?;
+        let data = rows_known_to(member, self.experiment, self.data)?;
         let ask = |rows: &[RelationExample], file| -> Result<Option<Probabilities>> {
             if rows.is_empty() {
                 return Ok(None);
@@ -82,10 +83,10 @@ impl<'a> Election<'a> {
             Ok(Some(probabilities))
         };
         let validation = match may_validate(name, run, self.data, session)? {
-            true => ask(&self.data.validation, VALIDATION)?,
+            true => ask(&data.validation, VALIDATION)?,
             false => None,
         };
-        let test = ask(&self.data.test, TEST)?;
+        let test = ask(&data.test, TEST)?;
         self.ballots.insert(name, Ballot { validation, test });
         Ok(())
     }
