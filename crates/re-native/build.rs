@@ -38,7 +38,7 @@ fn main() {
     if x86 {
         build.define("RE_X86", None);
     }
-    build.file("native/layer.cpp").file("native/memory.cpp").compile("re_native");
+    build.file("native/layer.cpp").file("native/shim.cpp").compile("re_native");
 }
 
 fn compiler() -> cc::Build {

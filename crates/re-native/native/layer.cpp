@@ -25,34 +25,28 @@ struct Store<bf16> {
     static constexpr at::ScalarType kind = at::kBFloat16;
 };
 
-const char* processor() {
-#ifdef RE_X86
-    static const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-    static const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    return avx512 ? "avx512" : avx2 ? "avx2" : "generic";
-#else
-    return "generic";
-#endif
-}
-
-template <class S>
-const Kernels<S>& pick(const Kernels<S>* generic, const Kernels<S>* avx2, const Kernels<S>* avx512) {
-    std::string name = processor();
-    return *(name == "avx512" ? avx512 : name == "avx2" ? avx2 : generic);
-}
-
+// The kernels for this processor.
 template <class S>
 const Kernels<S>& kernels();
+
 #ifdef RE_X86
+template <class S>
+const Kernels<S>& pick(const Kernels<S>& generic, const Kernels<S>& avx2, const Kernels<S>& avx512) {
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
+        return avx512;
+    }
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? avx2 : generic;
+}
+
 template <>
 const Kernels<float>& kernels<float>() {
-    static const auto& chosen = pick(&generic::of_float, &avx2::of_float, &avx512::of_float);
+    static const auto& chosen = pick(generic::of_float, avx2::of_float, avx512::of_float);
     return chosen;
 }
 template <>
 const Kernels<bf16>& kernels<bf16>() {
-    static const auto& chosen = pick(&generic::of_bf16, &avx2::of_bf16, &avx512::of_bf16);
+    static const auto& chosen = pick(generic::of_bf16, avx2::of_bf16, avx512::of_bf16);
     return chosen;
 }
 #else
@@ -74,7 +68,7 @@ constexpr size_t ROWS = 32;
 // Values that one task converts.
 constexpr size_t VALUES = 1 << 15;
 
-// Runs body(first, last) on parts of 0 .. count.
+// Runs body(number, first, last) on parts of 0 .. count.
 template <class F>
 void parts(size_t count, size_t size, F body) {
     parallel((count + size - 1) / size, [&](size_t part) {
@@ -107,6 +101,12 @@ public:
     struct Kept {
         Tensor qkv, context, log_sums, middle, middle_mean, middle_scale, states, inner, end, end_mean, end_scale;
         Tensor weights[4];
+
+        // All of it, in an order of its own.
+        std::vector<Tensor*> all() {
+            return {&qkv,   &context, &log_sums, &middle,    &middle_mean, &middle_scale, &states,    &inner,
+                    &end,   &end_mean, &end_scale, &weights[0], &weights[1],  &weights[2],   &weights[3]};
+        }
     };
 
     Tensor forward(const Tensor& x, Kept& kept) {
@@ -282,10 +282,8 @@ struct Function : torch::autograd::Function<Function<S>> {
         variable_list parameters = given.vec();
         typename Layer<S>::Kept kept;
         Tensor out = Layer<S>(settings, parameters, starts, x.size(0)).forward(x, kept);
-        variable_list saved = {x,           kept.qkv,         kept.context, kept.log_sums, kept.middle,
-                               kept.middle_mean, kept.middle_scale, kept.states, kept.inner, kept.end,
-                               kept.end_mean,    kept.end_scale};
-        saved.insert(saved.end(), std::begin(kept.weights), std::end(kept.weights));
+        variable_list saved = {x};
+        for (Tensor* tensor : kept.all()) saved.push_back(*tensor);
         saved.insert(saved.end(), parameters.begin(), parameters.end());
         context->save_for_backward(saved);
         auto batch = c10::make_intrusive<Batch>();
@@ -300,11 +298,8 @@ struct Function : torch::autograd::Function<Function<S>> {
         variable_list saved = context->get_saved_variables();
         typename Layer<S>::Kept kept;
         Tensor x = saved[0];
-        Tensor* places[] = {&kept.qkv,    &kept.context, &kept.log_sums, &kept.middle,   &kept.middle_mean, &kept.middle_scale,
-                            &kept.states, &kept.inner,   &kept.end,      &kept.end_mean, &kept.end_scale};
         size_t next = 1;
-        for (Tensor* place : places) *place = saved[next++];
-        for (Tensor& weight : kept.weights) weight = saved[next++];
+        for (Tensor* tensor : kept.all()) *tensor = saved[next++];
         variable_list parameters(saved.begin() + next, saved.end());
         auto batch = c10::static_intrusive_pointer_cast<Batch>(context->saved_data["batch"].toCapsule());
         Layer<S> layer(batch->settings, parameters, batch->starts, x.size(0));

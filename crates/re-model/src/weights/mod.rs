@@ -119,10 +119,9 @@ impl WeightsFile {
         // SAFETY: the map is private, so that only this process writes to it, through tensors. A writer that truncates
         // the file meanwhile would end the process with SIGBUS; this project replaces files by renaming.
         let map = unsafe { MmapOptions::new().map_copy(&file) }.map_err(|source| Error::io(&path, source))?;
-        let fault = |source| Error::Safetensors { path: path.clone(), source };
-        let (header, metadata) = SafeTensors::read_metadata(&map).map_err(fault)?;
-        // Checks what the metadata alone cannot tell: that the file is as long as its tensors.
-        SafeTensors::deserialize(&map).map_err(fault)?;
+        // Checks as well that the file is as long as its tensors.
+        let (header, metadata) = SafeTensors::read_metadata(&map)
+            .map_err(|source| Error::Safetensors { path: path.clone(), source })?;
         Ok(Self::Safetensors {
             map: Arc::new(map),
             metadata: Box::new(metadata),
