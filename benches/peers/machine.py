@@ -35,8 +35,10 @@ def describe(root: Path, threads: int) -> dict[str, str]:
     }
 
 
-def commit_and_time(root: Path) -> str:
-    commit = output("git", "rev-parse", "--short", "HEAD", cwd=root)
+def commit(root: Path) -> str:
     changed = output("git", "status", "--porcelain", "--untracked-files=no", cwd=root)
-    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    return f"{commit}{' with uncommitted changes' if changed else ''}, {now}"
+    return output("git", "rev-parse", "--short", "HEAD", cwd=root) + (" with uncommitted changes" if changed else "")
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")

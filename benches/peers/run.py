@@ -56,9 +56,11 @@ def main() -> None:
     results = json.loads(stored.read_text()) if stored.exists() and not args.quick else {}
     results["machine"] = machine.describe(ROOT, args.threads)
     results["rates"] = harness.rates = harness.rate()
+    # Before the first result is written into the document, which is in the repository itself.
+    commit = machine.commit(ROOT)
     for name in args.only:
         result = workloads.ALL[name](harness)
-        results.setdefault("workloads", {})[name] = result | {"when": machine.commit_and_time(ROOT)}
+        results.setdefault("workloads", {})[name] = result | {"when": f"{commit}, {machine.now()}"}
         print(report.section(name, results["workloads"][name]), flush=True)
         if not args.quick:
             # After each workload, so that a run that is cut off loses only the one it is in.
