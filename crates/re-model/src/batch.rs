@@ -238,7 +238,7 @@ impl Layout {
 ///
 /// The kernels for bf16 products are compiled for each new shape and kept; with every number of tokens a shape of
 /// its own, steps would compile more than they compute, and memory would grow with every one.
-fn even_size(size: usize, parts: usize) -> usize {
+pub(crate) fn even_size(size: usize, parts: usize) -> usize {
     size.next_multiple_of((size / parts).next_power_of_two())
 }
 

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use tch::{Device, Kind, Tensor};
 
 use self::layer::Layer;
-use crate::batch::TokenBatch;
+use crate::batch::{TokenBatch, even_size};
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::ops::{LayerNorm, Linear, Mode, Precision, dropout};
@@ -94,12 +94,47 @@ impl Encoder {
     /// # Errors
     /// [`Error::Torch`].
     pub fn forward(&self, batch: &TokenBatch, mode: Mode) -> Result<Tensor> {
+        self.states_of(batch, None, mode)
+    }
+
+    /// Hidden states of the last layer for some tokens, flat positions in ascending order, or for all. Of other tokens
+    /// that layer computes no more than attention needs.
+    ///
+    /// # Shapes
+    /// `[tokens, hidden_size]`.
+    ///
+    /// # Errors
+    /// [`Error::Torch`]; [`Error::Data`] where positions are not in ascending order.
+    pub fn states_of(&self, batch: &TokenBatch, tokens: Option<&[i64]>, mode: Mode) -> Result<Tensor> {
+        if let Some(unordered) = tokens.filter(|tokens| !tokens.is_sorted_by(|a, b| a < b)) {
+            return Err(Error::Data(re_data::Error::Argument {
+                name: "tokens",
+                found: format!("{unordered:?}"),
+                expected: "positions in ascending order, each once",
+            }));
+        }
+        let asked = tokens.map(|tokens| self.even(tokens));
         let mut states =
             self.embeddings.forward(&self.config, batch, mode)?.f_to_kind(self.precision.kind())?;
-        for layer in &self.layers {
-            states = layer.forward(&self.config, &states, batch, mode)?;
+        if let Some((last, before)) = self.layers.split_last() {
+            for layer in before {
+                states = layer.forward(&self.config, &states, batch, None, mode)?;
+            }
+            states = last.forward(&self.config, &states, batch, asked.as_deref(), mode)?;
         }
-        Ok(states.f_narrow(0, 0, batch.tokens() as i64)?.f_to_kind(Kind::Float)?)
+        let results = tokens.map_or(batch.tokens(), <[i64]>::len);
+        Ok(states.f_narrow(0, 0, results as i64)?.f_to_kind(Kind::Float)?)
+    }
+
+    /// Positions with the last one repeated, in bf16, so that sizes repeat as those of batches do.
+    fn even<'a>(&self, tokens: &'a [i64]) -> Cow<'a, [i64]> {
+        match tokens {
+            [.., last] if self.precision == Precision::Bf16 => {
+                let fillers = even_size(tokens.len(), 32) - tokens.len();
+                Cow::Owned([tokens, &vec![*last; fillers]].concat())
+            }
+            _ => Cow::Borrowed(tokens),
+        }
     }
 
     /// Hidden states of the embeddings and of every layer, `num_hidden_layers + 1` tensors.
@@ -114,7 +149,7 @@ impl Encoder {
         let mut all = vec![embedded.f_to_kind(self.precision.kind())?];
         for layer in &self.layers {
             if let Some(states) = all.last() {
-                all.push(layer.forward(&self.config, states, batch, mode)?);
+                all.push(layer.forward(&self.config, states, batch, None, mode)?);
             }
         }
         all.iter().map(|states| Ok(states.f_narrow(0, 0, batch.tokens() as i64)?)).collect()

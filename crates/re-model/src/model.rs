@@ -55,8 +55,10 @@ impl RelationModel {
     /// # Errors
     /// Whatever libtorch refuses.
     pub fn forward(&self, batch: &TokenBatch, mode: Mode) -> Result<Tensor> {
-        let states = self.encoder.forward(batch, mode)?;
-        self.head.forward(&HeadInput { states: &states, batch }, mode)
+        let tokens = self.head.tokens(batch);
+        let tokens = tokens.as_deref();
+        let states = self.encoder.states_of(batch, tokens, mode)?;
+        self.head.forward(&HeadInput { states: &states, batch, tokens }, mode)
     }
 
     /// The encoder.

@@ -2,6 +2,7 @@
 //
 // The backward pass computes the weights again from the logarithms of the softmax's denominators (Dao et al. 2022).
 #pragma once
+#include <algorithm>
 #include <vector>
 
 #include "products.h"
@@ -12,81 +13,79 @@ namespace re::RE_PROCESSOR {
 // Queries that are worked on together: their scores stay in the cache.
 constexpr size_t QUERIES = 64;
 
-// One head's part of the tokens of a row, as 32-bit floats.
+// One head's part of matrices, as 32-bit floats.
 class HeadView {
 public:
-    HeadView(Heads heads, size_t head, size_t start, size_t end)
-        : heads_(heads), at_(head * heads.width), start_(start), length(end - start), width(heads.width) {}
+    HeadView(Heads heads, size_t head) : width(heads.width), heads_(heads), at_(head * heads.width) {}
 
-    // Queries (0), keys (1) or values (2) times `factor`: [length, padded(width)].
+    // Rows of queries (0), keys (1) or values (2) times `factor`: [length, padded(width)].
     template <class S>
-    std::vector<float> rows(const S* qkv, int which, float factor) const {
-        size_t stride = 3 * heads_.heads * width, places = padded(width);
-        std::vector<float> out(length * places);
+    std::vector<float> rows(Attended<const S> from, int which, Range range, float factor) const {
+        size_t places = padded(width);
+        std::vector<float> out(range.length() * places);
         const float* bias = heads_.bias[which] + at_;
-        for (size_t i = 0; i < length; ++i) {
-            const S* from = qkv + (start_ + i) * stride + which * heads_.heads * width + at_;
-            for (size_t c = 0; c < width; ++c) out[i * places + c] = (load(from[c]) + bias[c]) * factor;
+        for (size_t i = 0; i < range.length(); ++i) {
+            const S* values = from.values[which] + (range.start + i) * from.stride[which] + at_;
+            for (size_t c = 0; c < width; ++c) out[i * places + c] = (load(values[c]) + bias[c]) * factor;
         }
         return out;
     }
 
     // The same as columns: [padded(width), padded(length)].
-    std::vector<float> columns(const std::vector<float>& rows) const {
+    std::vector<float> columns(const std::vector<float>& rows, size_t length) const {
         std::vector<float> out(padded(width) * padded(length));
         transpose(rows.data(), length, width, out.data());
         return out;
     }
 
-    // What `out` [tokens, heads * width] holds of this head: [length, padded(width)].
+    // What `out` [.., heads * width] holds of this head: [length, padded(width)].
     template <class S>
-    std::vector<float> of_result(const S* out) const {
-        size_t stride = heads_.heads * width, places = padded(width);
-        std::vector<float> values(length * places);
-        for (size_t i = 0; i < length; ++i) {
-            const S* from = out + (start_ + i) * stride + at_;
+    std::vector<float> of_result(const S* out, Range range) const {
+        size_t places = padded(width);
+        std::vector<float> values(range.length() * places);
+        for (size_t i = 0; i < range.length(); ++i) {
+            const S* from = out + (range.start + i) * heads_.heads * width + at_;
             for (size_t c = 0; c < width; ++c) values[i * places + c] = load(from[c]);
         }
         return values;
     }
 
-    // Writes rows `first` .. of [.., padded(width)] to this head's part of a matrix of `stride` columns.
+    // Writes [count, padded(width)] to this head's part of a matrix of `stride` columns, from row `start` on.
     template <class S>
-    void write(const float* rows, size_t first, size_t count, float factor, S* out, size_t stride, size_t part) const {
+    void write(const float* rows, size_t count, float factor, S* out, size_t stride, size_t start) const {
         size_t places = padded(width);
         for (size_t i = 0; i < count; ++i) {
-            S* to = out + (start_ + first + i) * stride + part * heads_.heads * width + at_;
+            S* to = out + (start + i) * stride + at_;
             for (size_t c = 0; c < width; ++c) to[c] = store<S>(rows[i * places + c] * factor);
         }
     }
 
     // Dropout with a mask of its own for this head in this row.
-    Mask mask(Dropout dropout) const {
-        dropout.seed += (start_ * heads_.heads + at_ / width + 1) * 0x9e3779b97f4a7c15u;
-        return Mask(dropout, length);
+    Mask mask(Dropout dropout, Range keys) const {
+        dropout.seed += (keys.start * heads_.heads + at_ / width + 1) * 0x9e3779b97f4a7c15u;
+        return Mask(dropout, keys.length());
     }
+
+    const size_t width;
 
 private:
     Heads heads_;
-    size_t at_, start_;
-
-public:
-    const size_t length, width;
+    size_t at_;
 };
 
 template <class S>
-void attend(const S* qkv, Heads heads, size_t head, size_t start, size_t end, Dropout dropout, S* out,
+void attend(Attended<const S> qkv, Heads heads, size_t head, Range asked, Range range, Dropout dropout, S* out,
             float* log_sums) {
-    HeadView view(heads, head, start, end);
-    size_t n = view.length, places = padded(n), width = padded(view.width);
+    HeadView view(heads, head);
+    size_t n = range.length(), places = padded(n), width = padded(view.width);
     float factor = float(1.0 / std::sqrt(double(view.width)));
-    std::vector<float> queries = view.rows(qkv, 0, factor), values = view.rows(qkv, 2, 1.0f);
-    std::vector<float> keys = view.columns(view.rows(qkv, 1, 1.0f));
+    std::vector<float> queries = view.rows(qkv, 0, asked, factor), values = view.rows(qkv, 2, range, 1.0f);
+    std::vector<float> keys = view.columns(view.rows(qkv, 1, range, 1.0f), n);
     std::vector<float> weights(QUERIES * places), result(QUERIES * width);
-    Mask mask = view.mask(dropout);
+    Mask mask = view.mask(dropout, range);
     std::vector<float> factors(mask.places());
-    for (size_t first = 0; first < n; first += QUERIES) {
-        size_t count = n - first < QUERIES ? n - first : QUERIES;
+    for (size_t first = 0; first < asked.length(); first += QUERIES) {
+        size_t count = std::min(asked.length() - first, QUERIES);
         product(count, places, view.width, &queries[first * width], width, 1, keys.data(), places, weights.data(),
                 places, false);
         for (size_t i = 0; i < count; ++i) {
@@ -104,36 +103,36 @@ void attend(const S* qkv, Heads heads, size_t head, size_t start, size_t end, Dr
             } else {
                 for (size_t j = 0; j < n; ++j) row[j] *= inverse;
             }
-            log_sums[start + first + i] = largest + std::log(sum);
+            log_sums[asked.start + first + i] = largest + std::log(sum);
         }
         product(count, width, n, weights.data(), places, 1, values.data(), width, result.data(), width, false);
-        view.write(result.data(), first, count, 1.0f, out, heads.heads * heads.width, 0);
+        view.write(result.data(), count, 1.0f, out, heads.heads * heads.width, asked.start + first);
     }
 }
 
 template <class S>
-void attend_backward(const S* qkv, Heads heads, size_t head, size_t start, size_t end, Dropout dropout,
-                     const float* log_sums, const S* gradient, S* qkv_gradient) {
-    HeadView view(heads, head, start, end);
-    size_t n = view.length, places = padded(n), width = padded(view.width);
+void attend_backward(Attended<const S> qkv, Heads heads, size_t head, Range asked, Range range, Dropout dropout,
+                     const float* log_sums, const S* gradient, Attended<S> gradients) {
+    HeadView view(heads, head);
+    size_t n = range.length(), places = padded(n), width = padded(view.width);
     float factor = float(1.0 / std::sqrt(double(view.width)));
-    std::vector<float> queries = view.rows(qkv, 0, factor), keys = view.rows(qkv, 1, 1.0f);
-    std::vector<float> key_columns = view.columns(keys), value_columns = view.columns(view.rows(qkv, 2, 1.0f));
-    std::vector<float> slopes = view.of_result(gradient);
+    std::vector<float> queries = view.rows(qkv, 0, asked, factor), keys = view.rows(qkv, 1, range, 1.0f);
+    std::vector<float> key_columns = view.columns(keys, n);
+    std::vector<float> value_columns = view.columns(view.rows(qkv, 2, range, 1.0f), n);
+    std::vector<float> slopes = view.of_result(gradient, asked);
     std::vector<float> weights(QUERIES * places), changes(QUERIES * places), of_queries(QUERIES * width);
     std::vector<float> of_keys(n * width), of_values(n * width);
-    Mask mask = view.mask(dropout);
+    Mask mask = view.mask(dropout, range);
     std::vector<float> factors(mask.places(), 1.0f);
-    size_t stride = 3 * heads.heads * heads.width;
-    for (size_t first = 0; first < n; first += QUERIES) {
-        size_t count = n - first < QUERIES ? n - first : QUERIES;
+    for (size_t first = 0; first < asked.length(); first += QUERIES) {
+        size_t count = std::min(asked.length() - first, QUERIES);
         const float *query = &queries[first * width], *slope = &slopes[first * width];
         product(count, places, view.width, query, width, 1, key_columns.data(), places, weights.data(), places, false);
         product(count, places, view.width, slope, width, 1, value_columns.data(), places, changes.data(), places,
                 false);
         for (size_t i = 0; i < count; ++i) {
             float *weight = &weights[i * places], *change = &changes[i * places];
-            float log_sum = log_sums[start + first + i], mean = 0.0f;
+            float log_sum = log_sums[asked.start + first + i], mean = 0.0f;
             if (mask.active()) mask.fill(first + i, factors.data());
             for (size_t j = 0; j < n; ++j) {
                 float share = exponential(weight[j] - log_sum);
@@ -151,10 +150,10 @@ void attend_backward(const S* qkv, Heads heads, size_t head, size_t start, size_
         product(n, width, count, weights.data(), 1, places, slope, width, of_values.data(), width, first > 0);
         product(count, width, n, changes.data(), places, 1, keys.data(), width, of_queries.data(), width, false);
         product(n, width, count, changes.data(), 1, places, query, width, of_keys.data(), width, first > 0);
-        view.write(of_queries.data(), first, count, factor, qkv_gradient, stride, 0);
+        view.write(of_queries.data(), count, factor, gradients.values[0], gradients.stride[0], asked.start + first);
     }
-    view.write(of_keys.data(), 0, n, 1.0f, qkv_gradient, stride, 1);
-    view.write(of_values.data(), 0, n, 1.0f, qkv_gradient, stride, 2);
+    view.write(of_keys.data(), n, 1.0f, gradients.values[1], gradients.stride[1], range.start);
+    view.write(of_values.data(), n, 1.0f, gradients.values[2], gradients.stride[2], range.start);
 }
 
 }  // namespace re::RE_PROCESSOR

@@ -18,17 +18,23 @@ struct Dropout {
     double rate;  // 0 for none
 };
 
-// The rows of a batch laid end to end: row r has tokens starts[r] .. starts[r + 1].
-struct Rows {
-    const int64_t* starts;
-    size_t count;
+// Some rows of a matrix.
+struct Range {
+    size_t start, end;
+    size_t length() const { return end - start; }
 };
 
-// Queries, keys and values of all tokens side by side: [tokens, 3 * heads * width], biases not added yet.
 struct Heads {
     size_t heads;
     size_t width;
-    const float* bias[3];
+    const float* bias[3];  // of queries, keys and values
+};
+
+// Matrices of queries, keys and values: each [.., heads * width] with `stride` values from row to row, biases not added.
+template <class S>
+struct Attended {
+    S* values[3];
+    size_t stride[3];
 };
 
 // Kernels for values stored as S, computing in 32-bit floats. `first` and `last` bound the matrix rows (or tasks) that
@@ -55,12 +61,13 @@ struct Kernels {
     void (*add_norm_backward)(const S* sum, const float* mean, const float* scale, const float* weight, Dropout,
                               S* gradient, S* in_gradient, float* sums, size_t first, size_t last, size_t width);
 
-    // Attention of one head in one row; `log_sums` gets the logarithm of each softmax's denominator, [tokens].
-    void (*attend)(const S* qkv, Heads, size_t head, size_t start, size_t end, Dropout, S* out, float* log_sums);
+    // Attention of one head in one row: from the rows `queries` to the rows `keys`. `out` and `log_sums` have a row for
+    // each query; the latter gets the logarithm of each softmax's denominator.
+    void (*attend)(Attended<const S>, Heads, size_t head, Range queries, Range keys, Dropout, S* out, float* log_sums);
 
-    // The gradient of `qkv` in its place in `qkv_gradient`, from the gradient of `out`.
-    void (*attend_backward)(const S* qkv, Heads, size_t head, size_t start, size_t end, Dropout, const float* log_sums,
-                            const S* gradient, S* qkv_gradient);
+    // The gradients of queries, keys and values in their places in `gradients`, from the gradient of `out`.
+    void (*attend_backward)(Attended<const S>, Heads, size_t head, Range queries, Range keys, Dropout,
+                            const float* log_sums, const S* gradient, Attended<S> gradients);
 
     // Adds the sums of columns over rows first .. last to `sums`.
     void (*column_sums)(const S* in, float* sums, size_t first, size_t last, size_t width);

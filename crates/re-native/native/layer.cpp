@@ -91,35 +91,44 @@ Tensor sums(size_t rows, size_t width, F body) {
 template <class S>
 class Layer {
 public:
-    Layer(const Settings& settings, const variable_list& parameters, at::IntArrayRef starts, int64_t tokens)
-        : settings_(settings), parameters_(parameters), starts_(starts), tokens_(tokens) {
+    Layer(const Settings& settings, const variable_list& parameters, const Rows& rows, int64_t tokens)
+        : settings_(settings), parameters_(parameters), starts_(rows.starts), asked_starts_(rows.starts),
+          results_(tokens) {
         hidden_ = parameters[OW].size(0);
         inner_ = parameters[IW].size(0);
+        if (!rows.some) return;
+        asked_ = at::tensor(rows.asked, at::kLong);
+        results_ = rows.asked.size();
+        for (int64_t& start : asked_starts_) {
+            start = std::lower_bound(rows.asked.begin(), rows.asked.end(), start) - rows.asked.begin();
+        }
     }
 
     // What the backward pass needs of the forward pass.
     struct Kept {
-        Tensor qkv, context, log_sums, middle, middle_mean, middle_scale, states, inner, end, end_mean, end_scale;
+        Tensor queries, qkv, context, log_sums, middle, middle_mean, middle_scale, states, inner, end, end_mean, end_scale;
         Tensor weights[4];
 
         // All of it, in an order of its own.
         std::vector<Tensor*> all() {
-            return {&qkv,   &context, &log_sums, &middle,    &middle_mean, &middle_scale, &states,    &inner,
-                    &end,   &end_mean, &end_scale, &weights[0], &weights[1],  &weights[2],   &weights[3]};
+            return {&queries, &qkv,      &context,   &log_sums,   &middle,     &middle_mean, &middle_scale, &states,
+                    &inner,   &end,      &end_mean,  &end_scale,  &weights[0], &weights[1],  &weights[2],   &weights[3]};
         }
     };
 
     Tensor forward(const Tensor& x, Kept& kept) {
         prepare(kept.weights);
-        kept.qkv = at::mm(x, kept.weights[0].t());
+        Tensor asked = of_asked(x);
+        if (asked_.defined()) kept.queries = at::mm(asked, of_queries(kept.weights[0]).t());
+        kept.qkv = at::mm(x, of_qkv(kept.weights[0]).t());
         kept.context = empty(hidden_);
-        kept.log_sums = at::empty({settings_.heads, tokens_}, at::kFloat);
+        kept.log_sums = at::empty({settings_.heads, results_}, at::kFloat);
         attend(kept);
         kept.middle = at::mm(kept.context, weight(kept, 1, OW).t());
-        kept.states = add_norm(kept.middle, OB, x, NORM_W, 0, kept.middle_mean, kept.middle_scale);
+        kept.states = add_norm(kept.middle, OB, asked, NORM_W, 0, kept.middle_mean, kept.middle_scale);
         kept.inner = at::mm(kept.states, weight(kept, 2, IW).t());
         Tensor active = empty(inner_);
-        parts(tokens_, ROWS, [&](size_t, size_t first, size_t last) {
+        parts(results_, ROWS, [&](size_t, size_t first, size_t last) {
             kernels<S>().activate(settings_.activation, of<S>(kept.inner), floats(parameters_[IB]), of<S>(active), first,
                                   last, inner_);
         });
@@ -136,7 +145,7 @@ public:
         add_norm_backward(kept.end, kept.end_mean, kept.end_scale, END_W, 1, states_gradient, out_gradient,
                           &of_parameter(END_W), &of_parameter(END_B), &of_parameter(EB));
         Tensor inner_gradient = at::mm(out_gradient, weight(kept, 3, EW)), active = empty(inner_);
-        of_parameter(IB) = sums(tokens_, inner_, [&](float* to, size_t first, size_t last) {
+        of_parameter(IB) = sums(results_, inner_, [&](float* to, size_t first, size_t last) {
             kernels<S>().activate_backward(settings_.activation, of<S>(kept.inner), floats(parameters_[IB]),
                                            of<S>(inner_gradient), of<S>(active), to, first, last, inner_);
         });
@@ -150,23 +159,39 @@ public:
                           &of_parameter(NORM_W), &of_parameter(NORM_B), &of_parameter(OB));
         Tensor context_gradient = at::mm(out_gradient, weight(kept, 1, OW));
         of_parameter(OW) = at::mm(out_gradient.t(), kept.context);
-        Tensor qkv_gradient = empty(3 * hidden_);
-        attend_backward(kept, context_gradient, qkv_gradient);
-        Tensor bias = sums(tokens_, 3 * hidden_, [&](float* to, size_t first, size_t last) {
-            kernels<S>().column_sums(of<S>(qkv_gradient), to, first, last, 3 * hidden_);
-        });
-        Tensor joined = at::mm(qkv_gradient.t(), x);
+        Tensor queries_gradient, qkv_gradient = at::empty_like(kept.qkv);
+        if (asked_.defined()) queries_gradient = at::empty_like(kept.queries);
+        attend_backward(kept, context_gradient, queries_gradient, qkv_gradient);
+        Tensor joined = at::mm(qkv_gradient.t(), x), bias = column_sums(qkv_gradient);
+        if (asked_.defined()) {
+            joined = at::cat({at::mm(queries_gradient.t(), of_asked(x)), joined});
+            bias = at::cat({column_sums(queries_gradient), bias});
+        }
         for (int which = 0; which < 3; ++which) {
             of_parameter(QW + 2 * which) = joined.narrow(0, which * hidden_, hidden_);
             of_parameter(QB + 2 * which) = bias.narrow(0, which * hidden_, hidden_);
         }
-        states_gradient.addmm_(qkv_gradient, kept.weights[0]);
-        gradients[0] = states_gradient;
+        if (asked_.defined()) {
+            states_gradient.addmm_(queries_gradient, of_queries(kept.weights[0]));
+            gradients[0] = at::mm(qkv_gradient, of_qkv(kept.weights[0])).index_add_(0, asked_, states_gradient);
+        } else {
+            gradients[0] = states_gradient.addmm_(qkv_gradient, kept.weights[0]);
+        }
         return gradients;
     }
 
 private:
-    Tensor empty(int64_t width) const { return at::empty({tokens_, width}, Store<S>::kind); }
+    Tensor empty(int64_t width) const { return at::empty({results_, width}, Store<S>::kind); }
+
+    // The rows of `x` whose results are asked for.
+    Tensor of_asked(const Tensor& x) const { return asked_.defined() ? x.index_select(0, asked_) : x; }
+
+    // The joined weights that all tokens are multiplied with, and those for the tokens that are asked for, where these
+    // are some alone.
+    Tensor of_qkv(const Tensor& weights) const {
+        return asked_.defined() ? weights.narrow(0, hidden_, 2 * hidden_) : weights;
+    }
+    Tensor of_queries(const Tensor& weights) const { return weights.narrow(0, 0, hidden_); }
 
     // The weights as S. Those of queries, keys and values become one, so that `x` is read once; of the others, the
     // parameters themselves serve as 32-bit floats.
@@ -204,43 +229,65 @@ private:
         return {settings_.seed + which * 0xd1342543de82ef95u, rate};
     }
 
+    // Where queries, keys and values stand.
+    template <class T>
+    Attended<T> attended(const Tensor& queries, const Tensor& qkv) const {
+        T* values = of<S>(qkv);
+        size_t hidden = hidden_;
+        if (!asked_.defined()) return {{values, values + hidden, values + 2 * hidden}, {3 * hidden, 3 * hidden, 3 * hidden}};
+        return {{of<S>(queries), values, values + hidden}, {hidden, 2 * hidden, 2 * hidden}};
+    }
+
     // Tokens after the last row belong to none: their results are zero.
-    void clear_rest(const Tensor& matrix) const {
-        if (starts_.back() < tokens_) matrix.narrow(0, starts_.back(), tokens_ - starts_.back()).zero_();
+    static void clear_rest(const Tensor& matrix, int64_t end) {
+        if (end < matrix.size(0)) matrix.narrow(0, end, matrix.size(0) - end).zero_();
     }
 
     template <class F>
     void each_head(F body) const {
         size_t count = settings_.heads;
+        auto range = [](const std::vector<int64_t>& starts, size_t row) {
+            return Range{size_t(starts[row]), size_t(starts[row + 1])};
+        };
         parallel((starts_.size() - 1) * count, [&](size_t task) {
-            size_t row = task / count;
-            if (starts_[row] < starts_[row + 1]) body(task % count, starts_[row], starts_[row + 1]);
+            Range keys = range(starts_, task / count);
+            if (keys.length() > 0) body(task % count, range(asked_starts_, task / count), keys);
         });
     }
 
     void attend(const Kept& kept) const {
-        clear_rest(kept.context);
-        each_head([&](size_t head, size_t start, size_t end) {
-            kernels<S>().attend(of<S>(kept.qkv), heads(), head, start, end, dropout(settings_.attention_dropout, 2),
-                                of<S>(kept.context), floats(kept.log_sums) + head * tokens_);
+        clear_rest(kept.context, asked_starts_.back());
+        each_head([&](size_t head, Range queries, Range keys) {
+            kernels<S>().attend(attended<const S>(kept.queries, kept.qkv), heads(), head, queries, keys,
+                                dropout(settings_.attention_dropout, 2), of<S>(kept.context),
+                                floats(kept.log_sums) + head * results_);
         });
     }
 
-    void attend_backward(const Kept& kept, const Tensor& gradient, const Tensor& qkv_gradient) const {
-        clear_rest(qkv_gradient);
-        each_head([&](size_t head, size_t start, size_t end) {
-            kernels<S>().attend_backward(of<S>(kept.qkv), heads(), head, start, end,
+    void attend_backward(const Kept& kept, const Tensor& gradient, const Tensor& queries_gradient,
+                         const Tensor& qkv_gradient) const {
+        clear_rest(qkv_gradient, starts_.back());
+        each_head([&](size_t head, Range queries, Range keys) {
+            kernels<S>().attend_backward(attended<const S>(kept.queries, kept.qkv), heads(), head, queries, keys,
                                          dropout(settings_.attention_dropout, 2),
-                                         floats(kept.log_sums) + head * tokens_, of<S>(gradient), of<S>(qkv_gradient));
+                                         floats(kept.log_sums) + head * results_, of<S>(gradient),
+                                         attended<S>(queries_gradient, qkv_gradient));
+        });
+    }
+
+    Tensor column_sums(const Tensor& matrix) const {
+        int64_t width = matrix.size(1);
+        return sums(matrix.size(0), width, [&](float* to, size_t first, size_t last) {
+            kernels<S>().column_sums(of<S>(matrix), to, first, last, width);
         });
     }
 
     Tensor add_norm(const Tensor& in, Parameter bias, const Tensor& residual, Parameter norm, uint64_t which,
                     Tensor& mean, Tensor& scale) const {
-        mean = at::empty({tokens_}, at::kFloat);
-        scale = at::empty({tokens_}, at::kFloat);
+        mean = at::empty({results_}, at::kFloat);
+        scale = at::empty({results_}, at::kFloat);
         Tensor out = empty(hidden_);
-        parts(tokens_, ROWS, [&](size_t, size_t first, size_t last) {
+        parts(results_, ROWS, [&](size_t, size_t first, size_t last) {
             kernels<S>().add_norm(of<S>(in), floats(parameters_[bias]), of<S>(residual),
                                   dropout(settings_.hidden_dropout, which), floats(parameters_[norm]),
                                   floats(parameters_[norm + 1]), settings_.eps, of<S>(out), floats(mean), floats(scale),
@@ -252,7 +299,7 @@ private:
     void add_norm_backward(const Tensor& sum, const Tensor& mean, const Tensor& scale, Parameter norm, uint64_t which,
                            const Tensor& gradient, const Tensor& in_gradient, Tensor* weight, Tensor* shift,
                            Tensor* bias) const {
-        Tensor all = sums(tokens_, 3 * hidden_, [&](float* to, size_t first, size_t last) {
+        Tensor all = sums(results_, 3 * hidden_, [&](float* to, size_t first, size_t last) {
             kernels<S>().add_norm_backward(of<S>(sum), floats(mean), floats(scale), floats(parameters_[norm]),
                                            dropout(settings_.hidden_dropout, which), of<S>(gradient),
                                            of<S>(in_gradient), to, first, last, hidden_);
@@ -264,31 +311,32 @@ private:
 
     Settings settings_;
     const variable_list& parameters_;
-    at::IntArrayRef starts_;
-    int64_t tokens_, hidden_, inner_;
+    std::vector<int64_t> starts_, asked_starts_;
+    Tensor asked_;  // positions of the tokens whose results are asked for; undefined for all
+    int64_t results_, hidden_, inner_;
 };
 
 // What is kept between the passes besides tensors.
 struct Batch : torch::CustomClassHolder {
     Settings settings;
-    std::vector<int64_t> starts;
+    Rows rows;
 };
 
 template <class S>
 struct Function : torch::autograd::Function<Function<S>> {
     static Tensor forward(AutogradContext* context, const Tensor& x, at::TensorList given, const Settings& settings,
-                          const std::vector<int64_t>& starts) {
+                          const Rows& rows) {
         at::AutoDispatchBelowADInplaceOrView guard;
         variable_list parameters = given.vec();
         typename Layer<S>::Kept kept;
-        Tensor out = Layer<S>(settings, parameters, starts, x.size(0)).forward(x, kept);
+        Tensor out = Layer<S>(settings, parameters, rows, x.size(0)).forward(x, kept);
         variable_list saved = {x};
         for (Tensor* tensor : kept.all()) saved.push_back(*tensor);
         saved.insert(saved.end(), parameters.begin(), parameters.end());
         context->save_for_backward(saved);
         auto batch = c10::make_intrusive<Batch>();
         batch->settings = settings;
-        batch->starts = starts;
+        batch->rows = rows;
         context->saved_data["batch"] = c10::IValue::make_capsule(batch);
         return out;
     }
@@ -302,52 +350,54 @@ struct Function : torch::autograd::Function<Function<S>> {
         for (Tensor* tensor : kept.all()) *tensor = saved[next++];
         variable_list parameters(saved.begin() + next, saved.end());
         auto batch = c10::static_intrusive_pointer_cast<Batch>(context->saved_data["batch"].toCapsule());
-        Layer<S> layer(batch->settings, parameters, batch->starts, x.size(0));
+        Layer<S> layer(batch->settings, parameters, batch->rows, x.size(0));
         variable_list result = layer.backward(x, kept, gradients[0]);
-        // Settings and starts have no gradient.
+        // Settings and rows have no gradient.
         result.resize(result.size() + 2);
         return result;
     }
 };
 
 template <class S>
-Tensor run(const Tensor& x, const variable_list& parameters, const Settings& settings,
-           const std::vector<int64_t>& starts) {
-    if (at::GradMode::is_enabled()) return Function<S>::apply(x, at::TensorList(parameters), settings, starts);
+Tensor run(const Tensor& x, const variable_list& parameters, const Settings& settings, const Rows& rows) {
+    if (at::GradMode::is_enabled()) return Function<S>::apply(x, at::TensorList(parameters), settings, rows);
     typename Layer<S>::Kept kept;
-    return Layer<S>(settings, parameters, starts, x.size(0)).forward(x, kept);
+    return Layer<S>(settings, parameters, rows, x.size(0)).forward(x, kept);
 }
 
 }  // namespace
 
-void check(const Tensor& x, const variable_list& parameters, const Settings& settings,
-           const std::vector<int64_t>& starts) {
+void check(const Tensor& x, const variable_list& parameters, const Settings& settings, const Rows& rows) {
     TORCH_CHECK(x.dim() == 2 && x.is_contiguous() && x.device().is_cpu(), "x must be a contiguous matrix on the CPU");
     int64_t hidden = x.size(1), inner = parameters[IW].size(0);
     TORCH_CHECK(settings.heads > 0 && hidden % settings.heads == 0, hidden, " columns cannot be divided among ",
                 settings.heads, " heads");
-    const int64_t rows[PARAMETERS] = {hidden, hidden, hidden, hidden, hidden, hidden, hidden, hidden,
+    const int64_t sizes[PARAMETERS] = {hidden, hidden, hidden, hidden, hidden, hidden, hidden, hidden,
                                       hidden, hidden, inner,  inner,  hidden, hidden, hidden, hidden};
     for (int which = 0; which < PARAMETERS; ++which) {
         const Tensor& parameter = parameters[which];
         bool matrix = which == QW || which == KW || which == VW || which == OW || which == IW || which == EW;
         int64_t columns = which == EW ? inner : hidden;
         TORCH_CHECK(parameter.scalar_type() == at::kFloat && parameter.is_contiguous() && parameter.device().is_cpu() &&
-                        parameter.dim() == (matrix ? 2 : 1) && parameter.size(0) == rows[which] &&
+                        parameter.dim() == (matrix ? 2 : 1) && parameter.size(0) == sizes[which] &&
                         (!matrix || parameter.size(1) == columns),
                     "parameter ", which, " of the layer has shape ", parameter.sizes(), " or is not of 32-bit floats");
     }
+    const std::vector<int64_t>&starts = rows.starts, &asked = rows.asked;
     TORCH_CHECK(!starts.empty() && starts.front() == 0 && std::is_sorted(starts.begin(), starts.end()) &&
                     starts.back() <= x.size(0),
                 "rows must follow each other within the tokens");
+    TORCH_CHECK(asked.empty() || (asked.front() >= 0 && std::is_sorted(asked.begin(), asked.end()) &&
+                                  asked.back() < starts.back()),
+                "tokens that are asked for must follow each other within the rows");
 }
 
 Tensor encoder_layer(const Tensor& x, const variable_list& parameters, const Settings& settings,
-                     const std::vector<int64_t>& starts) {
-    check(x, parameters, settings, starts);
-    if (x.scalar_type() == at::kBFloat16) return run<bf16>(x, parameters, settings, starts);
+                     const Rows& rows) {
+    check(x, parameters, settings, rows);
+    if (x.scalar_type() == at::kBFloat16) return run<bf16>(x, parameters, settings, rows);
     TORCH_CHECK(x.scalar_type() == at::kFloat, "x must be of 32-bit floats or bfloat16");
-    return run<float>(x, parameters, settings, starts);
+    return run<float>(x, parameters, settings, rows);
 }
 
 }  // namespace re

@@ -23,11 +23,12 @@ extern "C" {
 
 char* re_native_encoder_layer(const at::Tensor* x, const at::Tensor* const* parameters, size_t count,
                               const re::Settings* settings, const int64_t* starts, size_t starts_count,
-                              at::Tensor** out) {
+                              const int64_t* asked, size_t asked_count, at::Tensor** out) {
     return guarded([&] {
         std::vector<at::Tensor> all;
         for (size_t i = 0; i < count; ++i) all.push_back(*parameters[i]);
-        *out = new at::Tensor(re::encoder_layer(*x, all, *settings, {starts, starts + starts_count}));
+        *out = new at::Tensor(re::encoder_layer(
+            *x, all, *settings, {{starts, starts + starts_count}, asked != nullptr, {asked, asked + asked_count}}));
     });
 }
 

@@ -15,8 +15,15 @@ struct Settings {
     uint64_t seed;
 };
 
+// Rows laid end to end, and the tokens whose results are asked for: all, or some in their order.
+struct Rows {
+    std::vector<int64_t> starts;
+    bool some;
+    std::vector<int64_t> asked;
+};
+
 at::Tensor encoder_layer(const at::Tensor& x, const std::vector<at::Tensor>& parameters, const Settings& settings,
-                         const std::vector<int64_t>& starts);
+                         const Rows& rows);
 
 }  // namespace re
 

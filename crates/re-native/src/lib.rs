@@ -67,6 +67,8 @@ unsafe extern "C" {
         settings: *const LayerSettings,
         starts: *const i64,
         starts_count: usize,
+        asked: *const i64,
+        asked_count: usize,
         out: *mut *mut C_tensor,
     ) -> *mut c_char;
     fn re_native_borrow(
@@ -85,8 +87,11 @@ unsafe extern "C" {
 /// 32-bit floats. Row `r` of the batch has the tokens `starts[r]..starts[r + 1]`; tokens after the last one belong to
 /// no row. Everything but the matrix products is computed in 32-bit floats, whatever `x` is stored as.
 ///
+/// With `asked`, positions within the rows in their order, the states of those tokens alone are computed: of all others
+/// no more than their keys and values.
+///
 /// # Shapes
-/// `[tokens, hidden]` to the same; `x` of 32-bit floats or bfloat16, contiguous, on the CPU.
+/// `[tokens, hidden]` to the same, or to `[asked, hidden]`; `x` of 32-bit floats or bfloat16, contiguous, on the CPU.
 ///
 /// # Errors
 /// [`TchError`] where shapes or kinds do not fit.
@@ -94,6 +99,7 @@ pub fn encoder_layer(
     x: &Tensor,
     parameters: [&Tensor; LAYER_PARAMETERS],
     starts: &[i64],
+    asked: Option<&[i64]>,
     settings: &LayerSettings,
 ) -> Result<Tensor, TchError> {
     let pointers = parameters.map(Tensor::as_ptr);
@@ -107,6 +113,8 @@ pub fn encoder_layer(
             settings,
             starts.as_ptr(),
             starts.len(),
+            asked.map_or(std::ptr::null(), <[i64]>::as_ptr),
+            asked.map_or(0, <[i64]>::len),
             &raw mut out,
         ))?;
         Ok(Tensor::from_ptr(out))

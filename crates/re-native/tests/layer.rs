@@ -38,8 +38,18 @@ fn parameters() -> Vec<Tensor> {
 }
 
 fn run(x: &Tensor, parameters: &[Tensor], starts: &[i64], settings: &LayerSettings) -> Tensor {
+    run_for(x, parameters, starts, None, settings)
+}
+
+fn run_for(
+    x: &Tensor,
+    parameters: &[Tensor],
+    starts: &[i64],
+    asked: Option<&[i64]>,
+    settings: &LayerSettings,
+) -> Tensor {
     let parameters: Vec<&Tensor> = parameters.iter().collect();
-    encoder_layer(x, parameters.try_into().unwrap(), starts, settings).unwrap()
+    encoder_layer(x, parameters.try_into().unwrap(), starts, asked, settings).unwrap()
 }
 
 /// The gradient with dropout is that of the function which the masks of the forward pass give.
@@ -47,16 +57,25 @@ fn run(x: &Tensor, parameters: &[Tensor], starts: &[i64], settings: &LayerSettin
 fn gradients_fit_the_masks() {
     // A row longer than the queries that are worked on together, an empty one, and tokens of no row.
     let (tokens, starts) = (90i64, [0, 70, 70, 85]);
-    for activation in
-        [Activation::Gelu, Activation::GeluTanh, Activation::Relu, Activation::Silu, Activation::Tanh]
-    {
+    let some: Vec<i64> = (0..68).chain([84]).collect();
+    for (activation, asked) in [
+        (Activation::Gelu, None),
+        (Activation::GeluTanh, None),
+        (Activation::Relu, None),
+        (Activation::Silu, None),
+        (Activation::Tanh, None),
+        (Activation::Gelu, Some(&some[..])),
+        (Activation::Gelu, Some(&[3])),
+    ] {
         let settings = LayerSettings { activation, ..settings(0.3, 11) };
         let x = random(&[tokens, HIDDEN], 99);
-        let weight = random(&[tokens, HIDDEN], 98);
+        let results = asked.map_or(85, |asked| asked.len() as i64);
+        let weight = random(&[results, HIDDEN], 98);
         let mut inputs = parameters();
         inputs.insert(0, x);
         let loss = |inputs: &[Tensor]| {
-            (run(&inputs[0], &inputs[1..], &starts, &settings) * &weight).narrow(0, 0, 85).sum(Kind::Double)
+            let states = run_for(&inputs[0], &inputs[1..], &starts, asked, &settings);
+            (states.narrow(0, 0, results) * &weight).sum(Kind::Double)
         };
         let leaves: Vec<Tensor> = inputs.iter().map(|t| t.copy().set_requires_grad(true)).collect();
         let gradients = Tensor::run_backward(&[loss(&leaves)], &leaves, false, false);
@@ -123,7 +142,7 @@ fn what_does_not_fit_is_an_error() {
     let x = random(&[10, HIDDEN], 5);
     let check = |x: &Tensor, all: &[Tensor], starts: &[i64], settings: &LayerSettings, expected: &str| {
         let parameters: Vec<&Tensor> = all.iter().collect();
-        let error = encoder_layer(x, parameters.try_into().unwrap(), starts, settings).unwrap_err();
+        let error = encoder_layer(x, parameters.try_into().unwrap(), starts, None, settings).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     };
     check(&x, &all, &[0, 11], &settings(0.0, 0), "within the tokens");
@@ -133,6 +152,12 @@ fn what_does_not_fit_is_an_error() {
     check(&x, &all, &[0, 10], &LayerSettings { heads: 0, ..settings(0.0, 0) }, "0 heads");
     check(&x.to_kind(Kind::Half), &all, &[0, 10], &settings(0.0, 0), "bfloat16");
     check(&x.transpose(0, 1), &all, &[0, 10], &settings(0.0, 0), "contiguous");
+    for asked in [&[10][..], &[-1], &[3, 2]] {
+        let parameters: Vec<&Tensor> = all.iter().collect();
+        let parameters = parameters.try_into().unwrap();
+        let error = encoder_layer(&x, parameters, &[0, 10], Some(asked), &settings(0.0, 0)).unwrap_err();
+        assert!(error.to_string().contains("tokens that are asked for"), "{error}");
+    }
     let mut wrong = parameters();
     wrong[10] = random(&[INNER, HIDDEN + 1], 1);
     check(&x, &wrong, &[0, 10], &settings(0.0, 0), "parameter 10");

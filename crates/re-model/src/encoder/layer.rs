@@ -46,10 +46,10 @@ impl Layer {
         })
     }
 
-    /// Applies the layer, on the CPU as one fused operation.
+    /// Applies the layer, on the CPU as one fused operation; with `asked`, for the tokens at these positions alone.
     ///
     /// # Shapes
-    /// `[T, hidden_size]` to the same.
+    /// `[T, hidden_size]` to the same, or to `[asked, hidden_size]`.
     ///
     /// # Errors
     /// [`Error::Torch`](crate::Error::Torch).
@@ -58,11 +58,12 @@ impl Layer {
         config: &EncoderConfig,
         x: &Tensor,
         batch: &TokenBatch,
+        asked: Option<&[i64]>,
         mode: Mode,
     ) -> Result<Tensor> {
         match x.device() {
-            Device::Cpu => self.forward_fused(config, x, batch, mode),
-            _ => self.forward_stepwise(config, x, batch, mode),
+            Device::Cpu => self.forward_fused(config, x, batch, asked, mode),
+            _ => self.forward_stepwise(config, x, batch, asked, mode),
         }
     }
 
@@ -71,6 +72,7 @@ impl Layer {
         config: &EncoderConfig,
         x: &Tensor,
         batch: &TokenBatch,
+        asked: Option<&[i64]>,
         mode: Mode,
     ) -> Result<Tensor> {
         let train = mode == Mode::Train;
@@ -82,7 +84,7 @@ impl Layer {
             hidden_dropout: if train { config.hidden_dropout_prob } else { 0.0 },
             seed: if train { next_seed() } else { 0 },
         };
-        Ok(re_native::encoder_layer(x, self.parameters(), &batch.starts, &settings)?)
+        Ok(re_native::encoder_layer(x, self.parameters(), &batch.starts, asked, &settings)?)
     }
 
     fn parameters(&self) -> [&Tensor; LAYER_PARAMETERS] {
@@ -114,11 +116,18 @@ impl Layer {
         config: &EncoderConfig,
         x: &Tensor,
         batch: &TokenBatch,
+        asked: Option<&[i64]>,
         mode: Mode,
     ) -> Result<Tensor> {
         let rate = config.hidden_dropout_prob;
-        let attended = self.attention_output.forward(&self.attend(config, x, batch, mode)?)?;
-        let x = self.attention_norm.forward(&dropout(&attended, rate, mode)?.f_add(x)?)?;
+        let mut context = self.attend(config, x, batch, mode)?;
+        let mut x = x.shallow_clone();
+        if let Some(asked) = asked {
+            let asked = Tensor::f_from_slice(asked)?.f_to_device(x.device())?;
+            (context, x) = (context.f_index_select(0, &asked)?, x.f_index_select(0, &asked)?);
+        }
+        let attended = self.attention_output.forward(&context)?;
+        let x = self.attention_norm.forward(&dropout(&attended, rate, mode)?.f_add(&x)?)?;
         let inner = config.hidden_act.forward(&self.intermediate.forward(&x)?)?;
         let outer = dropout(&self.output.forward(&inner)?, rate, mode)?;
         self.output_norm.forward(&outer.f_add(&x)?)
@@ -202,13 +211,15 @@ mod tests {
             let batch = TokenBatch::new(&Batch::new(&rows, &[]).unwrap(), &encoder).unwrap();
             let config = encoder.config();
             let layer = &encoder.layers[0];
-            let weight = Tensor::randn([22, config.hidden_size], (Kind::Float, Device::Cpu));
-            let run = |fused: bool| {
+            let run = |fused: bool, asked: Option<&[i64]>| {
+                let results = asked.map_or(22, |asked| asked.len() as i64);
+                let weight = Tensor::arange(results * config.hidden_size, (Kind::Float, Device::Cpu)).cos();
+                let weight = weight.view([results, config.hidden_size]);
                 let x = Tensor::arange(22 * config.hidden_size, (Kind::Float, Device::Cpu)).sin();
                 let x = x.view([22, config.hidden_size]).set_requires_grad(true);
                 let parameters = layer.parameters().map(|p| p.set_requires_grad(true));
                 let forward = if fused { Layer::forward_fused } else { Layer::forward_stepwise };
-                let out = forward(layer, config, &x, &batch, Mode::Eval).unwrap();
+                let out = forward(layer, config, &x, &batch, asked, Mode::Eval).unwrap();
                 let mut found = Tensor::run_backward(
                     &[(&out * &weight).sum(Kind::Float)],
                     &std::iter::once(&x).chain(&parameters).collect::<Vec<_>>(),
@@ -218,12 +229,17 @@ mod tests {
                 found.push(out.detach());
                 found
             };
-            let largest = |t: &Tensor| t.abs().max().double_value(&[]);
-            let (fused, stepwise) = (run(true), run(false));
-            let scale = stepwise.iter().map(largest).fold(0.0, f64::max);
-            for (at, (a, b)) in fused.iter().zip(&stepwise).enumerate() {
-                let error = largest(&(a - b));
-                assert!(error <= 1e-5 * largest(b) + 1e-6 * scale, "{case}, tensor {at}: {error:e}");
+            let largest = |t: &Tensor| if t.numel() == 0 { 0.0 } else { t.abs().max().double_value(&[]) };
+            // Of the second row nothing, of the last one a token twice.
+            for asked in [None, Some(&[0, 2, 14, 15, 21, 21][..]), Some(&[])] {
+                let (fused, stepwise) = (run(true, asked), run(false, asked));
+                let scale = stepwise.iter().map(largest).fold(0.0, f64::max);
+                for (at, (a, b)) in fused.iter().zip(&stepwise).enumerate() {
+                    assert_eq!(a.size(), b.size());
+                    let error = largest(&(a - b));
+                    let allowed = 1e-5 * largest(b) + 1e-6 * scale;
+                    assert!(error <= allowed, "{case}, {asked:?}, tensor {at}: {error:e}");
+                }
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use tch::Tensor;
 
-use super::{Head, HeadInput};
+use super::{Head, HeadInput, first_tokens, positions};
+use crate::batch::TokenBatch;
 use crate::config::{ClsLayout, EncoderConfig};
 use crate::error::Result;
 use crate::ops::{Linear, Mode, dropout};
@@ -35,6 +36,10 @@ impl Cls {
 }
 
 impl Head for Cls {
+    fn tokens(&self, batch: &TokenBatch) -> Option<Vec<i64>> {
+        Some(positions(first_tokens(batch)))
+    }
+
     fn forward(&self, input: &HeadInput<'_>, mode: Mode) -> Result<Tensor> {
         let mut first = input.first_token()?;
         if self.layout.dropout_first {

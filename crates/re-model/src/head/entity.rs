@@ -2,7 +2,8 @@
 
 use tch::Tensor;
 
-use super::{FeatureClassifier, Head, HeadInput};
+use super::{FeatureClassifier, Head, HeadInput, positions};
+use crate::batch::TokenBatch;
 use crate::config::EncoderConfig;
 use crate::error::Result;
 use crate::ops::Mode;
@@ -24,6 +25,11 @@ impl EntityStart {
 }
 
 impl Head for EntityStart {
+    fn tokens(&self, batch: &TokenBatch) -> Option<Vec<i64>> {
+        let marked = batch.marked_entity(0).chain(batch.marked_entity(1)).flatten();
+        Some(positions(marked.map(|span| span.start()..span.start() + 1)))
+    }
+
     fn forward(&self, input: &HeadInput<'_>, mode: Mode) -> Result<Tensor> {
         self.0.forward(&[input.entity_start(0)?, input.entity_start(1)?], mode)
     }

@@ -10,6 +10,8 @@ pub use entity::{EntityMean, EntityStart};
 pub use r_bert::RBert;
 pub use span::{Span, span_loss};
 
+use std::ops::Range;
+
 use re_data::TokenSpan;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
@@ -17,7 +19,7 @@ use tch::Tensor;
 use crate::batch::{TokenBatch, averaging_matrix};
 use crate::config::Activation;
 use crate::config::EncoderConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ops::{LayerNorm, Linear, Mode, dropout};
 use crate::parameters::{Builder, Part};
 
@@ -26,6 +28,12 @@ use crate::parameters::{Builder, Part};
 /// Implement it for a head of your own; its parameters come from the [`Builder`] that constructs it, under
 /// names that begin with `head.`, so that they are trained, saved and loaded like all others.
 pub trait Head: std::fmt::Debug + Send {
+    /// The tokens whose states this head looks at, as flat positions in the batch in their order; all where it does not
+    /// say. The encoder's last layer computes the states of no others.
+    fn tokens(&self, _batch: &TokenBatch) -> Option<Vec<i64>> {
+        None
+    }
+
     /// Logits of the batch.
     ///
     /// # Shapes
@@ -78,19 +86,23 @@ impl HeadConfig {
 /// An entity that truncation removed contributes zeros.
 #[derive(Debug)]
 pub struct HeadInput<'a> {
-    /// Hidden states, `[T, hidden_size]`.
+    /// Hidden states of all tokens, `[T, hidden_size]`, or of those that [`Head::tokens`] named.
     pub states: &'a Tensor,
     /// The batch they belong to.
     pub batch: &'a TokenBatch,
+    /// Flat positions of the tokens that the states belong to, where those are not all.
+    pub tokens: Option<&'a [i64]>,
 }
 
 impl HeadInput<'_> {
     /// States of each row's first token, `[B, hidden_size]`.
     ///
     /// # Errors
-    /// [`Error::Torch`](crate::Error::Torch).
+    /// [`Error::Torch`]; [`Error::Data`] where [`Head::tokens`] did not name the tokens.
     pub fn first_token(&self) -> Result<Tensor> {
-        let starts: Vec<i64> = self.batch.row_ranges().map(|row| row.start as i64).collect();
+        let starts: Vec<i64> = first_tokens(self.batch)
+            .map(|first| Ok(self.columns(first)?.start as i64))
+            .collect::<Result<_>>()?;
         let index = Tensor::f_from_slice(&starts)?.f_to_device(self.batch.device())?;
         Ok(self.states.f_index_select(0, &index)?)
     }
@@ -98,7 +110,7 @@ impl HeadInput<'_> {
     /// Mean of the states over the tokens of entity 0 or 1, `[B, hidden_size]`.
     ///
     /// # Errors
-    /// [`Error::Torch`](crate::Error::Torch).
+    /// [`Error::Torch`]; [`Error::Data`] where [`Head::tokens`] did not name the tokens.
     pub fn entity_mean(&self, entity: usize) -> Result<Tensor> {
         self.mean(self.batch.entity(entity).map(|span| span.map(|s| s.range())).collect())
     }
@@ -107,7 +119,7 @@ impl HeadInput<'_> {
     /// `[B, hidden_size]` (Baldini Soares et al. 2019).
     ///
     /// # Errors
-    /// [`Error::Torch`](crate::Error::Torch).
+    /// [`Error::Torch`]; [`Error::Data`] where [`Head::tokens`] did not name the tokens.
     pub fn entity_start(&self, entity: usize) -> Result<Tensor> {
         let first = |span: TokenSpan| span.start()..span.start() + 1;
         self.mean(self.batch.marked_entity(entity).map(|span| span.map(first)).collect())
@@ -116,15 +128,50 @@ impl HeadInput<'_> {
     /// Mean of the states over all tokens of each row, `[B, hidden_size]`.
     ///
     /// # Errors
-    /// [`Error::Torch`](crate::Error::Torch).
+    /// [`Error::Torch`]; [`Error::Data`] where [`Head::tokens`] did not name the tokens.
     pub fn sentence_mean(&self) -> Result<Tensor> {
         self.mean(self.batch.row_ranges().map(Some).collect())
     }
 
-    fn mean(&self, spans: Vec<Option<std::ops::Range<usize>>>) -> Result<Tensor> {
-        let matrix = averaging_matrix(spans.into_iter(), self.batch.tokens(), self.batch.device())?;
+    fn mean(&self, spans: Vec<Option<Range<usize>>>) -> Result<Tensor> {
+        let spans = spans
+            .into_iter()
+            .map(|span| span.map(|span| self.columns(span)).transpose())
+            .collect::<Result<Vec<_>>>()?;
+        let columns = self.tokens.map_or(self.batch.tokens(), <[i64]>::len);
+        let matrix = averaging_matrix(spans.into_iter(), columns, self.batch.device())?;
         Ok(matrix.f_to_kind(self.states.kind())?.f_matmul(self.states)?)
     }
+
+    /// Rows of `states` that are those of the tokens in `span`.
+    fn columns(&self, span: Range<usize>) -> Result<Range<usize>> {
+        let Some(tokens) = self.tokens else { return Ok(span) };
+        let start = tokens.partition_point(|&token| token < span.start as i64);
+        let columns = start..start + span.len();
+        // Positions follow each other strictly, so that equal ends say that all between are there.
+        let found = tokens.get(columns.clone()).and_then(|found| Some((*found.first()?, *found.last()?)));
+        if found == Some((span.start as i64, span.end as i64 - 1)) {
+            return Ok(columns);
+        }
+        Err(Error::Data(re_data::Error::Argument {
+            name: "Head::tokens",
+            found: format!("not all tokens of {span:?}"),
+            expected: "every token that the head looks at",
+        }))
+    }
+}
+
+/// The positions in all spans, as [`Head::tokens`] gives them.
+fn positions(spans: impl Iterator<Item = Range<usize>>) -> Vec<i64> {
+    let mut positions: Vec<i64> = spans.flatten().map(|position| position as i64).collect();
+    positions.sort_unstable();
+    positions.dedup();
+    positions
+}
+
+/// The first token of each row.
+fn first_tokens(batch: &TokenBatch) -> impl Iterator<Item = Range<usize>> {
+    batch.row_ranges().map(|row| row.start..row.start + 1)
 }
 
 /// LayerNorm, a hidden layer with GELU, and the output layer, on concatenated features.

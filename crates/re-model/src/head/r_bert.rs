@@ -2,7 +2,8 @@
 
 use tch::Tensor;
 
-use super::{Head, HeadInput};
+use super::{Head, HeadInput, first_tokens, positions};
+use crate::batch::TokenBatch;
 use crate::config::{Activation, EncoderConfig};
 use crate::error::Result;
 use crate::ops::{Linear, Mode, dropout};
@@ -35,6 +36,11 @@ impl RBert {
 }
 
 impl Head for RBert {
+    fn tokens(&self, batch: &TokenBatch) -> Option<Vec<i64>> {
+        let entities = batch.entity(0).chain(batch.entity(1)).flatten().map(|span| span.range());
+        Some(positions(first_tokens(batch).chain(entities)))
+    }
+
     fn forward(&self, input: &HeadInput<'_>, mode: Mode) -> Result<Tensor> {
         let dense = |layer: &Linear, states: Tensor| {
             layer.forward(&Activation::Tanh.forward(&dropout(&states, self.rate, mode)?)?)

@@ -1,0 +1,96 @@
+//! Heads get the same states whether the last layer computes all tokens or those alone that they look at.
+
+// Helpers of integration tests are outside clippy's exemption for tests.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use common::{golden, relative_to_scale};
+use re_data::{Batch, Encoded, TokenSpan};
+use re_model::{
+    Builder, EncoderConfig, Head, HeadConfig, HeadInput, Mode, Precision, RelationModel, Result, TokenBatch,
+    Weights,
+};
+use tch::{Device, Tensor};
+
+/// A head that asks for all tokens, or for the first ones alone, whatever it looks at.
+#[derive(Debug)]
+struct Asking {
+    inner: Box<dyn Head>,
+    firsts_alone: bool,
+}
+
+impl Head for Asking {
+    fn tokens(&self, batch: &TokenBatch) -> Option<Vec<i64>> {
+        self.firsts_alone.then(|| batch.row_ranges().map(|row| row.start as i64).collect())
+    }
+
+    fn forward(&self, input: &HeadInput<'_>, mode: Mode) -> Result<Tensor> {
+        self.inner.forward(input, mode)
+    }
+}
+
+fn model(wrap: impl Fn(Box<dyn Head>) -> Box<dyn Head>, head: HeadConfig) -> RelationModel {
+    let folder = golden("xlmr");
+    let weights = Weights::open(&folder).unwrap();
+    let build = |b: &mut Builder<'_>, c: &EncoderConfig, n| head.build(b, c, n).map(&wrap);
+    let config = EncoderConfig::from_folder(&folder).unwrap();
+    RelationModel::new(config, Some(&weights), 5, build, Device::Cpu, 1).unwrap().0
+}
+
+/// Rows of different lengths; the second one has lost an entity.
+fn batch(model: &RelationModel) -> TokenBatch {
+    let row = |length: usize, entities: [Option<(usize, usize)>; 2]| {
+        let spans = entities.map(|span| span.map(|(start, end)| TokenSpan::new(start, end).unwrap()));
+        let ids = (0..length as u32).map(|i| 5 + i % 20).collect();
+        Encoded { ids, type_ids: vec![0; length], entities: spans, marked: spans, ..Encoded::default() }
+    };
+    let rows = [
+        row(12, [Some((2, 5)), Some((4, 7))]),
+        row(5, [None, Some((0, 1))]),
+        row(9, [Some((8, 9)), Some((1, 3))]),
+    ];
+    TokenBatch::new(&Batch::new(&rows, &[0, 3, 1]).unwrap(), model.encoder()).unwrap()
+}
+
+#[test]
+fn asking_for_fewer_tokens_changes_nothing() {
+    for head in [HeadConfig::Cls, HeadConfig::EntityStart, HeadConfig::EntityMean, HeadConfig::RBert] {
+        for (precision, tolerance) in [(Precision::Fp32, 1e-6), (Precision::Bf16, 2e-2)] {
+            let logits = |wrap: fn(Box<dyn Head>) -> Box<dyn Head>| {
+                let mut model = model(wrap, head);
+                model.set_precision(precision);
+                model.forward(&batch(&model), Mode::Eval).unwrap()
+            };
+            let all = logits(|inner| Box::new(Asking { inner, firsts_alone: false }));
+            let error = relative_to_scale(&logits(|inner| inner), &all);
+            assert!(error <= tolerance, "{head:?} in {precision:?}: {error:e}");
+        }
+    }
+}
+
+#[test]
+fn looking_at_tokens_that_were_not_asked_for_is_an_error() {
+    for (head, refused) in [
+        (HeadConfig::Cls, false),
+        (HeadConfig::EntityStart, true),
+        (HeadConfig::EntityMean, true),
+        (HeadConfig::RBert, true),
+    ] {
+        let model = model(|inner| Box::new(Asking { inner, firsts_alone: true }), head);
+        let found = model.forward(&batch(&model), Mode::Eval);
+        assert_eq!(found.as_ref().is_err_and(|error| error.to_string().contains("Head::tokens")), refused);
+        assert_eq!(found.is_err(), refused, "{head:?}");
+    }
+}
+
+#[test]
+fn positions_must_ascend() {
+    let model = model(|inner| inner, HeadConfig::Cls);
+    let batch = batch(&model);
+    for positions in [&[3, 3][..], &[4, 2]] {
+        let error = model.encoder().states_of(&batch, Some(positions), Mode::Eval).unwrap_err();
+        assert!(error.to_string().contains("ascending"), "{error}");
+    }
+    assert!(model.encoder().states_of(&batch, Some(&[26]), Mode::Eval).is_err());
+}
