@@ -65,7 +65,7 @@ pub struct Flags {
     /// Steps between evaluations
     #[arg(long, value_name = "N")]
     pub eval_steps: Option<u64>,
-    /// Seed of order, dropout and fresh weights
+    /// Seed of order, dropout and fresh weights; those of a vote's members are shifted with it
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Seed of the division into training and validation rows
@@ -113,11 +113,15 @@ impl Flags {
         if let Some(steps) = self.steps {
             experiment.scale_steps(steps);
         }
+        let shift = self.seed.map_or(0, |seed| seed.wrapping_sub(experiment.training.seed));
         // Additional rows are for those members of a vote that are about them.
         let mut about_them = false;
         experiment.for_each(&mut |experiment| about_them |= !experiment.data.additional.is_empty());
         experiment.for_each(&mut |experiment| {
             self.apply_to(experiment);
+            let seed = &mut experiment.training.seed;
+            // A TOML file has no greater numbers.
+            *seed = seed.wrapping_add(shift) & i64::MAX.cast_unsigned();
             if !(self.additional.is_empty() || about_them && experiment.data.additional.is_empty()) {
                 experiment.data.additional.clone_from(&self.additional);
             }
@@ -156,7 +160,6 @@ impl Flags {
             set(unlabelled, &self.unlabelled);
         }
         set(&mut training.eval_steps, &self.eval_steps);
-        set(&mut training.seed, &self.seed);
         set(&mut training.device, &self.device);
     }
 }

@@ -127,6 +127,14 @@ fn flags_reach_all_trainings_of_an_experiment() {
     // Where no training is about them, they are for the one that there is.
     assert_eq!(apply("xlmr", &flags).unwrap().data.additional, [PathBuf::from("a.tsv")]);
 
+    // Members that differ in their seeds still do.
+    let mut vote = vote;
+    vote.plan.members_mut()[1].experiment.as_mut().unwrap().training.seed = 2;
+    Flags::try_parse_from(["example", "--seed", "0"]).unwrap().apply(&mut vote).unwrap();
+    let mut seeds = Vec::new();
+    vote.for_each(&mut |experiment| seeds.push(experiment.training.seed));
+    assert_eq!(seeds, [0, 0, i64::MAX.cast_unsigned()]);
+
     let vote = apply("soft_vote", &["--member", "mbert_additional_data=x@9", "--member", "y"]).unwrap();
     let runs: Vec<_> = vote.plan.members().iter().map(|member| member.run.clone().unwrap()).collect();
     assert_eq!(runs, [PathBuf::from("y"), PathBuf::from("x@9")]);

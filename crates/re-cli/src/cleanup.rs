@@ -1,4 +1,4 @@
-//! Ctrl-C leaves no unfinished file behind.
+//! Ctrl-C and other signals leave no unfinished file behind.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once, PoisonError};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use re_data::write::NewFile;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// How long a signal waits for a file that is being created: longer only where opening it blocks, as of a pipe.
@@ -29,7 +29,9 @@ pub fn create(path: &Path) -> Result<NewFile> {
 }
 
 fn watch() -> Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).context("installing the Ctrl-C handler")?;
+    let hangup = Some(SIGHUP).filter(|_| !hangup_is_ignored());
+    let signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(hangup));
+    let mut signals = signals.context("installing the Ctrl-C handler")?;
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             let began = Instant::now();
@@ -41,6 +43,13 @@ fn watch() -> Result<()> {
         }
     });
     Ok(())
+}
+
+/// What `nohup` has started ignores hang-ups, and a handler would undo that. Unknown where there is no `/proc`.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_none_or(|mask| mask & 1 != 0)
 }
 
 /// Removes the unfinished files, unless one is being created.

@@ -8,6 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use re_data::RelationExample;
 use re_data::read::{EntityTypes, ExampleReader, Format, ReadOptions, ReadReport};
 
+use crate::exit::Usage;
 use crate::progress::Progress;
 use crate::say::Say;
 
@@ -31,6 +32,36 @@ pub fn formats() -> impl TypedValueParser<Value = Format> {
 }
 
 impl DataArgs {
+    /// Makes sure that standard input is read once, that no two outputs are the same file, and that no input is an
+    /// output, whose file would be lost.
+    pub fn check<'p>(
+        &'p self,
+        inputs: impl IntoIterator<Item = &'p Path>,
+        outputs: impl IntoIterator<Item = &'p Path>,
+    ) -> Result<()> {
+        let inputs: Vec<&Path> = inputs.into_iter().chain(self.entity_types.as_deref()).collect();
+        let outputs: Vec<&Path> = outputs.into_iter().collect();
+        let standard = Path::new("-");
+        if inputs.iter().filter(|input| **input == standard).count() > 1 {
+            return Err(Usage("only one file can be standard input".to_owned()).into());
+        }
+        if let [first, second] = outputs.as_slice()
+            && first == second
+        {
+            let text = format!("{}: two outputs cannot be the same file", first.display());
+            return Err(Usage(text).into());
+        }
+        let file = |path: &Path| {
+            let path = Some(path).filter(|path| *path != standard)?.canonicalize().ok()?;
+            path.is_file().then_some(path)
+        };
+        let written: Vec<PathBuf> = outputs.into_iter().filter_map(file).collect();
+        match inputs.into_iter().find(|input| file(input).is_some_and(|input| written.contains(&input))) {
+            Some(input) => Err(Usage(format!("{}: the output is the input", input.display())).into()),
+            None => Ok(()),
+        }
+    }
+
     /// Opens a file of rows, with a progress display that keeps out of `output`.
     pub fn open(&self, path: &Path, output: &Path, say: Say) -> Result<(Rows, Progress)> {
         let (progress, input) = Progress::open(path, output, say)?;
@@ -49,8 +80,9 @@ impl DataArgs {
 
     /// Reads all rows of a file, for those who say themselves what was met.
     pub fn read_silently(&self, path: &Path, say: Say) -> Result<(Vec<RelationExample>, Rows)> {
-        let (mut rows, progress) = self.open(path, Path::new(""), say)?;
-        let examples = rows.by_ref().collect::<re_data::Result<_>>();
+        let (mut rows, mut progress) = self.open(path, Path::new(""), say)?;
+        let counted = rows.by_ref().inspect(|row| progress.advance(usize::from(row.is_ok())));
+        let examples = counted.collect::<re_data::Result<_>>();
         progress.finish();
         Ok((examples?, rows))
     }

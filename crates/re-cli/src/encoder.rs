@@ -31,16 +31,16 @@ enum Lost {
 pub struct EncoderArgs {
     /// How entities are written: plain, pair, entity_tokens, typed_punct, query, or JSON such as
     /// '{"name": "entity_tokens", "pair": true}' [default: the model's, else plain]
-    #[arg(long, value_name = "MARKUP", value_parser = markup)]
+    #[arg(long, value_name = "MARKUP", value_parser = markup, requires = "model")]
     markup: Option<MarkupConfig>,
     /// Most tokens of a row, special tokens included [default: the model's, else 128]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", requires = "model")]
     max_length: Option<usize>,
     /// What goes from longer rows [default: the model's, else window]
-    #[arg(long, value_name = "WHICH")]
+    #[arg(long, value_name = "WHICH", requires = "model")]
     truncation: Option<Cut>,
     /// What happens where an entity goes with it [default: the model's, else error]
-    #[arg(long, value_name = "WHAT")]
+    #[arg(long, value_name = "WHAT", requires = "model")]
     lost_entities: Option<Lost>,
 }
 

@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 
 /// For `--help`.
 pub const CODES: &str = "\
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (Ctrl-C).
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (Ctrl-C), 129 hung up, 143 terminated.
 A closed pipe, as by `| head`, is no failure.";
 
 /// Exit code of a command that Ctrl-C ended.

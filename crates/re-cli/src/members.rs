@@ -14,7 +14,7 @@ use re_report::RowSet;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberFile {
     pub name: String,
-    path: PathBuf,
+    pub path: PathBuf,
 }
 
 impl FromStr for MemberFile {

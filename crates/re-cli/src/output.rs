@@ -1,6 +1,6 @@
 //! Flags for writing results and predictions.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use re_data::{LabelSet, Probabilities};
 use serde::Serialize;
 
 use crate::cleanup::create;
-use crate::exit::{Usage, is_closed_pipe};
+use crate::exit::is_closed_pipe;
 
 /// Where a result goes that people read, or machines.
 #[derive(Debug, Clone, Args)]
@@ -27,14 +27,41 @@ pub struct ResultArgs {
 }
 
 impl ResultArgs {
+    /// Where the result goes.
+    pub fn path(&self) -> &Path {
+        &self.output
+    }
+
+    /// Makes sure that the result has a place, before the work on it begins, which makes the folder `made`.
+    pub fn check(&self, made: &Path) -> Result<()> {
+        let place: io::Result<()> = match self.output.parent() {
+            _ if self.output.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            Some(folder) if !folder.starts_with(made) && !made.starts_with(folder) => {
+                folder.metadata().map(drop)
+            }
+            _ => Ok(()),
+        };
+        Ok(place.map_err(|source| re_data::Error::io(&self.output, source))?)
+    }
+
     /// Writes the text, or the value as JSON where that is asked for.
     pub fn write(&self, text: impl FnOnce() -> String, value: &impl Serialize) -> Result<()> {
-        self.write_text(&if self.json { serde_json::to_string_pretty(value)? + "\n" } else { text() })
+        self.write_to(self.create()?, text, value)
+    }
+
+    /// The same, to an output that was created before.
+    pub fn write_to(
+        &self,
+        output: NewFile,
+        text: impl FnOnce() -> String,
+        value: &impl Serialize,
+    ) -> Result<()> {
+        write_text(output, &if self.json { serde_json::to_string_pretty(value)? + "\n" } else { text() })
     }
 
     /// Writes a text.
     pub fn write_text(&self, text: &str) -> Result<()> {
-        write_text(create(&self.output)?, text)
+        write_text(self.create()?, text)
     }
 
     /// The output, for what is written piece by piece.
@@ -92,27 +119,26 @@ impl PredictionArgs {
         self.output.as_deref().unwrap_or(Path::new("-"))
     }
 
+    /// All that is written to.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.outputs().into_iter().flatten()
+    }
+
+    /// For labels, unless the probabilities take standard output, and for probabilities.
+    fn outputs(&self) -> [Option<&Path>; 2] {
+        let (standard, probs) = (Path::new("-"), self.probs.as_deref());
+        [self.output.as_deref().or((probs != Some(standard)).then_some(standard)), probs]
+    }
+
     /// Opens what is to be written.
     pub fn create(&self, labels: &Arc<LabelSet>) -> Result<Predictions> {
-        let standard = Path::new("-");
-        let probs_to_standard = self.probs.as_deref() == Some(standard);
-        if probs_to_standard && self.output.as_deref() == Some(standard) {
-            return Err(Usage("--output and --probs cannot both be standard output".to_owned()).into());
-        }
-        let output = match &self.output {
-            Some(output) => Some(output.as_path()),
-            None => (!probs_to_standard).then_some(standard),
-        };
-        let outputs = [
-            output.map(|path| (path, self.format())),
-            self.probs.as_deref().map(|path| (path, PredictionFormat::Probabilities)),
-        ];
+        let formats = [self.format(), PredictionFormat::Probabilities];
         let mut writers = Vec::new();
-        for (path, format) in outputs.into_iter().flatten() {
-            writers.push((
-                path.to_owned(),
-                PredictionWriter::new(create(path)?, path, format, Arc::clone(labels))?,
-            ));
+        for (path, format) in self.outputs().into_iter().zip(formats) {
+            if let Some(path) = path {
+                let writer = PredictionWriter::new(create(path)?, path, format, Arc::clone(labels))?;
+                writers.push((path.to_owned(), writer));
+            }
         }
         Ok(Predictions { writers })
     }
@@ -136,8 +162,10 @@ impl Predictions {
         result.map_err(|error| self.complete_or_fail(error.into()))
     }
 
-    pub fn finish(self) -> Result<()> {
+    pub fn finish(mut self) -> Result<()> {
         let files = self.files();
+        // Standard output first: where it is closed, no file is to appear.
+        self.writers.sort_by_key(|(path, _)| path.as_path() != Path::new("-"));
         for (_, writer) in self.writers {
             writer.finish().and_then(NewFile::commit).map_err(|error| or_fail(&files, error.into()))?;
         }

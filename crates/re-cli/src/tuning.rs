@@ -23,13 +23,13 @@ pub struct TuneArgs {
     #[arg(long, value_name = "METHOD", requires = "gold")]
     pub tune: Option<Tune>,
     /// Rounds of the greedy search
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "tune")]
     rounds: usize,
     /// Pull of log-linear stacking to equal weights, above 0
-    #[arg(long, value_name = "F", default_value_t = 0.01)]
+    #[arg(long, value_name = "F", default_value_t = 0.01, requires = "tune")]
     l2: f64,
     /// Folds of the cross-validation that says what the weights are worth
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, requires = "tune")]
     folds: usize,
 }
 

@@ -64,7 +64,16 @@ fn results_go_to_files() {
     assert_eq!(output(&["vote", &folder.path("probs.csv")]), output(&["vote", &a, &b]));
     assert_eq!(folder.names(), ["a.csv", "b.csv", "probs.csv", "vote.csv"]);
     let text = error(2, &["vote", &a, "--output", "-", "--probs", "-"]);
-    assert!(text.contains("--output and --probs cannot both be standard output"), "{text}");
+    assert!(text.contains("-: two outputs cannot be the same file"), "{text}");
+    // One file by one name, or by two.
+    std::fs::create_dir(folder.path("d")).unwrap();
+    for (name, other, code) in [("vote.csv", "vote.csv", 2), ("new.csv", "d/../new.csv", 1)] {
+        let twice = ["--output", &folder.path(name), "--probs", &folder.path(other)];
+        let text = error(code, &[&["vote", &a][..], &twice].concat());
+        assert!(text.contains("same file") || text.contains("File exists"), "{text}");
+    }
+    assert_eq!(folder.read("vote.csv"), "pred\n0\n1\n0\n");
+    assert_eq!(folder.names(), ["a.csv", "b.csv", "d", "probs.csv", "vote.csv"]);
 }
 
 #[test]
@@ -170,7 +179,12 @@ fn weights_from_one_split_are_applied_to_another() {
         assert!(text.starts_with("id,label,probability\nt0,no_relation,0."), "{text}");
         assert_eq!(text.lines().count(), 9);
     }
-    assert!(error_of(2, tune("greedy", &["--weights", "1,1"])).contains("cannot be used with"));
+    for unused in [["--weights", "1,1"], ["--how", "hard"]] {
+        assert!(error_of(2, tune("greedy", &unused)).contains("cannot be used with"));
+    }
+    for unused in [["--rounds", "5"], ["--l2", "0.1"], ["--folds", "4"]] {
+        assert!(error(2, &[&["vote", &test[0]][..], &unused].concat()).contains("--tune"));
+    }
     let one = ["vote", &test[0], &test[1], "--tune", "greedy", "--out-of-fold", &files[0], "--gold", &gold];
     assert!(error(2, &one).contains("--out-of-fold has 1 files for 2 members"));
     assert!(error(2, &["vote", &test[0], "--tune", "greedy"]).contains("--gold"));
@@ -199,6 +213,14 @@ fn labels_that_are_rarer_now_lose() {
     assert!(shift("uniform", &[]).contains("\nx,spouse,0.64"));
     assert!(shift("uniform", &["--tau", "0"]).contains("\nx,no_relation,0.6\n"));
     assert!(shift(&train, &[]).contains("\nx,no_relation,0.6\n"));
-    assert!(shift("estimate", &[]).contains("\nx,"));
+    // Expectation maximisation multiplies one row's odds by (0.4 / 3) / (0.6 / 8) in each step: spouse gets all.
+    assert!(shift("estimate", &[]).contains("\nx,spouse,1\n"));
     assert!(error(2, &["vote", &probabilities, "--train-prior", &train]).contains("--target-prior"));
+    assert!(error(2, &["vote", &probabilities, "--tau", "0"]).contains("--train-prior"));
+    let empty = folder.file("empty.tsv", "");
+    let cases = [(empty.as_str(), 1, "found no row"), ("-", 2, "only one file can be standard input")];
+    for (path, code, expected) in cases {
+        let text = error(code, &["vote", &probabilities, "--train-prior", path, "--target-prior", path]);
+        assert!(text.contains(expected), "{text}");
+    }
 }

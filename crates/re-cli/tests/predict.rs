@@ -51,6 +51,7 @@ fn a_checkpoint_of_the_run_can_be_chosen() {
     let of_step = |step: u32| output(&["predict", &format!("{run}@{step}"), &test, "--probs", "-"]);
     assert_ne!(of_step(1), of_step(2));
     assert!(error(1, &["predict", &format!("{run}@7"), &test]).contains("run@7: found no trained model"));
+    assert!(output(&["doctor", &format!("{run}@1")]).contains("ok   model  "));
 }
 
 #[test]
@@ -132,6 +133,15 @@ fn a_closed_pipe_ends_prediction_and_fails_only_where_a_file_was_wanted() {
     assert_eq!(code, Some(1));
     assert!(text.contains("p.csv is not written: standard output was closed"), "{text}");
     assert_eq!(folder.names(), ["long.tsv"]);
+    // So few rows reach the pipe only when all are done.
+    let few = folder.file("few.tsv", &rows("test.tsv", 1));
+    let mut child = spawn(&["predict", &run, &few, "--output", &folder.path("p.csv"), "--probs", "-"]);
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(text.contains("p.csv is not written: standard output was closed"), "{text}");
+    assert_eq!(folder.names(), ["few.tsv", "long.tsv"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin};
 
 use common::*;
 
@@ -89,6 +90,25 @@ fn an_output_that_cannot_be_written_is_named_and_nothing_is_left() {
 }
 
 #[test]
+fn an_output_does_not_replace_an_input() {
+    let folder = Folder::new();
+    let input = folder.file("in.tsv", &rows("dev.tsv", 3));
+    for command in [
+        &["stats", &input][..],
+        &["convert", &input],
+        &["encode", &embedded("model"), &input],
+        &["predict", "run", &input],
+        &["evaluate", "p.csv", &input],
+        &["advise", "p.csv", "--gold", &input],
+        &["vote", "p.csv", "--train-prior", &input, "--target-prior", "uniform"],
+    ] {
+        let text = error(2, &[command, &["--output", &input]].concat());
+        assert!(text.contains("in.tsv: the output is the input"), "{text}");
+    }
+    assert_eq!((folder.read("in.tsv"), folder.names().len()), (rows("dev.tsv", 3), 1));
+}
+
+#[test]
 fn a_failure_leaves_the_older_output() {
     let folder = Folder::new();
     let out = folder.file("out.jsonl", "older\n");
@@ -109,16 +129,32 @@ fn a_closed_pipe_is_no_failure() {
     assert_eq!((status.code(), text.as_str()), (Some(0), ""));
 }
 
-#[test]
-fn ctrl_c_leaves_no_unfinished_file() {
-    let folder = Folder::new();
-    let mut child = spawn(&["convert", "-", "--format", "tsv", "--output", &folder.path("out.jsonl")]);
+/// A conversion that has begun a file and waits for more input.
+fn converting(signals: &str, folder: &Folder) -> (Child, ChildStdin) {
+    let output = folder.path("out.jsonl");
+    let mut child = spawn_by(signals, &["convert", "-", "--format", "tsv", "--output", &output]);
     let mut input = child.stdin.take().unwrap();
     input.write_all(rows("dev.tsv", 3).as_bytes()).unwrap();
     wait_for(|| folder.names().len() == 1);
-    interrupt(&child);
-    assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert_eq!(folder.names(), Vec::<String>::new());
+    (child, input)
+}
+
+#[test]
+fn signals_leave_no_unfinished_file() {
+    for (signal, code) in [("HUP", 129), ("INT", 130), ("TERM", 143)] {
+        let folder = Folder::new();
+        let (mut child, _input) = converting("--default-signal=HUP", &folder);
+        send(signal, &child);
+        assert_eq!(child.wait().unwrap().code(), Some(code));
+        assert_eq!(folder.names(), Vec::<String>::new());
+    }
+    // What `nohup` has started goes on.
+    let folder = Folder::new();
+    let (mut child, input) = converting("--ignore-signal=HUP", &folder);
+    send("HUP", &child);
+    drop(input);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(folder.names(), ["out.jsonl"]);
 }
 
 #[test]
@@ -133,7 +169,7 @@ fn colours_are_for_terminals() {
     assert!(!encode(false).contains('\u{1b}'));
     assert!(encode(true).contains('\u{1b}'));
     let mut command = re(&["stats", "/absent"]);
-    command.env("NO_COLOR", "1").env("CLICOLOR_FORCE", "0");
+    command.env("NO_COLOR", "1").env("CLICOLOR_FORCE", "1");
     assert!(error_of(1, command).starts_with("error: "));
 }
 

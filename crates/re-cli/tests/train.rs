@@ -100,7 +100,7 @@ fn unknown_and_wrong_settings_are_named() {
 }
 
 #[test]
-fn data_faults_end_a_run_before_it_begins() {
+fn faults_end_a_run_before_it_begins() {
     let folder = Folder::new();
     let config = config(&folder);
     let broken = folder.file("broken.tsv", &format!("{}x\ty\n", rows("train.tsv", 3)));
@@ -113,7 +113,14 @@ fn data_faults_end_a_run_before_it_begins() {
     let text = train(&format!("data.labels={labels}"));
     assert!(text.contains("train.tsv:1: ") && text.contains("expected one of the 1 labels"), "{text}");
     let empty = folder.file("empty.tsv", "");
-    assert_ne!(train(&format!("data.train={empty}")), "");
+    let text = train(&format!("data.train={empty}"));
+    assert!(text.contains("training rows = 0, expected at least 1"), "{text}");
+    let other = folder.path("other");
+    for output in ["/absent/result", &folder.path("")] {
+        let text = error(1, &["train", &config, "--quiet", "--out", &other, "--output", output]);
+        assert!(text.starts_with(&format!("error: {output}: ")), "{text}");
+    }
+    assert!(!folder.names().contains(&"other".to_owned()));
 }
 
 #[test]

@@ -107,7 +107,8 @@ impl RelationExample {
         for (entity, span) in entities.iter_mut().zip(spans) {
             entity.span = span;
         }
-        Ok(Self { label: self.label.clone(), ..Self::new(self.id.clone(), text, entities)? })
+        let moved = Self::new(self.id.clone(), text, entities)?;
+        Ok(Self { label: self.label.clone(), source: self.source.clone(), ..moved })
     }
 
     /// Identifier of the row in its source; what predictions are aligned by.
@@ -144,6 +145,17 @@ impl RelationExample {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn in_another_text_an_example_is_the_same() {
+        let entity = |start| Entity::new(ByteSpan::with_len(start, 1)).with_kind("P");
+        let example = RelationExample::new("7", "a b", [entity(0), entity(2)]).unwrap();
+        let example = example.with_label("x").with_source("s");
+        let spans = |starts: [usize; 2]| starts.map(|start| ByteSpan::with_len(start, 1));
+        let turned = example.in_text("b, a", spans([3, 0])).unwrap();
+        assert_eq!((turned.surface(0), turned.surface(1)), ("a", "b"));
+        assert_eq!(turned.in_text(example.text(), spans([0, 2])).unwrap(), example);
+    }
 
     #[test]
     fn entities_must_lie_in_the_text() {

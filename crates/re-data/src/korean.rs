@@ -74,8 +74,8 @@ fn digits_end_in_consonant(word: &str) -> bool {
     let decimal = word.trim_end_matches(|c: char| c.is_ascii_digit() || c == ',').ends_with('.');
     match digits_and_zeros(word) {
         (Some(last), 0) => matches!(last, '1' | '3' | '6' | '7' | '8'),
-        // 조 is the only power of ten without a final consonant.
-        (Some(_), zeros) if !decimal => zeros != 12,
+        // Of 십, 백, 천, 만, 억, 조 and 경 only 조 has none, and 십조, 백조 and 천조 end in it.
+        (Some(_), zeros) if !decimal => !(12..16).contains(&zeros),
         // 영
         _ => true,
     }
@@ -158,6 +158,8 @@ mod tests {
             "()",
             "Galaxy",
             "1,000,000,000,000",
+            "10,000,000,000,000",
+            "1,000,000,000,000,000",
             "서울특별시[1]",
             "경기도 (북한)",
             "5000조",

@@ -24,6 +24,7 @@ pub mod encode;
 pub mod encoded;
 pub mod error;
 pub mod example;
+mod json;
 pub mod korean;
 pub mod labels;
 pub mod markup;

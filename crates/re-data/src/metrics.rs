@@ -110,6 +110,19 @@ impl Metrics {
     }
 }
 
+/// Mean cross entropy of the true classes in nats, 0 without rows. A probability of 0 counts as the smallest that a
+/// 32-bit float can tell from it.
+///
+/// # Errors
+/// As [`Metrics::of`].
+pub fn cross_entropy(gold: &[usize], probabilities: &Probabilities) -> Result<f64> {
+    check(gold, probabilities.len(), probabilities.labels().len())?;
+    Ok(mean(probabilities.rows().zip(gold).map(|(row, &class)| {
+        let probability = row.get(class).copied().unwrap_or_default();
+        -f64::from(probability.max(f32::MIN_POSITIVE)).ln()
+    })))
+}
+
 /// Area under the precision-recall curve: for each class of the label set ("no relation" included) the area
 /// under the curve of its probability by the trapezoid rule, and of these areas the unweighted mean.
 ///

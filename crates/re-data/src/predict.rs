@@ -97,14 +97,14 @@ impl Probabilities {
 }
 
 /// Index of the largest value, the first one of equals; 0 for an empty slice.
-pub fn argmax(values: &[f32]) -> usize {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (at, &value) in values.iter().enumerate() {
-        if value > best.1 {
-            best = (at, value);
+pub fn argmax<T: PartialOrd>(values: &[T]) -> usize {
+    let mut best: Option<(usize, &T)> = None;
+    for (at, value) in values.iter().enumerate() {
+        if best.is_none_or(|(_, highest)| value > highest) {
+            best = Some((at, value));
         }
     }
-    best.0
+    best.map_or(0, |(at, _)| at)
 }
 
 /// What a model says about one row.

@@ -8,11 +8,11 @@ mod template;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::example::RelationExample;
+use crate::json::UniqueKeys;
 use crate::labels::LabelSet;
 use crate::markup::{MarkedText, Markup, unmarked};
 
@@ -79,26 +79,22 @@ impl Questions {
             expected,
         };
         let object = || "a JSON object of labels and questions".to_owned();
-        let Entries(entries) = serde_json::from_str(text)
+        let UniqueKeys(entries) = serde_json::from_str(text.trim_start_matches('\u{feff}'))
             .map_err(|error| fault(None, format!("something else ({error})"), object()))?;
-        if entries.is_empty() || entries.iter().any(|(label, _)| label.is_empty()) {
+        if entries.is_empty() || entries.contains_key("") {
             let found = if entries.is_empty() { "no question" } else { "a question without a label" };
             return Err(fault(None, found.to_owned(), object()));
         }
         let mut templates: Vec<Template> = Vec::with_capacity(entries.len());
-        for (at, (label, value)) in entries.iter().enumerate() {
-            let before = entries.get(..at).unwrap_or_default();
-            if before.iter().any(|(known, _)| known == label) {
-                let found = "a second question".to_owned();
-                return Err(fault(Some(label), found, "one for each label".to_owned()));
-            }
+        for (label, value) in &entries {
             let Some(question) = value.as_str() else {
                 let expected = "a question in quotes".to_owned();
                 return Err(fault(Some(label), value.to_string(), expected));
             };
-            if let Some((other, _)) = before.iter().zip(&templates).find(|(_, t)| t.text() == question) {
+            // Only the questions before this one have a template yet.
+            if let Some((other, _)) = entries.keys().zip(&templates).find(|(_, t)| t.text() == question) {
                 let expected = "questions that keep the two apart".to_owned();
-                return Err(fault(Some(label), format!("the question of {:?}", other.0), expected));
+                return Err(fault(Some(label), format!("the question of {other:?}"), expected));
             }
             let template = Template::parse(question);
             templates.push(template.map_err(|(found, expected)| fault(Some(label), found, expected))?);
@@ -172,30 +168,5 @@ impl Markup for Questions {
 
     fn writes_pair(&self) -> bool {
         true
-    }
-}
-
-/// The entries of a JSON object in their order, repeated keys too.
-struct Entries(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Entries {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Entries;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object of labels and questions")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Entries(entries))
-            }
-        }
-        deserializer.deserialize_map(Object)
     }
 }

@@ -1,8 +1,9 @@
 //! Training and validation parts that share no text and have the labels in equal shares.
 //!
 //! All rows of one text land on one side, since a model that has seen a sentence with one pair of entities
-//! knows more about its other pairs than it will of new sentences. Texts are drawn in an order that depends on
-//! the seed alone, and each one goes where it brings the label counts nearest to their due.
+//! knows more about its other pairs than it will of new sentences. Texts with the same [`letters`] are one. They
+//! are drawn in an order that depends on the seed alone, and each one goes where it brings the label counts nearest
+//! to their due.
 
 use std::collections::HashMap;
 
@@ -28,6 +29,17 @@ impl Split {
         let train = (0..rows).filter(|row| held_out.next_if_eq(row).is_none()).collect();
         Self { train, validation }
     }
+}
+
+/// What a text says, whatever its spaces and punctuation: corpora that share sentences differ in spaces, quotation
+/// marks and dashes.
+///
+/// ```
+/// use re_data::split::letters;
+/// assert_eq!(letters("'서울'은 수도이다."), letters("서울은  수도이다"));
+/// ```
+pub fn letters(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
 /// Splits off `fraction` of the rows for validation, with every label in that share as far as whole rows and
@@ -177,7 +189,7 @@ impl Strata {
             if let Some(count) = counts.get_mut(label) {
                 *count += 1;
             }
-            let group = *group_of_text.entry(example.text()).or_insert(groups.len());
+            let group = *group_of_text.entry(letters(example.text())).or_insert(groups.len());
             if group == groups.len() {
                 groups.push(Group { rows: Vec::new(), labels: Vec::new() });
             }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use re_data::convert::{self, ConvertReport};
 use re_data::read::{self, ExampleReader, Format, ReadOptions};
 use re_data::write::{self, ExampleWriter, WriteReport};
-use re_data::{Error, RelationExample};
+use re_data::{ByteSpan, Entity, Error, RelationExample};
 
 fn written(examples: &[RelationExample], format: Format) -> (Vec<u8>, WriteReport) {
     let mut file = Vec::new();
@@ -151,6 +151,24 @@ fn real_rows_survive_every_lossless_layout() {
             let (rows, _) = read(&file, "-", &given(format));
             assert_eq!(rows.into_iter().map(Result::unwrap).collect::<Vec<_>>(), examples);
         }
+    }
+}
+
+#[test]
+fn a_label_that_would_be_read_as_none_is_refused() {
+    let entity = |start| Entity::new(ByteSpan::with_len(start, 1));
+    let example = RelationExample::new("7", "ab", [entity(0), entity(1)]).unwrap();
+    for (format, label) in [
+        (Format::CompetitionTsv, "blind"),
+        (Format::CompetitionTsv, ""),
+        (Format::Csv, ""),
+        (Format::KlueCsv, ""),
+        (Format::KlueCsv, "100"),
+        (Format::KlueCsv, "7"),
+    ] {
+        let mut writer = ExampleWriter::new(Vec::new(), "-", format);
+        let error = writer.write(&example.clone().with_label(label)).unwrap_err();
+        assert!(matches!(error, Error::Unwritable(fault) if fault.field == "label" && fault.found == label));
     }
 }
 

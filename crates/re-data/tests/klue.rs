@@ -77,7 +77,7 @@ fn what_may_be_missing_and_what_is_left_over() {
 #[case::surface(("\"word\": \"다\"", "\"word\": \"라\""), "object_entity", "\"다\" at characters 3..4", "\"라\" there")]
 #[case::kind_kind(("\"PER\"", "7"), "subject_entity.type", "7", "a string")]
 #[case::label(("no_relation", "nonsense"), "label", "label \"nonsense\"", "one of the 30 labels")]
-#[case::label_kind(("\"no_relation\"", "0"), "label", "0", "a string")]
+#[case::label_number(("\"no_relation\"", "30"), "label", "30", "a label or its number, 0 to 29")]
 #[case::source_kind(("\"wikipedia\"", "{}"), "source", "{}", "a string")]
 fn malformed_objects(
     #[case] change: (&str, &str),
@@ -136,6 +136,7 @@ fn a_fault_is_written_out_in_full() {
     "found expected `:` (on line 3), expected a JSON object",
     2
 )]
+#[case::key_twice("[GOOD, {\"guid\": {\"x\": 1,\n\"x\": 2}}, GOOD]", 2, "the key \"x\" twice (on line 3)", 2)]
 #[case::open_quote("[GOOD, {\"guid\": \"open,\n\"b\": {}}, GOOD]", 2, "control character", 2)]
 #[case::brackets("[GOOD, {\"guid\": [}, GOOD]", 2, "found expected value (on line 2)", 1)]
 fn malformed_files(#[case] file: &str, #[case] line: u64, #[case] message: &str, #[case] rows: usize) {
@@ -204,6 +205,20 @@ fn the_csv_form() {
 }
 
 #[test]
+fn labels_of_hugging_face_are_numbers() {
+    let json = GOOD.replace("\"no_relation\"", "29");
+    let csv = format!("{CSV}{CSV_ROW}").replacen("id", "guid", 1).replace("no_relation", "29");
+    for (file, name) in [(json, "k.json"), (csv, "k.csv")] {
+        let (rows, report) = read(file.as_bytes(), name, &options());
+        assert_eq!(rows[0].as_ref().unwrap().label(), Some("per:title"));
+        assert_eq!(report.to_string(), "1 rows");
+    }
+    let file = format!("{CSV}{CSV_ROW}").replacen("id", "guid", 1).replace("no_relation", "-1");
+    let error = fault(file.as_bytes(), "k.csv", &options());
+    assert_eq!((error.found.as_str(), error.field), ("label \"-1\"", Some("label")), "{error}");
+}
+
+#[test]
 fn csv_columns_in_any_order_and_number() {
     let file = "Unnamed: 0,object_entity,subject_entity,sentence,id\n4,\"{'word': '다', 'start_idx': 0, 'end_idx': 0}\",\"{'word': '다', 'start_idx': 0, 'end_idx': 0, 'n': 1}\",다,x\n";
     let (rows, report) = read(file.as_bytes(), "train.csv", &options());
@@ -220,6 +235,7 @@ fn csv_columns_in_any_order_and_number() {
 #[case::no_id(("0,\"가", ",\"가"), Some(1), "id", "an empty id", "an identifier")]
 #[case::no_text(("\"가나, \"\"다\"\"\"", ""), Some(2), "sentence", "an empty text", "a sentence")]
 #[case::label(("no_relation", "x"), Some(5), "label", "label \"x\"", "one of the 30 labels")]
+#[case::number(("no_relation", "7"), Some(5), "label", "label \"7\"", "a label by its name, or 100 for none")]
 fn malformed_csv_rows(
     #[case] change: (&str, &str),
     #[case] column: Option<usize>,

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 fn probabilities() -> Probabilities {
     let labels = Arc::new(LabelSet::new(["관계_없음", "인물:\"별명\"", "a,b"]).unwrap());
     let ids = vec!["x,1".to_owned(), "y".to_owned()];
-    Probabilities::new(ids, labels, vec![0.1, 0.7, 0.2, 1.0 / 3.0, 1e-9, 0.6]).unwrap()
+    Probabilities::new(ids, labels, vec![0.1, 0.7, 0.2, 1.0 / 3.0, 1e-9, 2.0 / 3.0]).unwrap()
 }
 
 fn file(content: &[u8]) -> (TempDir, PathBuf) {
@@ -53,12 +53,17 @@ fn predictions_come_back(#[case] format: PredictionFormat) {
     let (_folder, path) = written(format);
     let rows = read::predictions(path).unwrap();
     let found: Vec<_> = rows.iter().map(|r| (r.id.as_str(), r.label.as_str(), r.probability)).collect();
-    assert_eq!(found, [("x,1", "인물:\"별명\"", Some(0.7)), ("y", "a,b", Some(0.6))]);
+    assert_eq!(found, [("x,1", "인물:\"별명\"", Some(0.7)), ("y", "a,b", Some(2.0 / 3.0))]);
 }
 
 fn of(labels: LabelSet, ids: &[&str]) -> Probabilities {
     let classes = labels.len();
-    let values = (0..ids.len() * classes).map(|at| (at % 7) as f32 / 8.0).collect();
+    let scores: Vec<f32> = (0..ids.len() * classes).map(|at| (1 + at % 7) as f32).collect();
+    let shares = |row: &[f32]| -> Vec<f32> {
+        let sum: f32 = row.iter().sum();
+        row.iter().map(|score| score / sum).collect()
+    };
+    let values = scores.chunks(classes).flat_map(shares).collect();
     Probabilities::new(ids.iter().map(|&id| id.to_owned()).collect(), Arc::new(labels), values).unwrap()
 }
 
@@ -100,7 +105,9 @@ fn submissions_of_klue() {
     write::predictions(&path, PredictionFormat::KlueSubmission, &probabilities).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     // org:top_members/employees is class 10 of the benchmark and class 1 of a submission.
-    assert!(text.starts_with("id,pred_label,probs\n0,org:members,\"[0, 0.375, 0.75, "), "{text}");
+    let [none, top, members] = [0, 10, 6].map(|class| probabilities.values()[class]);
+    let start = format!("id,pred_label,probs\n0,org:members,\"[{none}, {top}, {members}, ");
+    assert!(text.starts_with(&start), "{text}");
     let read = read::probabilities(&path).unwrap();
     assert_eq!(read.labels().as_ref(), &LabelSet::klue_re_submission());
     for (row, expected) in read.rows().zip(probabilities.rows()) {
@@ -113,6 +120,26 @@ fn submissions_of_klue() {
     let other = of(LabelSet::tacred(), &["0"]);
     let error = write::predictions(&path, PredictionFormat::KlueSubmission, &other).unwrap_err().to_string();
     assert!(error.contains("found 42 classes, expected the 30 of KLUE-RE"), "{error}");
+}
+
+#[test]
+fn the_label_of_a_submission_must_be_its_most_probable_one() {
+    let (_folder, path) = file(b"");
+    write::predictions(&path, PredictionFormat::KlueSubmission, &of(LabelSet::klue_re(), &["0"])).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let read = |label: &str| {
+        std::fs::write(&path, text.replace("org:members", label)).unwrap();
+        read::probabilities(&path)
+    };
+    assert!(read("per:product").is_ok(), "as probable as org:members");
+    for label in ["per:title", "nonsense"] {
+        let message = read(label).unwrap_err().to_string();
+        let expected = "expected \"org:members\", the most probable label of probs";
+        assert!(
+            message.ends_with(&format!("p.csv:2: column 2 (pred_label): id 0: found {label:?}, {expected}")),
+            "{message}"
+        );
+    }
 }
 
 #[rstest]
@@ -160,6 +187,8 @@ fn a_file_says_itself_what_kind_of_predictions_it_holds() {
         let found = read::saved(path).unwrap().into_probabilities(labels, all.ids()).unwrap();
         assert_eq!((found.classes(), found.ids()), (vec![1, 2], all.ids()), "{format:?}");
     }
+    let (_folder, path) = file(b"id,pred_label\nx,a\n");
+    assert!(matches!(read::saved(path).unwrap(), Saved::Labels(rows) if rows[0].label == "a"));
     let (_folder, path) = file(b"name,score\nx,1\n");
     let message = read::saved(path).unwrap_err().to_string();
     assert!(message.contains("found the header \"name,score\", expected id and label"), "{message}");
@@ -208,6 +237,7 @@ fn rows_of_another_label_set_are_refused() {
 #[case("id,a\n1,x\n", "p.csv:2: column 2 (probability): id 1: found \"x\", expected a number from 0 to 1")]
 #[case("id,a\n1,NaN\n", "found \"NaN\"")]
 #[case("id,a\n1,1.5\n", "found \"1.5\"")]
+#[case("id,a,b\n1,0.5,0.25\n", "p.csv:2 (probability): id 1: found a row whose sum is 0.75")]
 #[case("id,a\n1,1\n1,1\n", "p.csv:3 (id): id 1: found an id that stands on line 2 too")]
 #[case("id,a\n,1\n", "an empty id")]
 fn malformed_probabilities(#[case] content: &str, #[case] message: &str) {
@@ -221,7 +251,7 @@ fn malformed_probabilities(#[case] content: &str, #[case] message: &str) {
 #[case("id,label\n1,\n", "p.csv:2: column 2 (label): id 1: found no label")]
 #[case("label,probability,id\nx,2,1\n", "p.csv:2: column 2 (probability): id 1: found \"2\"")]
 #[case("id,label\n1,x\n1,y\n", "stands on line 2 too")]
-#[case("{\"id\":\"1\"}", "missing field `label`")]
+#[case("{\"id\":\"1\"}", "p.csv:1 (label): id 1: found nothing, expected a string")]
 #[case("{\"id\":1,\"label\":\"x\",\"probability\":7}", "found 7, expected a number from 0 to 1")]
 #[case(
     "{\"id\":1,\"label\":\"x\"}\n{\"id\":\"1\",\"label\":\"x\"}",

@@ -128,20 +128,37 @@ fn labels_of_blind_rows_can_be_named() {
 fn jsonl_rows() {
     let file = "{\"id\":\"a\",\"text\":\"가 나\",\"entities\":[{\"start\":0,\"end\":1,\"type\":\"P\"},{\"start\":2,\"end\":3}],\"label\":\"x\"}\r\n\
                 \n\
-                {\"id\":7,\"text\":\"가 나\",\"entities\":[{\"start\":1,\"end\":2,\"surface\":\"가\"},{\"start\":2,\"end\":3}],\"label\":null}";
+                {\"id\":7,\"text\":\"가 나\",\"entities\":[{\"start\":1,\"end\":2,\"surface\":\"가\"},{\"start\":2,\"end\":3,\"type\":\"\"}],\"label\":null,\"source\":\"\"}";
     let (rows, report) = read(file.as_bytes(), "-", &ReadOptions::default());
     let rows: Vec<_> = rows.into_iter().map(Result::unwrap).collect();
     assert_eq!(rows[0].entities()[0].kind(), Some("P"));
     assert_eq!(rows[0].label(), Some("x"));
     assert_eq!((rows[1].id(), rows[1].surface(0), rows[1].label()), ("7", "가", None));
+    assert_eq!((rows[1].entities()[1].kind(), rows[1].source()), (None, None));
     assert_eq!(report.repaired.first, ["7"]);
 }
 
 #[rstest]
-#[case::syntax("{\"id\":", None, "EOF while parsing")]
-#[case::key("{\"id\":\"a\",\"text\":\"x\",\"entities\":[],\"lable\":\"y\"}", None, "invalid length 0")]
-#[case::unknown("{\"id\":\"a\",\"lable\":\"y\"}", None, "unknown field `lable`")]
-#[case::missing("{\"id\":\"a\",\"text\":\"x\"}", None, "missing field `entities`")]
+#[case::syntax("{\"id\":", None, "EOF while parsing a value (byte 6 of the line)")]
+#[case::twice("{\"id\":\"a\",\"id\":\"b\"}", None, "the key \"id\" twice (byte")]
+#[case::no_object("[]", None, "expected a JSON object")]
+#[case::missing("{\"id\":\"a\",\"text\":\"x\"}", Some("entities"), "nothing")]
+#[case::none("{\"id\":\"a\",\"text\":\"x\",\"entities\":[],\"lable\":\"y\"}", Some("entities"), "[]")]
+#[case::unknown(
+    "{\"id\":\"a\",\"text\":\"xy\",\"entities\":[{\"start\":0,\"end\":1},{\"start\":1,\"end\":2}],\"n\":1}",
+    None,
+    "the key \"n\""
+)]
+#[case::unknown_part(
+    "{\"id\":\"a\",\"text\":\"xy\",\"entities\":[{\"start\":0,\"end\":1},{\"start\":1,\"end\":2,\"n\":1}]}",
+    None,
+    "the key \"entities[1].n\""
+)]
+#[case::missing_part(
+    "{\"id\":\"a\",\"text\":\"xy\",\"entities\":[{\"start\":0},{\"start\":1,\"end\":2}]}",
+    Some("entities[0].end"),
+    "nothing"
+)]
 #[case::range(
     "{\"id\":\"a\",\"text\":\"xy\",\"entities\":[{\"start\":0,\"end\":1},{\"start\":1,\"end\":3}]}",
     Some("entities[1]"),
@@ -150,7 +167,7 @@ fn jsonl_rows() {
 #[case::id(
     "{\"id\":\"\",\"text\":\"xy\",\"entities\":[{\"start\":0,\"end\":1},{\"start\":1,\"end\":2}]}",
     Some("id"),
-    "an empty id"
+    "\"\""
 )]
 #[case::bytes("{\"id\":\"\u{1}\"}", None, "control character")]
 fn malformed_json_rows(#[case] row: &str, #[case] field: Option<&str>, #[case] found: &str) {

@@ -122,6 +122,18 @@ fn texts_of_many_rows_come_near_to_the_shares() {
 }
 
 #[test]
+fn texts_that_differ_in_spaces_and_punctuation_alone_stay_together() {
+    let rows: Vec<_> =
+        (0..40).map(|i| example(i, &format!("text{}{}", [" ", "- "][i % 2], i / 2), None)).collect();
+    let mut splits = split::k_fold(&rows, 4, 7).unwrap();
+    splits.push(split::by_fraction(&rows, 0.3, 7).unwrap());
+    for split in splits {
+        let held_out: HashSet<usize> = split.validation.iter().map(|row| row / 2).collect();
+        assert_eq!(split.validation.len(), 2 * held_out.len(), "{split:?}");
+    }
+}
+
+#[test]
 fn fraction_zero_holds_nothing_out_and_others_are_refused() {
     let rows: Vec<_> = (0..4).map(|i| example(i, &format!("text {i}"), None)).collect();
     let split = split::by_fraction(&rows, 0.0, 7).unwrap();

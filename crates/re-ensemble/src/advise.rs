@@ -10,7 +10,7 @@ use crate::advice::{Advice, LabelReport, MemberReport, PairReport, SubsetReport}
 use crate::error::{Error, Result};
 use crate::gold::{AlignedGold, Gold};
 use crate::members::{Member, Members};
-use crate::significance::{Bootstrap, accuracy, difference, hits, mcnemar};
+use crate::significance::{Bootstrap, Paired, accuracy, hits, mcnemar};
 use crate::vote::{Scores, Vote, correct};
 
 /// Settings of [`advise`].
@@ -20,7 +20,8 @@ pub struct AdviceOptions {
     /// The vote under which subsets are measured.
     pub vote: Vote,
     /// Up to this many members all subsets are tried, at most 16; with more, members join one at a
-    /// time, at each step the one that helps most.
+    /// time, at each step the one that helps most, and then join or leave the best subset as long as
+    /// that helps.
     pub exhaustive_up_to: usize,
     /// How intervals are found.
     pub bootstrap: Bootstrap,
@@ -42,7 +43,7 @@ impl Default for AdviceOptions {
 /// [`OutOfFold::tune`](crate::OutOfFold::tune) measures a choice without this bias. Diversity figures
 /// follow Kuncheva and Whitaker, "Measures of diversity in classifier ensembles", 2003.
 ///
-/// Members take part with their weights; a member of weight 0 only counts alone.
+/// Members take part with their weights; members of weight 0 count, all alike, only among themselves.
 ///
 /// # Errors
 /// A typed error that names the row where the gold labels are not those of the members' rows or one is
@@ -57,38 +58,33 @@ pub fn advise(members: &Members, gold: &Gold, options: &AdviceOptions) -> Result
     let members = members.clone().sorted_by_name();
     let study = Study::new(&members, &gold, options);
     let mut tried = study.subsets();
-    let best_single = study.best(tried.iter().filter(|(subset, _)| subset.len() == 1));
-    let recommended = study.best(tried.iter());
-    let voted = study.best(tried.iter().filter(|(subset, _)| subset.len() > 1));
-    let (Some(best_single), Some(recommended)) = (best_single, recommended) else {
-        return Err(Error::NoMembers);
-    };
-
-    // For each member the recommended subset with it and without it.
-    let pairs: Vec<(Subset, Subset)> = (0..study.scores.len())
-        .map(|member| {
-            let without: Subset = recommended.iter().copied().filter(|m| *m != member).collect();
-            let mut with = without.clone();
-            with.push(member);
-            with.sort_unstable();
-            (with, without)
-        })
-        .collect();
-    for subset in pairs.iter().flat_map(|(with, without)| [with, without]).filter(|s| !s.is_empty()) {
-        if !tried.contains_key(subset) {
-            tried.insert(subset.clone(), study.right(subset));
+    let (recommended, pairs) = loop {
+        let best = study.best(tried.iter()).ok_or(Error::NoMembers)?;
+        let pairs = study.with_and_without(&best);
+        let new: Vec<Subset> = pairs
+            .iter()
+            .flat_map(|(with, without)| [with, without])
+            .filter(|subset| !subset.is_empty() && !tried.contains_key(*subset))
+            .cloned()
+            .collect();
+        if new.is_empty() {
+            break (best, pairs);
         }
-    }
+        tried.extend(study.evaluate(new));
+    };
+    let singles = tried.iter().filter(|(subset, _)| subset.len() == 1);
+    let best_single = study.best(singles).ok_or(Error::NoMembers)?;
+    let voted = study.best(tried.iter().filter(|(subset, _)| subset.len() > 1));
 
     let right = |subset: &Subset| tried.get(subset).map(Vec::as_slice).unwrap_or_default();
-    let contributing: Vec<Option<Vec<f64>>> = pairs
+    let contributing: Vec<Option<Paired<'_>>> = pairs
         .iter()
-        .map(|(with, without)| (!without.is_empty()).then(|| difference(right(with), right(without))))
+        .map(|(with, without)| (!without.is_empty()).then(|| (right(with), right(without))))
         .collect();
-    let gains: Vec<Vec<f64>> = tried
+    let gains: Vec<Paired<'_>> = tried
         .values()
-        .map(|found| difference(found, right(&best_single)))
-        .chain(contributing.iter().flatten().cloned())
+        .map(|found| (found.as_slice(), right(&best_single)))
+        .chain(contributing.iter().flatten().copied())
         .collect();
     let mut gains = options.bootstrap.means(&gold.groups, &gains).into_iter();
 
@@ -176,29 +172,51 @@ impl<'a> Study<'a> {
         subset.iter().filter_map(name).collect()
     }
 
-    /// Where the vote of a subset is right; a member alone speaks for itself whatever its weight.
+    fn evaluate(&self, subsets: Vec<Subset>) -> Vec<(Subset, Vec<bool>)> {
+        let evaluate = |subset: Subset| {
+            let right = self.right(&subset);
+            (subset, right)
+        };
+        subsets.into_par_iter().map(evaluate).collect()
+    }
+
+    /// For each member the subset with it and without it.
+    fn with_and_without(&self, subset: &[usize]) -> Vec<(Subset, Subset)> {
+        (0..self.scores.len())
+            .map(|member| {
+                let without: Subset = subset.iter().copied().filter(|m| *m != member).collect();
+                let mut with = without.clone();
+                with.push(member);
+                with.sort_unstable();
+                (with, without)
+            })
+            .collect()
+    }
+
+    /// Where the vote of a subset is right; a member alone speaks for itself whatever its weight, and so
+    /// do members that all have weight 0.
     fn right(&self, subset: &[usize]) -> Vec<bool> {
         if let [only] = subset {
             return self.alone.get(*only).cloned().unwrap_or_default();
         }
         let scores: Vec<&Scores> = subset.iter().filter_map(|&at| self.scores.get(at)).collect();
         let weight = |&at: &usize| self.members.members().get(at).map(Member::weight);
-        let weights: Vec<f64> = subset.iter().filter_map(weight).collect();
+        let mut weights: Vec<f64> = subset.iter().filter_map(weight).collect();
+        if weights.iter().all(|weight| *weight <= 0.0) {
+            weights.fill(1.0);
+        }
         correct(self.options.vote, &weights, &scores, &self.gold.classes)
     }
 
     /// The subsets to try, with the rows each of them gets right.
     fn subsets(&self) -> BTreeMap<Subset, Vec<bool>> {
         let count = self.scores.len();
-        let evaluate = |subsets: Vec<Subset>| -> Vec<(Subset, Vec<bool>)> {
-            subsets.into_par_iter().map(|s| (s.clone(), self.right(&s))).collect()
-        };
         if self.exhaustive() {
             let subset = |mask: u32| (0..count).filter(|at| mask >> at & 1 == 1).collect();
-            return evaluate((1..1_u32 << count).map(subset).collect()).into_iter().collect();
+            return self.evaluate((1..1_u32 << count).map(subset).collect()).into_iter().collect();
         }
         let mut tried: BTreeMap<Subset, Vec<bool>> =
-            evaluate((0..count).map(|at| vec![at]).collect()).into_iter().collect();
+            self.evaluate((0..count).map(|at| vec![at]).collect()).into_iter().collect();
         let mut path = self.best(tried.iter()).unwrap_or_default();
         while path.len() < count {
             let candidates = (0..count).filter(|at| !path.contains(at)).map(|at| {
@@ -207,7 +225,8 @@ impl<'a> Study<'a> {
                 subset.sort_unstable();
                 subset
             });
-            let found: BTreeMap<Subset, Vec<bool>> = evaluate(candidates.collect()).into_iter().collect();
+            let found: BTreeMap<Subset, Vec<bool>> =
+                self.evaluate(candidates.collect()).into_iter().collect();
             path = self.best(found.iter()).unwrap_or_default();
             tried.extend(found);
         }

@@ -1,7 +1,5 @@
 //! Gold labels of rows, and which rows belong together.
 
-use std::collections::HashMap;
-
 use re_data::RelationExample;
 
 use crate::error::{Error, Result};
@@ -98,7 +96,10 @@ impl Gold {
             return Err(Error::NoRows);
         }
         let order = row_order("gold", &self.ids, reference, members.ids())?;
-        let mut numbers = HashMap::new();
+        // Numbered by name: resamples must not depend on the order of the rows.
+        let mut names: Vec<Option<&String>> = order.iter().map(|&row| self.groups.get(row)).collect();
+        names.sort_unstable();
+        names.dedup();
         let mut aligned = AlignedGold { classes: Vec::new(), groups: Groups::default() };
         for (id, row) in members.ids().iter().zip(order) {
             let label = self.labels.get(row).map(String::as_str).unwrap_or_default();
@@ -108,11 +109,10 @@ impl Gold {
                     .id(label)
                     .ok_or_else(|| Error::UnknownGold { id: id.clone(), label: label.to_owned() })?,
             );
-            let next = numbers.len();
-            let group = *numbers.entry(self.groups.get(row)).or_insert(next);
-            aligned.groups.of_row.push(group);
+            let group = names.binary_search(&self.groups.get(row));
+            aligned.groups.of_row.push(group.unwrap_or_default());
         }
-        aligned.groups.count = numbers.len();
+        aligned.groups.count = names.len();
         Ok(aligned)
     }
 }

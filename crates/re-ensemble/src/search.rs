@@ -1,5 +1,7 @@
 //! Searches for the weights of a mean of probabilities.
 
+use re_data::predict::argmax;
+
 use crate::tune::Part;
 use crate::vote::PROBABILITY_FLOOR;
 
@@ -85,19 +87,14 @@ impl Score {
     /// The score of the votes so far together with one more of `member`.
     fn with(part: &Part<'_>, sums: &[f64], classes: usize, member: usize) -> Self {
         let mut score = Self { correct: 0, log_likelihood: 0.0 };
+        let mut totals: Vec<f64> = Vec::with_capacity(classes);
         for ((sum, row), &gold) in sums.chunks_exact(classes).zip(&part.rows).zip(&part.gold) {
             let values = row.get(member).copied().unwrap_or_default();
-            let mut best = (0, f64::NEG_INFINITY);
-            for (class, (sum, value)) in sum.iter().zip(values).enumerate() {
-                let total = sum + value;
-                if total > best.1 {
-                    best = (class, total);
-                }
-                if class == gold {
-                    score.log_likelihood += total.max(PROBABILITY_FLOOR).ln();
-                }
-            }
-            score.correct += usize::from(best.0 == gold);
+            totals.clear();
+            totals.extend(sum.iter().zip(values).map(|(sum, value)| sum + value));
+            score.correct += usize::from(argmax(&totals) == gold);
+            let likelihood = totals.get(gold).copied().unwrap_or_default();
+            score.log_likelihood += likelihood.max(PROBABILITY_FLOOR).ln();
         }
         score
     }

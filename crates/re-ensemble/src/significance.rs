@@ -9,6 +9,12 @@ use crate::error::{Error, Result};
 use crate::gold::{Gold, Groups};
 use crate::members::{Member, Members};
 
+/// Most series that are resampled at once, which bounds the memory that a bootstrap of many subsets needs.
+const AT_ONCE: usize = 4096;
+
+/// Where each of two predictors is right.
+pub(crate) type Paired<'a> = (&'a [bool], &'a [bool]);
+
 /// A figure with its confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimate {
@@ -56,18 +62,22 @@ impl Bootstrap {
         Ok(())
     }
 
-    /// Percentile intervals of the means of several per-row series, all from the same resamples of the
-    /// groups (Efron, 1979; for paired predictions Koehn, 2004). A group's rows are drawn together.
-    pub(crate) fn means(&self, groups: &Groups, series: &[Vec<f64>]) -> Vec<Estimate> {
+    /// Percentile intervals of differences in accuracy, all from the same resamples of the groups
+    /// (Efron, 1979; for paired predictions Koehn, 2004). A group's rows are drawn together.
+    pub(crate) fn means(&self, groups: &Groups, series: &[Paired<'_>]) -> Vec<Estimate> {
+        series.chunks(AT_ONCE).flat_map(|series| self.means_at_once(groups, series)).collect()
+    }
+
+    fn means_at_once(&self, groups: &Groups, series: &[Paired<'_>]) -> Vec<Estimate> {
         let mut sizes = vec![0.0; groups.count];
         add_by_group(groups, std::iter::repeat(1.0), &mut sizes);
         let rows: f64 = sizes.iter().sum();
         // Most rows are right or wrong under both predictors: only the others are kept.
         let sums: Vec<Vec<(usize, f64)>> = series
             .iter()
-            .map(|values| {
+            .map(|(a, b)| {
                 let mut sums = vec![0.0; groups.count];
-                add_by_group(groups, values.iter().copied(), &mut sums);
+                add_by_group(groups, difference(a, b), &mut sums);
                 sums.into_iter().enumerate().filter(|(_, sum)| *sum != 0.0).collect()
             })
             .collect();
@@ -181,6 +191,16 @@ pub fn mcnemar(only_a: u64, only_b: u64) -> f64 {
     (2.0 * sum).min(1.0)
 }
 
+/// A p value as it is told: with three decimals, and no more zeros than that.
+///
+/// ```
+/// use re_ensemble::significance::p_text;
+/// assert_eq!([0.0004, 0.0076].map(p_text), ["< 0.001", "0.008"]);
+/// ```
+pub fn p_text(p: f64) -> String {
+    if p < 0.001 { "< 0.001".to_owned() } else { format!("{p:.3}") }
+}
+
 /// Two predictors on the same rows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Comparison {
@@ -236,7 +256,7 @@ fn compare_in_groups(a: &[bool], b: &[bool], groups: &Groups, bootstrap: &Bootst
     }
     let only = |a: &[bool], b: &[bool]| a.iter().zip(b).filter(|(a, b)| **a && !**b).count() as u64;
     let (only_a, only_b) = (only(a, b), only(b, a));
-    let difference = bootstrap.means(groups, &[difference(a, b)]);
+    let difference = bootstrap.means(groups, &[(a, b)]);
     Ok(Comparison {
         rows: a.len(),
         accuracy_a: accuracy(a, bootstrap.level)?,
@@ -259,6 +279,20 @@ pub(crate) fn accuracy(right: &[bool], level: f64) -> Result<Estimate> {
 }
 
 /// 1 where only `a` is right, -1 where only `b` is, 0 elsewhere.
-pub(crate) fn difference(a: &[bool], b: &[bool]) -> Vec<f64> {
-    a.iter().zip(b).map(|(&a, &b)| f64::from(i8::from(a) - i8::from(b))).collect()
+fn difference(a: &[bool], b: &[bool]) -> impl Iterator<Item = f64> {
+    a.iter().zip(b).map(|(&a, &b)| f64::from(i8::from(a) - i8::from(b)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_has_the_same_interval_in_every_block() {
+        let (a, b) = ([true, true, false, true], [false, true, true, false]);
+        let bootstrap = Bootstrap { resamples: 20, ..Default::default() };
+        let found = bootstrap.means(&Groups::single(4), &vec![(&a[..], &b[..]); AT_ONCE + 1]);
+        assert_eq!(found.len(), AT_ONCE + 1);
+        assert!(found.iter().all(|estimate| *estimate == found[0]) && found[0].low < found[0].high);
+    }
 }

@@ -13,7 +13,7 @@ use crate::gold::{AlignedGold, Gold};
 use crate::log_linear::LogLinear;
 use crate::members::{Member, Members};
 use crate::search::{greedy_weights, mixture_weights};
-use crate::significance::{Bootstrap, Estimate, accuracy, difference, hits};
+use crate::significance::{Bootstrap, Estimate, accuracy, hits};
 use crate::vote::{Ballot, Scores, Vote, correct, probabilities};
 
 /// How members are weighed. None has a random element.
@@ -119,7 +119,7 @@ impl OutOfFold {
         let equal = vec![1.0; scores.len()];
         let equal = correct(Vote::Mean, &equal, &scores.iter().collect::<Vec<_>>(), gold);
         let tuned = hits(&Member::new("tuned", predictions.clone()), gold);
-        let gain = bootstrap.means(&self.gold.groups, &[difference(&tuned, &equal)]);
+        let gain = bootstrap.means(&self.gold.groups, &[(tuned.as_slice(), equal.as_slice())]);
         Ok(Tuned {
             names: self.members.names().into_iter().map(str::to_owned).collect(),
             labels: Arc::clone(self.members.labels()),
@@ -183,7 +183,7 @@ impl Tuned {
     pub fn weights(&self) -> impl Iterator<Item = (&str, f64)> {
         let weights = match &self.pool {
             Pool::Mean(weights) => weights,
-            Pool::LogLinear(model) => &model.coefficients,
+            Pool::LogLinear { model, .. } => &model.coefficients,
         };
         self.names.iter().map(String::as_str).zip(weights.iter().copied())
     }
@@ -192,7 +192,16 @@ impl Tuned {
     pub fn offsets(&self) -> &[f64] {
         match &self.pool {
             Pool::Mean(_) => &[],
-            Pool::LogLinear(model) => &model.offsets,
+            Pool::LogLinear { model, .. } => &model.offsets,
+        }
+    }
+
+    /// Whether the fit of [`Tuning::LogLinear`] has reached its optimum rather than run out of steps;
+    /// `None` for a mean.
+    pub fn converged(&self) -> Option<bool> {
+        match self.pool {
+            Pool::Mean(_) => None,
+            Pool::LogLinear { converged, .. } => Some(converged),
         }
     }
 
@@ -240,7 +249,7 @@ impl Tuned {
 #[derive(Debug, Clone, PartialEq)]
 enum Pool {
     Mean(Vec<f64>),
-    LogLinear(LogLinear),
+    LogLinear { model: LogLinear, converged: bool },
 }
 
 impl Pool {
@@ -254,7 +263,7 @@ impl Pool {
                     out.extend_from_slice(ballot.row(row));
                 }
             }
-            Self::LogLinear(model) => part.rows.iter().for_each(|row| model.row(row, &mut out)),
+            Self::LogLinear { model, .. } => part.rows.iter().for_each(|row| model.row(row, &mut out)),
         }
         out
     }
@@ -304,7 +313,8 @@ impl Part<'_> {
             }
             Tuning::Greedy { rounds } => Ok(Pool::Mean(greedy_weights(self, rounds))),
             Tuning::LogLinear { l2 } if l2 > 0.0 && l2.is_finite() => {
-                Ok(Pool::LogLinear(LogLinear::fit(self, l2)))
+                let (model, converged) = LogLinear::fit(self, l2);
+                Ok(Pool::LogLinear { model, converged })
             }
             Tuning::LogLinear { l2 } => Err(Error::Argument {
                 name: "l2",

@@ -156,8 +156,8 @@ impl<'a> Ballot<'a> {
     fn count_votes(&mut self, members: &[(&[f64], f64)]) {
         self.shares.clear();
         self.shares.resize(self.means.len(), 0.0);
-        for (row, weight) in members {
-            if let Some(share) = self.shares.get_mut(first_max(row)) {
+        for &(row, weight) in members {
+            if let Some(share) = self.shares.get_mut(argmax(row)) {
                 *share += weight;
             }
         }
@@ -174,17 +174,6 @@ impl<'a> Ballot<'a> {
             *share = share.max(runner_up.next_up());
         }
     }
-}
-
-/// Index of the largest value, the first one of equals.
-fn first_max(values: &[f64]) -> usize {
-    let mut best = (0, f64::NEG_INFINITY);
-    for (at, &value) in values.iter().enumerate() {
-        if value > best.1 {
-            best = (at, value);
-        }
-    }
-    best.0
 }
 
 /// Appends `exp(scores)`, normalised.

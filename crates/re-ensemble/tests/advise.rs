@@ -95,10 +95,52 @@ fn many_members_are_added_one_by_one() {
 }
 
 #[test]
+fn beyond_one_by_one_a_member_that_hurts_leaves_again() {
+    // How sure the three are of the gold class. The first one is the best alone and so the first to join.
+    let kinds = [
+        (5, [0.9, 0.4, 0.4]),
+        (1, [0.3, 0.9, 0.4]),
+        (1, [0.3, 0.4, 0.9]),
+        (3, [0.05, 0.4, 0.9]),
+        (3, [0.05, 0.9, 0.4]),
+    ];
+    let rows: Vec<[f32; 3]> =
+        kinds.into_iter().flat_map(|(count, row)| std::iter::repeat_n(row, count)).collect();
+    let of = |name: &str, at: usize| {
+        let rows: Vec<[f32; 2]> = rows.iter().map(|row| [row[at], 1.0 - row[at]]).collect();
+        member(name, &rows)
+    };
+    let members = Members::align([of("a", 0), of("b", 1), of("c", 2)]).unwrap();
+    let gold = Gold::new((0..rows.len()).map(|row| (row.to_string(), "a"))).unwrap();
+    let few = AdviceOptions { exhaustive_up_to: 2, ..options() };
+    let advice = advise(&members, &gold, &few).unwrap();
+    assert_eq!(advice.best_member, "a");
+    assert_eq!(advice.recommended, ["b", "c"]);
+}
+
+#[test]
+fn members_without_weight_are_equals_among_themselves() {
+    let gold = Gold::new([("0", "b")]).unwrap();
+    let of = |name: &str, weight: f64| member(name, &[[0.2, 0.8]]).with_weight(weight);
+    let members = Members::align([of("x", 1.0), of("y", 0.0), of("z", 0.0)]).unwrap();
+    for vote in [Vote::Mean, Vote::LogMean, Vote::Hard] {
+        let advice = advise(&members, &gold, &AdviceOptions { vote, ..options() }).unwrap();
+        assert_eq!(advice.subset(&["y", "z"]).unwrap().accuracy.value, 1.0, "{vote:?}");
+    }
+}
+
+#[test]
 fn the_order_of_members_changes_nothing_and_one_member_is_fine() {
     let (gold, mut members) = task(80, &[0.6, 0.7, 0.5], 14);
     let first = advise(&Members::align(members.clone()).unwrap(), &gold, &options()).unwrap();
     members.rotate_left(1);
+    // Nor does the order of the rows, which is that of the first member.
+    let p = members[0].probabilities();
+    let ids = p.ids().iter().rev().cloned().collect();
+    let mut rows: Vec<&[f32]> = p.rows().collect();
+    rows.reverse();
+    let reversed = Probabilities::new(ids, p.labels().clone(), rows.concat()).unwrap();
+    members[0] = Member::new("m1", reversed);
     assert_eq!(advise(&Members::align(members.clone()).unwrap(), &gold, &options()).unwrap(), first);
     members.truncate(1);
     let alone = advise(&Members::align(members).unwrap(), &gold, &options()).unwrap();

@@ -34,10 +34,12 @@ fn the_better_member_weighs_more() {
         assert!(tuned.gain_over_equal().value > 0.0, "{tuning:?}: {:?}", tuned.gain_over_equal());
         assert_eq!(tuned.nested_predictions().len(), 300);
         match tuning {
-            Tuning::LogLinear { .. } => assert_eq!(tuned.offsets().len(), 3),
+            Tuning::LogLinear { .. } => {
+                assert_eq!((tuned.offsets().len(), tuned.converged()), (3, Some(true)));
+            }
             _ => {
                 assert!((weights.values().sum::<f64>() - 1.0).abs() < 1e-9);
-                assert!(tuned.offsets().is_empty());
+                assert!(tuned.offsets().is_empty() && tuned.converged().is_none());
             }
         }
     }

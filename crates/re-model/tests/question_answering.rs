@@ -16,8 +16,8 @@ use re_data::{
 };
 use re_model::head::{Span, span_loss};
 use re_model::{
-    AnswererOptions, Builder, EncoderConfig, Error, GatedAnswerer, Head, Mode, QuestionAnswerer,
-    RelationModel, Rule, TokenBatch, Weights,
+    AnswererOptions, Builder, EncoderConfig, Error, GatedAnswerer, GatedAnswers, Head, Mode,
+    QuestionAnswerer, RelationModel, Rule, TokenBatch, Weights,
 };
 use tch::{Device, Tensor};
 
@@ -204,9 +204,10 @@ fn only_rows_that_pass_the_classifier_are_asked_about() {
         assert_eq!(probabilities.rows().next().unwrap()[0], 0.9);
     }
     let (first, rest) = examples.split_at(1);
-    let mut parts = gated.ask(first).unwrap();
-    assert!(parts.append(gated.ask(rest).unwrap()).is_ok());
+    let parts = [first, rest].map(|rows| gated.ask(rows).unwrap());
+    let parts = GatedAnswers::concat(parts).unwrap().unwrap();
     assert_eq!(parts.classifier().ids(), found.classifier().ids());
+    assert_eq!(parts.distinct().count(), 3);
     let predictor: &dyn Predictor = &gated;
     assert_eq!(predictor.predict(&examples).unwrap(), found.probabilities(Rule::SpanLogProbability).unwrap());
 }

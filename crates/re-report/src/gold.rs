@@ -58,12 +58,6 @@ impl Scored {
         Ok(Metrics::of_probabilities(&self.gold, &self.probabilities)?)
     }
 
-    /// Mean cross entropy in nats, with probabilities of 0 taken as the smallest that a float can tell from it.
-    pub fn loss(&self) -> f64 {
-        let terms = self.rows().map(|row| -f64::from(row.gold_probability().max(f32::MIN_POSITIVE)).ln());
-        terms.sum::<f64>() / self.gold.len().max(1) as f64
-    }
-
     /// The rows whose id is among `ids`, as a member and its gold labels.
     pub fn member(&self, name: &str, ids: &[&str]) -> Result<(Member, Gold)> {
         let rows: HashMap<&str, Row<'_>> = self.rows().map(|row| (row.example.id(), row)).collect();

@@ -26,18 +26,16 @@ pub fn points(difference: f64) -> String {
     if text == "+0.00" || text == "-0.00" { "0.00".to_owned() } else { text.replace('-', "−") }
 }
 
-/// A p value: three decimals, and no more zeros than that.
-pub fn p_value(p: f64) -> String {
-    if p < 0.001 { "< 0.001".to_owned() } else { format!("{p:.3}") }
-}
-
 /// A number on an axis whose ticks are `step` apart.
 pub fn tick(value: f64, step: f64) -> String {
     if value.abs() < step * 1e-6 {
         return "0".to_owned();
     }
     if step < 1e-3 {
-        return format!("{value:.1e}").replace(".0e", "e").replace('-', "−");
+        let digits = (value.abs().log10().floor() - step.log10().floor()).max(0.0) as usize;
+        // Read back, so that no zeros stand at the end.
+        let rounded: f64 = format!("{value:.digits$e}").parse().unwrap_or(value);
+        return format!("{rounded:e}").replace('-', "−");
     }
     if step >= 1.0 && value >= 1000.0 {
         return count(value.round() as u64);
@@ -65,6 +63,7 @@ mod tests {
     fn ticks_are_as_precise_as_their_distance() {
         assert_eq!(tick(0.30000000000000004, 0.1), "0.3");
         assert_eq!(tick(6.000000000000001e-5, 2e-5), "6e−5");
+        assert_eq!([1e-5, 1.05e-5].map(|value| tick(value, 5e-7)), ["1e−5", "1.05e−5"]);
         assert_eq!(tick(1500.0, 500.0), "1,500");
         assert_eq!(tick(1e-20, 0.5), "0");
         assert_eq!(tick(65.0, 5.0), "65");

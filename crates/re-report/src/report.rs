@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use re_data::metrics::Metrics;
+use re_data::metrics::{Metrics, cross_entropy};
 use re_ensemble::Bootstrap;
 
 use crate::analysis::compare::{self, Named};
@@ -115,10 +115,10 @@ impl Report {
         page::html(self)
     }
 
-    /// Writes the page to a file, which is visible only when it is complete.
+    /// Writes the page to a file, which is visible only when it is complete, or to standard output where `path` is `-`.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Data`] or [`Error::Io`] where it cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         file::write(path.as_ref(), &self.to_html())
     }
@@ -157,8 +157,15 @@ impl Entry {
         let figures = match &scored {
             Ok(scored) => {
                 let step = run.summary().and_then(|summary| summary.step);
-                let found = Figures { metrics: scored.metrics()?, loss: Some(scored.loss()), step };
-                notes.extend(told.as_ref().and_then(|told| contradiction(told, &found)));
+                let loss = cross_entropy(&scored.gold, &scored.probabilities)?;
+                let mut found = Figures { metrics: scored.metrics()?, loss: Some(loss), step };
+                if let Some(told) = &told {
+                    match contradiction(told, &found) {
+                        Some(note) => notes.push(note),
+                        // Saved probabilities may be rounded.
+                        None => found.loss = told.loss.or(found.loss),
+                    }
+                }
                 Some(found)
             }
             Err(reason) => {

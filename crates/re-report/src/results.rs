@@ -69,7 +69,7 @@ pub fn renewed(document: &Path, folder: &Path) -> Result<Option<String>> {
 /// Renews the tables of `document`, and says whether that changed it.
 ///
 /// # Errors
-/// As [`renewed`], and [`Error::Io`] where it cannot be written.
+/// As [`renewed`], and [`Error::Data`] or [`Error::Io`] where it cannot be written.
 pub fn update(document: &Path, folder: &Path) -> Result<bool> {
     let new = renewed(document, folder)?;
     if let Some(new) = &new {

@@ -5,6 +5,7 @@ mod log;
 mod settings;
 mod summary;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use re_data::{Probabilities, read};
@@ -23,7 +24,15 @@ pub(crate) const LOG: &str = "metrics.jsonl";
 /// Name of the file with what came out.
 pub(crate) const SUMMARY: &str = "summary.json";
 /// What a folder has at least one of to count as that of a run.
-const FILES: [&str; 5] = [CONFIG, LOG, SUMMARY, RowSet::Validation.file(), RowSet::Test.file()];
+const FILES: [&str; 7] = [
+    CONFIG,
+    LOG,
+    SUMMARY,
+    RowSet::Validation.file(),
+    RowSet::OutOfFold.file(),
+    RowSet::Holdout.file(),
+    RowSet::Test.file(),
+];
 
 /// Rows that a run has predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -202,9 +211,16 @@ fn number_at_end(name: &str) -> Option<u64> {
 
 fn parsed<T>(folder: &Path, file: &str, parse: impl Fn(&str, &Path) -> Result<T>) -> Result<Option<T>> {
     let path = folder.join(file);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => parse(&text, &path).map(Some),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::io(path, source)),
-    }
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(Error::io(path, source)),
+    };
+    let text = match std::str::from_utf8(&bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        // A run that was killed while it wrote may have torn its last line inside a character.
+        Err(fault) if fault.error_len().is_none() => String::from_utf8_lossy(&bytes),
+        Err(fault) => return Err(Error::io(path, std::io::Error::other(fault))),
+    };
+    parse(&text, &path).map(Some)
 }

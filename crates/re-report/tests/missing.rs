@@ -79,8 +79,11 @@ fn a_torn_line_and_changed_gold_data_are_noted() {
     let run = runs.add("a", 7, |row| row == 1);
     let path = run.join("metrics.jsonl");
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.trim_end().get(..text.len() - 40).unwrap()).unwrap();
-    assert!(notes(&run).contains("the last line of metrics.jsonl is not complete"));
+    // Anywhere, and inside a character.
+    for end in [text.len() - 40, text.rfind(LABELS[0]).unwrap() + 1] {
+        std::fs::write(&path, &text.as_bytes()[..end]).unwrap();
+        assert!(notes(&run).contains("the last line of metrics.jsonl is not complete"));
+    }
 
     for (from, to, expected) in [
         ("row-3\t", "row-x\t", "no row row-3, which was predicted (1 of 30 missing)"),
@@ -111,6 +114,10 @@ fn folders_that_are_no_run_are_refused() {
     for absent in [runs.path().join("absent"), runs.gold()] {
         assert!(matches!(error(&absent, &options), Error::Io { path, .. } if path == absent));
     }
+    let folds = runs.path().join("folds");
+    std::fs::create_dir(&folds).unwrap();
+    common::predictions(&folds, RowSet::OutOfFold.file(), &common::probabilities(|_| false));
+    assert!(Report::new(&[folds], &options).is_ok());
 }
 
 #[test]

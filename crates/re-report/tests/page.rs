@@ -47,7 +47,10 @@ fn one_run_shows_all_its_sides() {
         ["By label", "Most frequent mistakes", "Confusion matrix", "Most confident errors"]
     );
     // 24 of 30 rows are right.
-    assert!(texts(&page, ".figures dd").concat().contains("80.00"));
+    let figures = texts(&page, ".figures dd").concat();
+    assert!(figures.contains("80.00"), "{figures}");
+    // The loss is what the run itself says, not that of these probabilities.
+    assert!(figures.contains("0.500cross entropy"), "{figures}");
     assert_eq!(texts(&page, ".panels figcaption").len(), 6);
     assert_eq!(texts(&page, ".dot.best title").len(), 4);
     assert_eq!(
@@ -60,6 +63,19 @@ fn one_run_shows_all_its_sides() {
     // 0, 5, .., 25 are wrong; the later a row, the surer the answer.
     let ids = texts(&page, ".sentences .id");
     assert_eq!(ids, ["row-25", "row-20", "row-15", "row-10", "row-5", "row-0"]);
+}
+
+#[test]
+fn no_relation_is_left_out_only_where_a_label_says_it() {
+    let runs = Runs::new();
+    let run = runs.add("a", 7, |_| false);
+    let left_out = || texts(&page(&new(&[&run])), ".figures dd").concat().contains("without no-relation");
+    assert!(left_out());
+    for path in [runs.gold(), run.join("validation_probabilities.csv")] {
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, text.replace(LABELS[0], "인물:동료")).unwrap();
+    }
+    assert!(!left_out());
 }
 
 #[test]
@@ -127,6 +143,15 @@ fn three_runs_have_adjusted_p_values_and_the_order_of_rows_does_not_matter() {
     assert!(head.contains(&"p, Holm".to_owned()), "{head:?}");
     let accuracies = texts(&page, "#overview td strong");
     assert_eq!(accuracies, ["73.33", "46.67", "23.33"]);
+    // Wrong in 8, 16 and 23 rows, each in those of the one before too: p is 2 / 2^8, 2 / 2^15 and 2 / 2^7.
+    let cells = texts(&page, "#comparison tbody tr.significant td");
+    let pairs: Vec<&[String]> = cells.chunks(10).map(|row| &row[5..]).collect();
+    let expected = [
+        ["8", "0", "26.67", "0.008", "0.016"],
+        ["15", "0", "50.00", "< 0.001", "< 0.001"],
+        ["7", "0", "23.33", "0.016", "0.016"],
+    ];
+    assert_eq!(pairs, expected);
 }
 
 #[test]
@@ -292,7 +317,16 @@ fn the_page_is_written_whole() {
     let path = runs.path().join("report.html");
     report.write(&path).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), report.to_html());
-    assert!(!runs.path().join("report.html.part").exists());
+    let mut names = std::fs::read_dir(runs.path()).unwrap().map(|entry| entry.unwrap().path());
+    assert!(names.all(|path| path.extension().is_none_or(|extension| extension != "part")));
+    #[cfg(unix)]
+    {
+        // The file that a link leads to is replaced, not the link.
+        let link = runs.path().join("link.html");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        report.write(&link).unwrap();
+        assert!(link.is_symlink());
+    }
     let error = report.write(runs.path().join("none/report.html")).unwrap_err().to_string();
     assert!(error.contains("none/report.html: "), "{error}");
 }

@@ -69,9 +69,12 @@ fn seeds_of_the_trainings_of_a_run_are_seeds_too() {
     }
     assert!(line(&markdown(&runs).unwrap(), "| [`vote-s7`]").contains("[`vote-s8`]"));
     // The same run twice is no second seed.
-    runs.add("results/twice-1", 7, |_| false);
-    runs.add("results/twice-2", 7, |_| false);
-    assert!(!line(&markdown(&runs).unwrap(), "| [`twice-1`]").contains("twice-2"));
+    for (number, seed) in [(1, 8), (2, 7), (3, 7)] {
+        runs.add(&format!("results/twice-{number}"), seed, |_| false);
+    }
+    let text = markdown(&runs).unwrap();
+    assert!(line(&text, "| [`twice-2`]").contains("[`twice-1`]"));
+    assert!(line(&text, "| [`twice-3`]").contains("| 7 |"), "{text}");
 }
 
 #[test]

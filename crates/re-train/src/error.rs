@@ -145,6 +145,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// A setting that is outside its range.
+    pub fn config(key: &'static str, found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self::Config { key, found: found.into(), expected: expected.into() }
+    }
+
     /// An input/output error that names its file.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io { path: path.into(), source }

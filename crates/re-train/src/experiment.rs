@@ -86,7 +86,8 @@ pub struct ModelConfig {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
-    /// Labelled training rows.
+    /// Labelled training rows. Where sentences of them are evaluated on, as a file of rows to evaluate on may have them,
+    /// the rows stay and are counted.
     pub train: PathBuf,
     /// Files of further labelled rows that are trained on, never evaluated on. Those whose sentence is evaluated on, but
     /// for spaces and punctuation, are left out and counted.

@@ -92,7 +92,8 @@ pub struct StepReport {
 /// What an evaluation found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Mean cross entropy of the rows, without label smoothing.
+    /// Mean cross entropy of the rows, without label smoothing and class weights; of the adjusted probabilities where the
+    /// model has a logit adjustment.
     pub loss: f64,
     /// Classification metrics.
     pub metrics: Metrics,

@@ -57,7 +57,7 @@ impl QuestionConfig {
         if (0.0..=1000.0).contains(&self.negatives) {
             return Ok(());
         }
-        Err(fault("questions.negatives", self.negatives.to_string(), "from 0 to 1000"))
+        Err(Error::config("questions.negatives", self.negatives.to_string(), "from 0 to 1000"))
     }
 
     /// Checks the ranges of the settings, and that a training asks nothing of answers that only classes have.
@@ -72,11 +72,11 @@ impl QuestionConfig {
             ("training.logit_adjustment", training.logit_adjustment),
         ];
         if let Some((key, value)) = rules.into_iter().find(|(_, value)| *value != 0.0) {
-            return Err(fault(key, value.to_string(), "0 where questions are asked"));
+            return Err(Error::config(key, value.to_string(), "0 where questions are asked"));
         }
         if training.loss != LossConfig::default() {
             let found = format!("{:?}", training.loss);
-            return Err(fault(
+            return Err(Error::config(
                 "training.loss",
                 found,
                 "cross entropy without weights where questions are asked",
@@ -133,7 +133,7 @@ impl QuestionTask {
         let unanswered: Vec<(usize, Vec<usize>)> = unanswered.filter(|(_, rest)| !rest.is_empty()).collect();
         if negatives > 0 && unanswered.is_empty() {
             let expected = "0 where every relation that is asked for holds";
-            return Err(fault("questions.negatives", questions.negatives.to_string(), expected));
+            return Err(Error::config("questions.negatives", questions.negatives.to_string(), expected));
         }
         let validation = validation.sample(questions.validation_rows);
         answerer.model_mut().set_precision(config.precision());
@@ -216,10 +216,6 @@ impl Task for QuestionTask {
     fn save(&self, folder: &Path) -> Result<()> {
         Ok(self.answerer.save(folder)?)
     }
-}
-
-fn fault(key: &'static str, found: String, expected: &str) -> Error {
-    Error::Config { key, found, expected: expected.to_owned() }
 }
 
 #[cfg(test)]

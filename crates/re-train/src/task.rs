@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use re_data::metrics::Metrics;
+use re_data::metrics::{Metrics, cross_entropy};
 use re_data::{Augmentation, Batch, EncodeReport, Encoded, ExampleEncoder, Probabilities, RelationExample};
 use re_ensemble::Prior;
 use re_model::parameters::Parameters;
@@ -240,12 +240,7 @@ impl Evaluation {
     /// [`re_data::Error`] where the numbers of rows differ.
     pub fn new(gold: &[usize], probabilities: &Probabilities) -> Result<Self> {
         let metrics = Metrics::of(gold, &probabilities.classes(), probabilities.labels())?;
-        let surprise = |(row, &class): (&[f32], &usize)| {
-            let probability = row.get(class).copied().unwrap_or_default();
-            -f64::from(probability.max(f32::MIN_POSITIVE)).ln()
-        };
-        let total: f64 = probabilities.rows().zip(gold).map(surprise).sum();
-        Ok(Self { loss: total / gold.len().max(1) as f64, metrics })
+        Ok(Self { loss: cross_entropy(gold, probabilities)?, metrics })
     }
 
     /// The value of one metric, 0..=1.

@@ -362,13 +362,13 @@ fn check_resumable(checkpoint: &Checkpoint, saved: &TrainerState, now: &TrainerS
     if saved.steps != now.steps {
         return differs("number of steps", now.steps.to_string(), saved.steps.to_string());
     }
-    // What is watched and kept may change between sessions; what is computed may not.
+    // What is watched and kept may change between sessions; what is computed may not. The best checkpoint is gone where
+    // it was not kept from the beginning.
     let computed = |config: &TrainConfig| TrainConfig {
         logging_steps: 1,
         stop_at_step: 0,
         save_steps: 0,
         keep_last: 0,
-        keep_best: false,
         ..config.clone()
     };
     let text = |config: &TrainConfig| serde_json::to_value(computed(config)).unwrap_or_default();

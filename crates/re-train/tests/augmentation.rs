@@ -148,15 +148,21 @@ fn only_material_of_the_folds_training_rows_is_used() {
     experiment.data.validation = None;
     experiment.data.fold = Some(Fold { number: 2, of: 3 });
     experiment.data.val_size = 0.2;
+    let labelled = std::fs::read_to_string(embedded("train.tsv")).unwrap();
+    let test = folder.path().join("test.tsv");
+    std::fs::write(&test, labelled.lines().next().unwrap()).unwrap();
+    experiment.data.test = Some(test);
     let data = ExperimentData::read(&experiment.data, experiment.training.seed).unwrap();
-    let [trained, validated, held] = [&data.train, &data.validation, &data.holdout].map(|rows| &rows[0]);
+    let [trained, validated, held, tested] =
+        [&data.train, &data.validation, &data.holdout, &data.test].map(|rows| &rows[0]);
     let all: Vec<_> = [&data.train, &data.validation, &data.holdout].into_iter().flatten().cloned().collect();
     assert!(names(&data.train) < names(&all));
 
     let again = |row: &RelationExample| format!("{}\t다시 말해 {}\n", row.id(), row.text());
     let leak = |row: &RelationExample| format!("{}\t{}\t0\t0\t1\t1\n", trained.id(), row.text());
     let file = folder.path().join("paraphrases.tsv");
-    let lines = [again(trained), again(validated), again(held), leak(validated), leak(held)].concat();
+    let leaks = [leak(validated), leak(held), leak(tested)].concat();
+    let lines = [again(trained), again(validated), again(held), leaks].concat();
     std::fs::write(&file, lines + &format!("{}\t다른 문장\n", trained.id())).unwrap();
     experiment
         .data
@@ -164,8 +170,8 @@ fn only_material_of_the_folds_training_rows_is_used() {
         .insert(0, AugmenterConfig::Paraphrases { probability: 1.0, file: file.clone() });
     let (_, notes) = go(&experiment, &folder.path().join("run"), Start::Fresh, 0).unwrap();
     let expected = format!(
-        "paraphrases: 1 paraphrases of 1 rows, 2 of rows that are not trained on, 2 left out as sentences that are \
-         held out; 1 rejected, the first one {}:6",
+        "paraphrases: 1 paraphrases of 1 rows, 2 of rows that are not trained on, 3 left out as sentences that are \
+         held out; 1 rejected, the first one {}:7",
         file.display()
     );
     assert!(note(&notes, "paraphrases: ").starts_with(&expected), "{notes:#?}");
@@ -181,9 +187,12 @@ fn variants_that_do_not_fit_leave_the_row_as_it_is() {
     let train = folder.path().join("train.tsv");
     let other = "7\t마 바\t마\t0\t0\t바\t2\t2\t관계_없음\n".to_owned();
     std::fs::write(&train, [row(1, &first), row(2, &second), other].concat()).unwrap();
+    let types = folder.path().join("types.tsv");
+    std::fs::write(&types, ["1", "2", "7"].map(|id| format!("{id}\tPERSON\tPERSON\n")).concat()).unwrap();
     let mut experiment = experiment();
     experiment.data.train = train.clone();
     experiment.data.validation = Some(train);
+    experiment.data.entity_types = Some(types);
     experiment.data.augmentation = vec![AugmenterConfig::EntitySwap { probability: 1.0, same_label: false }];
     experiment.encoding.max_length = 75;
     experiment.training.steps = 30;
@@ -215,6 +224,15 @@ fn a_tokenizer_without_mask_token_can_only_drop_words() {
     assert!(error.contains("a tokenizer that has no mask token (expected drop)"), "{error}");
     experiment.data.augmentation = vec![masking(Replacement::Drop)];
     go(&experiment, &folder.path().join("run"), Start::Fresh, 0).unwrap();
+}
+
+#[test]
+fn names_are_not_swapped_between_entities_of_unknown_types() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = experiment();
+    experiment.data.entity_types = None;
+    let error = go(&experiment, folder.path(), Start::Fresh, 0).unwrap_err().to_string();
+    assert!(error.starts_with("data.entity_types = no entity with a type"), "{error}");
 }
 
 #[test]

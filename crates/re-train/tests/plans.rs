@@ -10,9 +10,9 @@ use std::path::Path;
 use approx::assert_abs_diff_eq;
 use common::{STEPS, corpus, experiment, file, fresh, go, probabilities, watched};
 use re_data::read::{self, ReadOptions};
-use re_data::{Predictor, Probabilities, RelationExample};
+use re_data::{ByteSpan, Entity, Predictor, Probabilities, RelationExample};
 use re_ensemble::Gate;
-use re_train::experiment::{ExperimentData, Plan, Rows, RunFolder, load_predictor};
+use re_train::experiment::{ExperimentData, Plan, Rows, RunFolder, Target, load_predictor};
 use re_train::{Checkpoint, Error, Experiment, Start};
 
 fn single(run: &Path) -> Experiment {
@@ -154,15 +154,16 @@ fn confident_rows_join_and_gold_rows_keep_their_labels() {
     let rows = corpus();
     let mut experiment = experiment(folder.path(), Plan::Single {});
     let split = data(&experiment);
-    // New rows, gold rows under other ids and labels, and validation sentences with other spaces.
+    // New rows, gold rows under other ids and labels, and sentences that are evaluated on, both with other spaces.
     let renamed = |example: &RelationExample, number: usize| {
-        RelationExample::new(format!("u-{number}"), example.text(), example.entities().clone()).unwrap()
+        let entities = example.entities().each_ref().map(|entity| Entity::new(entity.span().shifted(1)));
+        RelationExample::new(format!("u-{number}"), format!(" {}", example.text()), entities).unwrap()
     };
     let mut unlabelled: Vec<RelationExample> = rows[200..230].to_vec();
     unlabelled.extend(
         split.train[..10].iter().enumerate().map(|(at, row)| renamed(row, at).with_label("인물:배우자")),
     );
-    unlabelled.extend(split.validation[..5].iter().enumerate().map(|(at, row)| {
+    unlabelled.extend(split.validation[..5].iter().chain(&split.test[..3]).enumerate().map(|(at, row)| {
         let text = format!("{} ", row.text());
         RelationExample::new(format!("v-{at}"), text, row.entities().clone()).unwrap()
     }));
@@ -174,7 +175,7 @@ fn confident_rows_join_and_gold_rows_keep_their_labels() {
     let (summary, watch) = watched(&experiment, &run, Start::Fresh);
     let gold = split.train.len();
     assert_eq!(watch.rows(), [gold, gold + 30, gold + 30]);
-    let said = "unlabelled rows left out: 5 whose sentences are validated on, 10 that have gold labels";
+    let said = "unlabelled rows left out: 8 whose sentences are evaluated on, 10 that have gold labels";
     assert!(summary.notes.iter().any(|note| note.contains(said)), "{:?}", summary.notes);
     assert!(summary.notes.iter().any(|note| note.starts_with("round 2: 30 of 30")), "{:?}", summary.notes);
     let joined = read::examples(run.join("pseudo_labels-1.jsonl"), &ReadOptions::default()).unwrap().examples;
@@ -204,6 +205,20 @@ fn confident_rows_join_and_gold_rows_keep_their_labels() {
         let error = go(&experiment, &folder.path().join("wrong"), Start::Fresh).unwrap_err().to_string();
         assert!(error.contains(key), "{error}");
     }
+}
+
+#[test]
+fn an_unlabelled_row_that_does_not_fit_is_found_before_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "가나다라".repeat(60);
+    let entity = |start, len| Entity::new(ByteSpan::with_len(start, len));
+    let row = RelationExample::new("x", format!("이순신은 {long}"), [entity(0, 9), entity(13, long.len())]);
+    let unlabelled = file(folder.path(), "unlabelled.jsonl", &[row.unwrap()]);
+    let plan = Plan::PseudoLabels { unlabelled, threshold: 0.5, rounds: 1 };
+    let run = folder.path().join("run");
+    let error = go(&experiment(folder.path(), plan), &run, Start::Fresh).unwrap_err();
+    assert!(matches!(error, Error::Data(re_data::Error::LostEntity { .. })), "{error}");
+    assert!(!run.join("round-0").exists());
 }
 
 #[test]
@@ -277,6 +292,7 @@ fn what_a_plan_needs_is_known_before_training() {
     let cases = [
         (with(Plan::StepTransfer {}, |e| e.data.val_size = 0.0), "data.val_size = 0, expected more than 0"),
         (with(Plan::KFold { folds: 1 }, none), "k = 1"),
+        (with(Plan::KFold { folds: 2 }, |e| e.data.target = Target::Related), "data.target = Related"),
         (with(Plan::TwoStage { gate: Gate::Decide { threshold: 2.0 } }, none), "threshold = 2"),
         (renamed, "a no-relation class"),
         (doubled, "stands twice"),
@@ -323,6 +339,19 @@ fn additional_rows_whose_sentences_are_evaluated_on_are_left_out() {
     let blind: Vec<RelationExample> = before.test.iter().map(|row| row.clone().without_label()).collect();
     experiment.data.test = Some(file(folder.path(), "blind.jsonl", &blind));
     assert_eq!(data(&experiment).train.len(), before.train.len() + 13);
+}
+
+#[test]
+fn training_rows_whose_sentences_are_evaluated_on_stay_and_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = experiment(folder.path(), Plan::Single {});
+    experiment.data.val_size = 0.0;
+    experiment.data.validation = Some(file(folder.path(), "validation.jsonl", &corpus()[110..125]));
+    experiment.data.test = Some(file(folder.path(), "test.jsonl", &corpus()[100..105]));
+    let data = data(&experiment);
+    assert_eq!(data.train.len(), 120);
+    let note = "train.jsonl: 15 training rows have sentences that are evaluated on";
+    assert!(data.notes.iter().any(|said| said.ends_with(note)), "{:?}", data.notes);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use common::{Watch, corpus, experiment, file, fresh, go, results, watched};
 use re_ensemble::{Gate, Vote};
 use re_train::experiment::{MemberConfig, Plan, RunFolder, Summary, VoteConfig};
-use re_train::{Error, Event, Experiment, Observer, Start, StopReason};
+use re_train::{Checkpoint, Error, Event, Experiment, Observer, Start, StopReason};
 
 fn plans(folder: &Path) -> Vec<Plan> {
     let base = experiment(folder, Plan::Single {});
@@ -43,16 +43,9 @@ fn plans(folder: &Path) -> Vec<Plan> {
 }
 
 /// Starts or goes on, and fails at an event; true where it came to its end.
-fn session(experiment: &Experiment, run: &Path, fail_at: usize) -> bool {
-    let go = |start| {
-        let observers: Vec<Box<dyn Observer>> = vec![Box::new(Watch::failing_at(fail_at))];
-        RunFolder::new(run).run(experiment, start, observers, Arc::default())
-    };
-    let result = match go(Start::Resume) {
-        Err(Error::NoCheckpoint { .. }) => go(Start::Fresh),
-        other => other,
-    };
-    match result {
+fn session(experiment: &Experiment, run: &Path, start: Start, fail_at: usize) -> bool {
+    let observers: Vec<Box<dyn Observer>> = vec![Box::new(Watch::failing_at(fail_at))];
+    match RunFolder::new(run).run(experiment, start, observers, Arc::default()) {
         Ok(summary) => summary.reason == StopReason::Completed,
         Err(Error::Observer(_)) => false,
         Err(other) => panic!("{other}"),
@@ -73,7 +66,8 @@ fn a_plan_that_fails_again_and_again_ends_with_the_same_bytes() {
         {
             let fail_at = 3 + number % 3;
             std::fs::remove_dir_all(&run).unwrap();
-            let sessions = (1..100).find(|_| session(&experiment, &run, fail_at)).unwrap();
+            assert!(!session(&experiment, &run, Start::Fresh, 1), "ended before the first checkpoint");
+            let sessions = (1..100).find(|_| session(&experiment, &run, Start::Resume, fail_at)).unwrap();
             assert!(sessions > 2, "{:?} was interrupted only {sessions} times", experiment.plan);
             let broken = results(&run);
             let paths = |results: &[(PathBuf, Vec<u8>)]| {
@@ -91,6 +85,34 @@ fn a_plan_that_fails_again_and_again_ends_with_the_same_bytes() {
         let (_, watch) = watched(&experiment, &run, Start::Resume);
         assert_eq!(watch.rows(), [0usize; 0], "complete trainings are not repeated");
         assert!(results(&run) == whole);
+    }
+}
+
+#[test]
+fn a_training_that_ended_before_its_first_checkpoint_can_be_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let experiment = experiment(folder.path(), Plan::Single {});
+    let [whole, broken] = ["whole", "broken"].map(|name| folder.path().join(name));
+    fresh(&experiment, &whole);
+    assert!(!session(&experiment, &broken, Start::Fresh, 1));
+    assert_eq!(Checkpoint::list(&broken).unwrap(), []);
+    go(&experiment, &broken, Start::Resume).unwrap();
+    assert!(results(&whole) == results(&broken));
+}
+
+#[test]
+fn rows_that_change_before_a_training_is_complete_are_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let unlabelled = file(folder.path(), "unlabelled.jsonl", &corpus()[200..240]);
+    let plans = [Plan::Single {}, Plan::PseudoLabels { unlabelled, threshold: 0.0, rounds: 1 }];
+    for (plan, changed) in plans.into_iter().zip(["test.jsonl", "unlabelled.jsonl"]) {
+        let experiment = experiment(folder.path(), plan);
+        let run = folder.path().join(format!("run-{changed}"));
+        // The third event is a checkpoint.
+        assert!(!session(&experiment, &run, Start::Fresh, 3));
+        file(folder.path(), changed, &corpus()[240..260]);
+        let error = go(&experiment, &run, Start::Resume).unwrap_err().to_string();
+        assert!(error.contains("data is rows with hash"), "{changed}: {error}");
     }
 }
 

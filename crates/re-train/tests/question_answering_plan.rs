@@ -151,10 +151,13 @@ fn what_cannot_be_asked_is_refused_before_anything_is_trained() {
             settings.replace(text, &other)
         })
     };
-    let cases: [(Change<'_>, &str); 9] = [
+    let longer = "learning_rate = 0.0, warmup_steps = 0 } } }]\n\n[training]\nsteps = 6\nwarmup_steps = 9";
+    let cases: [(Change<'_>, &str); 11] = [
         (put("questions = { validation_rows = 10 }", questions), "found no question"),
         (put("validation_rows = 10", "negatives = -1".to_owned()), "questions.negatives = -1"),
         (put("steps = 6", "steps = 6\nlabel_smoothing = 0.1".to_owned()), "training.label_smoothing = 0.1"),
+        (put("batch_size = 8", "batch_size = 0".to_owned()), "batch_size = 0"),
+        (put("learning_rate = 0.0 } } }]\n\n[training]\nsteps = 6", longer.to_owned()), "warmup_steps = 9"),
         (put("member = \"classifier\"", "member = \"answerer\"".to_owned()), "no other folder"),
         (put("member = \"classifier\"", "member = \"distance\"".to_owned()), "no other folder"),
         (put("}]", "{}]".replace("{}", "}, { member = \"b\", settings = { head = \"cls\" } }")), "2 members"),

@@ -131,10 +131,14 @@ fn a_checkpoint_goes_on_only_as_it_began() {
     assert!(other_rate.contains("learning_rate = 0.002, expected learning_rate = 0.001"), "{other_rate}");
     let other_steps = go(&experiment(5, 1e-3), Start::Resume).unwrap_err().to_string();
     assert!(other_steps.contains("number of steps is 5, expected 4"), "{other_steps}");
+    let mut other_choice = experiment(4, 1e-3);
+    other_choice.training.keep_best = false;
+    let other_choice = go(&other_choice, Start::Resume).unwrap_err().to_string();
+    assert!(other_choice.contains("keep_best = false, expected keep_best = true"), "{other_choice}");
     let mut other_data = experiment(4, 1e-3);
     other_data.data.train.set_file_name("train.tsv");
     let other_data = go(&other_data, Start::Resume).unwrap_err().to_string();
-    assert!(other_data.contains("training data is rows with hash"), "{other_data}");
+    assert!(other_data.contains(": data is rows with hash"), "{other_data}");
 
     // Resuming a finished run trains nothing and gives the same summary.
     let again = go(&experiment(4, 1e-3), Start::Resume).unwrap();

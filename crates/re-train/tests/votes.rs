@@ -8,9 +8,9 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{STEPS, corpus, experiment, file, fresh, go, probabilities, watched};
-use re_data::Predictor;
+use re_data::{Predictor, RelationExample};
 use re_ensemble::{Member, Members, Vote};
-use re_train::experiment::{ExperimentData, MemberConfig, Plan, Rows, VoteConfig, load_predictor};
+use re_train::experiment::{ExperimentData, MemberConfig, Plan, Rows, Target, VoteConfig, load_predictor};
 use re_train::{Checkpoint, Error, Experiment, Start};
 
 fn member(name: &str, experiment: &Experiment, seed: u64) -> MemberConfig {
@@ -156,6 +156,36 @@ fn trained_runs_vote_on_rows_that_they_have_not_seen() {
 }
 
 #[test]
+fn what_a_run_was_trained_on_is_known_by_its_letters_and_while_its_rows_are_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = experiment(folder.path(), Plan::Single {});
+    let spaced = |row: &RelationExample| {
+        let text = format!("{}  ", row.text());
+        let spaced = RelationExample::new(row.id(), text, row.entities().clone()).unwrap();
+        spaced.with_label(row.label().unwrap())
+    };
+    // The last ten are test rows, and one shares its sentence with another test row.
+    let rows: Vec<RelationExample> = corpus()[..130].iter().map(spaced).collect();
+    let mut everything = base.clone();
+    (everything.data.val_size, everything.data.test) = (0.0, None);
+    for name in ["spaced", "changed"] {
+        everything.data.train = file(folder.path(), &format!("{name}.jsonl"), &rows);
+        fresh(&everything, &folder.path().join(name));
+    }
+    file(folder.path(), "changed.jsonl", &rows[..60]);
+    let members = ["spaced", "changed"].map(|name| given(name, folder.path().join(name))).to_vec();
+    let experiment = with(&base, members, vec![vote("v", Vote::Mean, &["changed"], None)]);
+    let (_, watch) = watched(&experiment, &folder.path().join("run"), Start::Fresh);
+    for said in [
+        "spaced was trained on 30 of the 30 validation rows' sentences",
+        "spaced was trained on 11 of the 40 labelled test rows' sentences",
+        "changed: no record of what it was trained on",
+    ] {
+        assert!(watch.has(said), "{said}: {:?}", watch.told);
+    }
+}
+
+#[test]
 fn a_given_member_lends_its_step() {
     let folder = tempfile::tempdir().unwrap();
     let base = experiment(folder.path(), Plan::Single {});
@@ -180,6 +210,12 @@ fn what_cannot_be_voted_on_is_known_before_training() {
     let v = || vec![vote("v", Vote::Mean, &["a"], None)];
     let mut elsewhere = member("b", &base, 1);
     elsewhere.experiment.as_mut().unwrap().data.train = file(folder.path(), "other.jsonl", &corpus()[..30]);
+    let changed = |change: fn(&mut Experiment)| {
+        let mut member = member("b", &base, 1);
+        change(member.experiment.as_mut().unwrap());
+        member
+    };
+    let lent = MemberConfig { run: Some("/nowhere".into()), ..changed(|own| own.training.batch_size = 0) };
     let empty = MemberConfig { experiment: None, ..a() };
     let weights = |weights: &[f64]| vec![vote("v", Vote::Mean, &["a"], Some(weights.to_vec()))];
     let cases = [
@@ -205,6 +241,11 @@ fn what_cannot_be_voted_on_is_known_before_training() {
         ),
         (vec![a(), elsewhere], v(), "data.train = "),
         (vec![a(), given("b", "/nowhere@3")], v(), "/nowhere@3: found no trained model"),
+        (vec![a(), changed(|own| own.training.batch_size = 0)], v(), "batch_size = 0 in b"),
+        (vec![a(), changed(|own| own.training.warmup_steps = 9)], v(), "warmup_steps = 9 in b"),
+        (vec![a(), changed(|own| own.data.additional = vec!["/absent.tsv".into()])], v(), "/absent.tsv: "),
+        (vec![a(), changed(|own| own.data.target = Target::Related)], v(), "data.target = Related in b"),
+        (vec![lent, full("full", "b")], v(), "batch_size = 0 in b"),
     ];
     for (number, (members, votes, expected)) in cases.into_iter().enumerate() {
         let run = folder.path().join(number.to_string());
@@ -219,7 +260,7 @@ fn a_member_of_other_classes_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let base = experiment(folder.path(), Plan::Single {});
     let mut binary = base.clone();
-    binary.data.target = re_train::experiment::Target::Related;
+    binary.data.target = Target::Related;
     fresh(&binary, &folder.path().join("binary"));
     let members = vec![member("a", &base, 1), given("b", folder.path().join("binary"))];
     let experiment = with(&base, members, vec![vote("v", Vote::Mean, &["a", "b"], None)]);

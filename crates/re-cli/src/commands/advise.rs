@@ -21,11 +21,12 @@ use crate::tuning::{TuneArgs, describe};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  re advise runs/a runs/b runs/c --gold dev.tsv
-  re advise xlmr=a.csv bert=b.csv --gold train.tsv --subset --how hard
-  re advise runs/a runs/b --gold dev.tsv --tune greedy --json > advice.json")]
+  re advise runs/a runs/b runs/c --gold train.tsv --subset
+  re advise xlmr=a.csv bert=b.csv --gold dev.tsv --how hard
+  re advise runs/a runs/b --gold train.tsv --subset --tune greedy --json > advice.json")]
 pub struct Advise {
-    /// Probabilities as `re predict --probs` writes them, or run folders; NAME=FILE to name a member
+    /// Probabilities as `re predict --probs` writes them, or run folders, for their validation rows; NAME=FILE names a
+    /// member
     #[arg(required = true, value_name = "FILE")]
     files: Vec<MemberFile>,
     /// Labelled rows
@@ -75,6 +76,8 @@ struct FoundWeights {
 
 impl Advise {
     pub fn run(self, say: Say) -> Result<()> {
+        let inputs = self.files.iter().map(|member| member.path.as_path()).chain([self.gold.as_path()]);
+        self.data.check(inputs, [self.result.path()])?;
         let members =
             self.files.iter().map(|file| file.read(RowSet::Validation)).collect::<Result<Vec<_>>>()?;
         let members = Members::align(members)?;

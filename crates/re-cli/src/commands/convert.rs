@@ -44,6 +44,7 @@ impl Convert {
                 return Err(Usage(format!("the name {output} tells no layout: choose one with --to")).into());
             }
         };
+        self.data.check([self.input.as_path()], [self.output.as_path()])?;
         let (mut rows, mut progress) = self.data.open(&self.input, &self.output, say)?;
         let mut writer = ExampleWriter::new(create(&self.output)?, &self.output, to);
         for row in &mut rows {

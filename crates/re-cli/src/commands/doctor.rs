@@ -211,7 +211,7 @@ fn cache() -> Finding {
 
 /// A model, a run, or a file of rows.
 fn look_at(path: &Path) -> Finding {
-    let name = if path.is_dir() { "model" } else { "rows" };
+    let name = if path.is_file() { "rows" } else { "model" };
     let looked = if path.is_file() { rows(path) } else { model(path) };
     match looked {
         Ok(found) => Finding::good(name, found),

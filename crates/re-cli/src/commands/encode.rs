@@ -48,6 +48,7 @@ pub struct Encode {
 
 impl Encode {
     pub fn run(self, say: Say) -> Result<()> {
+        self.data.check([self.rows.as_path()], [self.result.path()])?;
         let encoder = self.encoder.load(&self.model.model)?;
         let mut output = self.result.create()?;
         let colours = output.path() == Path::new("-")
@@ -55,8 +56,8 @@ impl Encode {
         let (mut rows, mut progress) = self.data.open(&self.rows, output.path(), say)?;
         let mut wanted: HashSet<&str> = self.id.iter().map(String::as_str).collect();
         let mut left = self.limit.unwrap_or(usize::MAX);
-        let mut total = EncodeReport::default();
-        while left > 0 {
+        let (mut total, mut lost) = (EncodeReport::default(), 0);
+        while left > 0 && (self.id.is_empty() || !wanted.is_empty()) {
             let mut chunk = Vec::new();
             for row in rows.by_ref() {
                 let row = row?;
@@ -73,6 +74,7 @@ impl Encode {
             left -= chunk.len();
             let (encoded, report) = encoder.encode_batch(&chunk)?;
             add(&mut total, &report);
+            lost += report.lost.len();
             for (example, row) in chunk.iter().zip(&encoded) {
                 let shown = Shown::new(&encoder, example, row, colours)?;
                 let written =
@@ -87,7 +89,7 @@ impl Encode {
         for id in wanted {
             say.note(format!("no row with id {id}"));
         }
-        say.note(describe(&total));
+        say.note(describe(&total, lost));
         Ok(())
     }
 }
@@ -97,16 +99,14 @@ fn add(total: &mut EncodeReport, report: &EncodeReport) {
     total.tokens += report.tokens;
     total.longest = total.longest.max(report.longest);
     total.truncated += report.truncated;
-    total.lost.extend(report.lost.iter().cloned());
 }
 
-fn describe(report: &EncodeReport) -> String {
-    let EncodeReport { rows, tokens, longest, truncated, lost, .. } = report;
+fn describe(report: &EncodeReport, lost: usize) -> String {
+    let EncodeReport { rows, tokens, longest, truncated, .. } = report;
     let padding = 100.0 * report.padding() as f64 / (*tokens).max(1) as f64;
     format!(
-        "{rows} rows, {tokens} tokens, the longest row has {longest}; {truncated} rows truncated, {} entities lost; \
-         padding to the longest row would add {padding:.0} %",
-        lost.len()
+        "{rows} rows, {tokens} tokens, the longest row has {longest}; {truncated} rows truncated, {lost} entities lost; \
+         padding to the longest row would add {padding:.0} %"
     )
 }
 

@@ -9,7 +9,9 @@ use clap::Args;
 use re_data::metrics::Metrics;
 use re_data::read::{self, Saved};
 use re_data::{LabelSet, Probabilities, RelationExample};
+use re_ensemble::significance::p_text;
 use re_ensemble::{Bootstrap, Comparison, Evaluation, Gold, Member, Members, compare, evaluate};
+use re_report::Confusion;
 use serde::Serialize;
 
 use crate::data::{AllRows, DataArgs};
@@ -71,10 +73,8 @@ struct Found {
 
 impl Evaluate {
     pub fn run(self, say: Say) -> Result<()> {
-        let standard = [&self.predictions, &self.gold].into_iter().chain(&self.against);
-        if standard.filter(|path| path.as_path() == Path::new("-")).count() > 1 {
-            return Err(Usage("only one file can be standard input".to_owned()).into());
-        }
+        let inputs = [&self.predictions, &self.gold].into_iter().chain(&self.against);
+        self.data.check(inputs.map(PathBuf::as_path), [self.result.path()])?;
         let read = self.data.read(&self.gold, say)?;
         let mut saved = vec![(&self.predictions, read::saved(&self.predictions)?)];
         if let Some(against) = &self.against {
@@ -207,22 +207,14 @@ fn labels(metrics: &Metrics) -> String {
 }
 
 fn mistakes(metrics: &Metrics) -> String {
-    let name = |class: usize| metrics.per_label.get(class).map(|label| label.label.as_str());
-    let mut mistakes: Vec<(usize, &str, &str)> = Vec::new();
-    for (gold, row) in metrics.confusion.iter().enumerate() {
-        for (predicted, &count) in
-            row.iter().enumerate().filter(|&(class, &count)| class != gold && count > 0)
-        {
-            mistakes.push((count, name(gold).unwrap_or_default(), name(predicted).unwrap_or_default()));
-        }
-    }
+    let confusion = Confusion::of(metrics);
+    let mistakes = confusion.mistakes(MISTAKES);
     if mistakes.is_empty() {
         return String::new();
     }
-    mistakes.sort_by_key(|(count, ..)| std::cmp::Reverse(*count));
     let mut text = String::from("\nmost frequent mistakes: rows, gold -> predicted\n");
-    for (count, gold, predicted) in mistakes.into_iter().take(MISTAKES) {
-        let _ = writeln!(text, "{count:7}  {gold} -> {predicted}");
+    for mistake in mistakes {
+        let _ = writeln!(text, "{:7}  {} -> {}", mistake.rows, mistake.gold, mistake.predicted);
     }
     text
 }
@@ -230,12 +222,12 @@ fn mistakes(metrics: &Metrics) -> String {
 fn comparison_text(comparison: Option<&Comparison>, against: Option<&Path>) -> String {
     let (Some(comparison), Some(against)) = (comparison, against) else { return String::new() };
     format!(
-        "\nagainst {}: accuracy {}\ndifference {} points; {} rows only the first gets right, {} only the other; McNemar p {:.4}\n",
+        "\nagainst {}: accuracy {}\ndifference {} points; {} rows only the first gets right, {} only the other; McNemar p {}\n",
         against.display(),
         percent(comparison.accuracy_b),
         percent(comparison.difference),
         comparison.only_a,
         comparison.only_b,
-        comparison.mcnemar_p
+        p_text(comparison.mcnemar_p)
     )
 }

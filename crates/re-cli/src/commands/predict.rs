@@ -27,6 +27,7 @@ enum Format {
 /// Classify rows with a trained model, or with several that vote
 ///
 /// Rows stream, so that a file of any size takes little memory, and come out in the order in which they went in.
+/// Entities that truncation removes are counted where a single model answers; several that vote do not tell them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -59,6 +60,7 @@ impl Predict {
             let text = "a submission has a line for every row: --lenient would shift its lines";
             return Err(Usage(text.to_owned()).into());
         }
+        self.data.check([self.input.as_path()], self.predictions.paths())?;
         let precision = self.precision.map(|format| match format {
             Format::Fp32 => Precision::Fp32,
             Format::Bf16 => Precision::Bf16,

@@ -84,9 +84,12 @@ struct Bin {
 
 impl Stats {
     pub fn run(self, say: Say) -> Result<()> {
+        let outputs = [self.result.path()].into_iter().chain(self.svg.as_deref());
+        self.data.check([self.rows.as_path()], outputs)?;
         // Before the rows are read, so that a mistake is told at once.
         let encoder = self.model.as_ref().map(|model| self.encoder.load(model)).transpose()?;
         let svg = self.svg.as_deref().map(create).transpose()?;
+        let output = self.result.create()?;
         let (rows, reader) = self.data.read_silently(&self.rows, say)?;
         reader.tell_types(&self.rows, say);
         let characters = histogram(rows.iter().map(|row| row.text().chars().count()), BINS);
@@ -101,8 +104,8 @@ impl Stats {
         if let Some(svg) = svg {
             write_text(svg, &draw(&charts(&found, &characters, tokens.as_ref())))?;
         }
-        let text = || text(&self.rows, &rows, &found, &characters, tokens.as_ref());
-        self.result.write(text, &found)
+        let text = || text(&self.rows, &found, &characters, tokens.as_ref());
+        self.result.write_to(output, text, &found)
     }
 }
 
@@ -135,13 +138,7 @@ fn bins(histogram: &Histogram) -> Vec<Bin> {
         .collect()
 }
 
-fn text(
-    path: &Path,
-    rows: &[RelationExample],
-    found: &Found,
-    characters: &Histogram,
-    tokens: Option<&Histogram>,
-) -> String {
+fn text(path: &Path, found: &Found, characters: &Histogram, tokens: Option<&Histogram>) -> String {
     let stats = &found.stats;
     let mut text = format!("{}: {}\n", path.display(), found.read);
     let _ = writeln!(
@@ -156,8 +153,7 @@ fn text(
         conflicting.count
     );
     for id in conflicting.first.iter().take(3) {
-        let label = rows.iter().find(|row| row.id() == id).and_then(RelationExample::label).unwrap_or("-");
-        let _ = writeln!(text, "  such as {id}: {label}");
+        let _ = writeln!(text, "  such as {id}");
     }
     let most = stats.labels.first().map(|(_, count)| *count).unwrap_or_default();
     let labelled = (stats.rows - stats.unlabelled).max(1) as f64;

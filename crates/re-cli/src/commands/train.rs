@@ -111,6 +111,8 @@ pub fn run(
     result: &ResultArgs,
     say: Say,
 ) -> Result<ExitCode> {
+    // What cannot be written should be known now, not after hours of training.
+    result.check(folder.path())?;
     let stop = stop_on_signals().context("installing the Ctrl-C handler")?;
     let mut observers: Vec<Box<dyn Observer>> = Vec::new();
     if say != Say::Nothing {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 use re_data::Probabilities;
 use re_ensemble::{Bootstrap, Gold, Member, Members, Prior, estimate_prior, shift_prior};
@@ -31,18 +31,19 @@ Examples:
   # correct one model for classes that are rarer than in training
   re vote test.csv --train-prior train.tsv --target-prior estimate")]
 pub struct Vote {
-    /// Probabilities as `re predict --probs` writes them, or run folders; NAME=FILE to name a member
+    /// Probabilities as `re predict --probs` writes them, or run folders, for their test rows; NAME=FILE names a member
     #[arg(required = true, value_name = "FILE")]
     files: Vec<MemberFile>,
     /// How the probabilities become one
-    #[arg(long, value_enum, default_value_t = How::Mean)]
+    #[arg(long, value_enum, default_value_t = How::Mean, conflicts_with = "tune")]
     how: How,
     /// Weight of each file, 0 or more, in any unit [default: equal]
     #[arg(long, value_name = "W,W,..", value_delimiter = ',', conflicts_with = "tune")]
     weights: Option<Vec<f64>>,
     #[command(flatten)]
     tuning: TuneArgs,
-    /// The members' probabilities for the rows of --gold, one file for each, in the same order
+    /// The members' probabilities for the rows of --gold, one file for each, in the same order; run folders stand for
+    /// their validation rows
     #[arg(
         long,
         value_name = "FILE,..",
@@ -61,7 +62,13 @@ pub struct Vote {
     #[arg(long, value_name = "PRIOR", requires = "train_prior", help_heading = "Other label frequencies")]
     target_prior: Option<PathBuf>,
     /// How far to go: 0 not at all, 1 all the way
-    #[arg(long, value_name = "F", default_value_t = 1.0, help_heading = "Other label frequencies")]
+    #[arg(
+        long,
+        value_name = "F",
+        default_value_t = 1.0,
+        requires = "train_prior",
+        help_heading = "Other label frequencies"
+    )]
     tau: f64,
     #[command(flatten)]
     data: DataArgs,
@@ -71,6 +78,10 @@ pub struct Vote {
 
 impl Vote {
     pub fn run(self, say: Say) -> Result<()> {
+        let members = self.files.iter().chain(self.out_of_fold.iter().flatten());
+        let rows = [&self.gold, &self.train_prior, &self.target_prior].into_iter().flatten();
+        let inputs = members.map(|member| &member.path).chain(rows);
+        self.data.check(inputs.map(PathBuf::as_path), self.predictions.paths())?;
         let members = self.members()?;
         let mut result = match self.tuned(&members, say)? {
             Some(result) => result,
@@ -121,7 +132,10 @@ impl Vote {
     fn shifted(&self, p: &Probabilities, train: &Path, target: &Path, say: Say) -> Result<Probabilities> {
         // One row more of each class: a share of 0 could not be divided by.
         let prior = |path: &Path| -> Result<Prior> {
-            Ok(Prior::from_examples(Arc::clone(p.labels()), &self.data.read(path, say)?.examples, 1.0)?)
+            let rows = self.data.read(path, say)?.examples;
+            // Smoothed, no row at all would be equal shares.
+            ensure!(!rows.is_empty(), "{}: found no row, expected labelled ones", path.display());
+            Ok(Prior::from_examples(Arc::clone(p.labels()), &rows, 1.0)?)
         };
         let train = prior(train)?;
         let target = match target.to_str() {

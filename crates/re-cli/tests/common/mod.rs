@@ -29,7 +29,14 @@ pub fn re(arguments: &[&str]) -> Command {
 
 /// The program as a process that runs beside the test.
 pub fn spawn(arguments: &[&str]) -> Child {
-    std::process::Command::new(env!("CARGO_BIN_EXE_re"))
+    // The tests may run under `nohup`.
+    spawn_by("--default-signal=HUP", arguments)
+}
+
+/// The same, with an option of `env` that says what signals do.
+pub fn spawn_by(signals: &str, arguments: &[&str]) -> Child {
+    std::process::Command::new("env")
+        .args([signals, env!("CARGO_BIN_EXE_re")])
         .args(arguments)
         .current_dir(root())
         .stdin(Stdio::piped())
@@ -70,7 +77,11 @@ pub fn wait_for(mut what: impl FnMut() -> bool) {
 
 /// Sends SIGINT, as Ctrl-C does.
 pub fn interrupt(child: &Child) {
-    let sent = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    send("INT", child);
+}
+
+pub fn send(signal: &str, child: &Child) {
+    let sent = std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
     assert!(sent.unwrap().success());
 }
 

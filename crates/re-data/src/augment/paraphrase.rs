@@ -15,6 +15,7 @@ use crate::read::Tally;
 use crate::read::paraphrases::{Paraphrase, paraphrases};
 use crate::read::place::{Field, Place};
 use crate::span::ByteSpan;
+use crate::split::letters;
 
 /// Replaces the sentence of a row by another wording of it, from a file.
 ///
@@ -34,7 +35,7 @@ pub struct ParaphraseReport {
     pub used: usize,
     /// Training rows that have at least one.
     pub rows: usize,
-    /// Paraphrases of rows that are not trained on.
+    /// Paraphrases of ids of rows that are not trained on.
     pub other_rows: usize,
     /// Paraphrases left out because they are sentences of rows that are held out.
     pub held_out: usize,
@@ -60,7 +61,7 @@ impl fmt::Display for ParaphraseReport {
 
 impl Paraphrases {
     /// Reads the paraphrases of the training rows `rows`; those that are sentences of `held_out`, but for spaces and
-    /// punctuation, are left out.
+    /// punctuation, are left out, and so are those of ids that a row of `held_out` has, too.
     ///
     /// A `.jsonl` file has lines such as `{"id": "7", "text": "Pierre is loved by Marie."}`, with `entities` as in
     /// [`Format::Jsonl`](crate::read::Format::Jsonl) or without; a `.tsv` file has the columns id and text and may
@@ -84,11 +85,14 @@ impl Paraphrases {
         for row in rows {
             by_id.entry(row.id()).and_modify(|known| *known = None).or_insert(Some(row));
         }
+        let held_ids: HashSet<&str> = held_out.iter().map(|row| row.id()).collect();
         let held_out: HashSet<String> = held_out.iter().map(|row| letters(row.text())).collect();
         let mut report = ParaphraseReport { rejected, ..ParaphraseReport::default() };
         let mut wordings: HashMap<String, Vec<_>> = HashMap::new();
         for paraphrase in found {
-            let Some(row) = by_id.get(paraphrase.id.as_str()) else {
+            let id = paraphrase.id.as_str();
+            // Rows of another file that are trained on may have the id of a row that is held out.
+            let Some(row) = by_id.get(id).filter(|_| !held_ids.contains(id)) else {
                 report.other_rows += 1;
                 continue;
             };
@@ -170,11 +174,6 @@ fn locate(paraphrase: &Paraphrase, row: &RelationExample, place: &Place<'_>) -> 
     }
 }
 
-/// What a text says, whatever its spaces and punctuation.
-fn letters(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric()).collect()
-}
-
 fn same_span(row: &RelationExample) -> bool {
     let [subject, object] = row.entities();
     subject.span() == object.span()
@@ -199,9 +198,10 @@ mod tests {
             named("b", "[A]A <A>"),
             named("c", "[x] <y>"),
             named("c", "[x] <z>"),
+            named("d", "[x] <y>"),
         ];
-        let held_out = named("h", "[Marie] and <Pierre>");
-        Paraphrases::open(&path, &rows, &[&held_out], lenient)
+        let held_out = [named("h", "[Marie] and <Pierre>"), named("d", "[x] or <y>")];
+        Paraphrases::open(&path, &rows, &held_out.each_ref(), lenient)
     }
 
     #[test]
@@ -264,6 +264,8 @@ mod tests {
         let leaked = open("p.tsv", "a\tMarie, and  Pierre!\n", false).unwrap();
         assert_eq!((leaked.report().used, leaked.report().held_out), (0, 1));
         assert!(leaked.describe().ends_with("1 left out as sentences that are held out"));
+        let ambiguous = open("p.tsv", "d\ty, x\n", false).unwrap();
+        assert_eq!((ambiguous.report().used, ambiguous.report().other_rows), (0, 1));
     }
 
     #[test]

@@ -42,11 +42,14 @@ pub enum Format {
     /// `klue-json`: KLUE-RE as the benchmark publishes it (Park et al. 2021, arXiv:2105.09680). An array of objects,
     /// or objects one after the other, with `guid`, `sentence`, `subject_entity`, `object_entity`, `label` and `source`,
     /// an entity having `word`, `start_idx`, `end_idx` and `type`. Offsets count code points and ends are inclusive.
-    /// Label, source and type may be missing or null; other keys are passed over and reported.
+    /// Label, source and type may be missing or null; other keys are passed over and reported. A label may be its number
+    /// in [`LabelSet::klue_re`], as Hugging Face has it.
     KlueJson,
     /// `klue-csv`: KLUE-RE in the form of course competitions. Comma-separated with the header
     /// `id,sentence,subject_entity,object_entity,label,source`, in which an entity is a Python dict such as
-    /// `{'word': '비틀즈', 'start_idx': 24, 'end_idx': 26, 'type': 'ORG'}`. The label 100 means that there is none.
+    /// `{'word': '비틀즈', 'start_idx': 24, 'end_idx': 26, 'type': 'ORG'}`. The label 100 means that there is none; other
+    /// numbers are faults, as every competition has its own. Under `guid` in place of `id`, as Hugging Face has it, they
+    /// are those of [`LabelSet::klue_re`].
     KlueCsv,
     /// `semeval`: SemEval-2010 Task 8 (Hendrickx et al. 2010). A number, a tab and the sentence in quotation marks, with
     /// the entities between `<e1>` and `</e1>`, `<e2>` and `</e2>`; below it the relation (not in test files), a line
@@ -58,8 +61,9 @@ pub enum Format {
     /// `docid`, `relation`, `token`, `subj_start`, `subj_end`, `obj_start`, `obj_end` (in tokens, inclusive),
     /// `subj_type` and `obj_type`; other keys are passed over and reported.
     ///
-    /// The text is the tokens with spaces between them, brackets in the notation of the file (`-LRB-`). Texts
-    /// are written as tokens by cutting them at spaces and at the edges of entities; where a token touches the next one,
+    /// The text is the tokens with spaces between them, brackets in the notation of the file (`-LRB-`). Which tokens
+    /// those were is not kept, so that one with a space in it becomes several where it is written again. Texts are written
+    /// as tokens by cutting them at spaces and at the edges of entities; where a token touches the next one,
     /// a further key `space_after` says for each token whether a space follows, from which the text is read back exactly.
     Tacred,
 }

@@ -7,6 +7,7 @@ use super::lines::{BOM, MAX_RECORD};
 use super::object::Object;
 use super::place::Place;
 use crate::error::{Error, Result};
+use crate::json::{self, UniqueKeys};
 
 /// Cuts an input into objects.
 ///
@@ -143,12 +144,11 @@ impl<'a> Items<'a> {
             return Err(self.place(line, number).error(None, found, "a complete file"));
         }
         match serde_json::from_slice(&self.bytes) {
-            Ok(values) => Ok(Item { line, number, object: Object::new(values, None) }),
+            Ok(UniqueKeys(values)) => Ok(Item { line, number, object: Object::new(values, None) }),
             Err(fault) => {
-                let message = fault.to_string();
-                let message = message.split(" at line ").next().unwrap_or_default();
                 let at = line + fault.line().saturating_sub(1) as u64;
-                Err(place.error(None, format!("{message} (on line {at})"), "a JSON object"))
+                let found = format!("{} (on line {at})", json::what(&fault));
+                Err(place.error(None, found, "a JSON object"))
             }
         }
     }

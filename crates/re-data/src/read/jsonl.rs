@@ -1,57 +1,25 @@
 //! This project's own layout: one JSON object a line. [`super::Format::Jsonl`] documents it.
 
-use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::Source;
 use super::lines::Lines;
+use super::object::Object;
 use super::place::{Field, Place};
 use super::row::{RawEntity, Row};
 use crate::error::Result;
+use crate::json::{self, UniqueKeys};
 
-/// One line of the layout.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct JsonRow<'a> {
-    pub(crate) id: JsonId<'a>,
-    pub(crate) text: Cow<'a, str>,
-    pub(crate) entities: [JsonEntity<'a>; 2],
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) label: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) source: Option<Cow<'a, str>>,
-}
+/// Full names of an entity and its parts: start, end, surface form and type.
+type Names = [&'static str; 5];
 
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct JsonEntity<'a> {
-    pub(crate) start: usize,
-    pub(crate) end: usize,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) surface: Option<Cow<'a, str>>,
-    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
-    pub(crate) kind: Option<Cow<'a, str>>,
-}
-
-/// Other tools write numbers as ids.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum JsonId<'a> {
-    Text(Cow<'a, str>),
-    Number(u64),
-}
-
-impl JsonId<'_> {
-    pub(crate) fn into_string(self) -> String {
-        match self {
-            Self::Text(id) => id.into_owned(),
-            Self::Number(id) => id.to_string(),
-        }
-    }
-}
+const FIRST: Names =
+    ["entities[0]", "entities[0].start", "entities[0].end", "entities[0].surface", "entities[0].type"];
+const SECOND: Names =
+    ["entities[1]", "entities[1].start", "entities[1].end", "entities[1].surface", "entities[1].type"];
 
 /// Rows of a file in this project's own layout.
 pub(crate) struct Jsonl<'a> {
@@ -76,44 +44,64 @@ impl<'a> Jsonl<'a> {
                 break;
             }
         }
-        match serde_json::from_slice(&self.line) {
+        // With its line end an incomplete line would end on the next one.
+        match serde_json::from_slice(self.line.trim_ascii_end()) {
             Ok(value) => Ok(Some((self.lines.number(), value))),
-            Err(fault) => Err(self.place().error(None, fault.to_string(), "one JSON object of the layout")),
+            Err(fault) => {
+                let found = format!("{} (byte {} of the line)", json::what(&fault), fault.column());
+                Err(self.place().error(None, found, "one JSON object of the layout"))
+            }
         }
     }
 
-    pub(crate) fn place(&self) -> Place<'_> {
+    /// The next object and its line.
+    pub(crate) fn object(&mut self) -> Result<Option<(u64, Object)>> {
+        let next = self.next::<UniqueKeys>()?;
+        Ok(next.map(|(line, UniqueKeys(values))| (line, Object::new(values, None))))
+    }
+
+    fn place(&self) -> Place<'_> {
         Place::of_line(self.lines.path(), self.lines.number(), None)
     }
 }
 
 impl Source for Jsonl<'_> {
     fn next_row(&mut self) -> Result<Option<Row>> {
-        let Some((line, row)) = self.next::<JsonRow>()? else { return Ok(None) };
-        let id = row.id.into_string();
-        if id.is_empty() {
-            return Err(self.place().error(field("id"), "an empty id", "an identifier"));
-        }
-        let [first, second] = row.entities;
-        let entity = |entity: JsonEntity, name| RawEntity {
-            chars: [entity.start, entity.end],
-            surface: entity.surface.map(Cow::into_owned),
-            kind: entity.kind.map(Cow::into_owned),
-            field: field(name),
-        };
+        let Some((line, mut object)) = self.object()? else { return Ok(None) };
+        let place = self.place();
+        let id = object.id(&place, "id")?;
+        let place = Place { id: Some(&id), ..place };
+        let text = object.text(&place, "text")?;
+        let [first, second] = object.pair(&place, "entities")?;
+        let entities = [entity(first, &place, FIRST)?, entity(second, &place, SECOND)?];
+        let label = object.optional_text(&place, "label")?;
+        let source = object.optional_text(&place, "source")?;
+        object.end(&place, "", "id, text, entities, label and source alone")?;
         Ok(Some(Row {
             line,
             item: None,
-            id,
-            text: row.text.into_owned(),
-            entities: [entity(first, "entities[0]"), entity(second, "entities[1]")],
-            label: row.label.map(Cow::into_owned),
+            text,
+            entities,
+            label,
             label_field: field("label"),
             text_field: field("text"),
-            source: row.source.map(Cow::into_owned),
+            source,
             unread: Vec::new(),
+            id,
         }))
     }
+}
+
+fn entity(mut part: Object, place: &Place<'_>, names: Names) -> Result<RawEntity> {
+    let [name, start, end, surface, kind] = names;
+    let entity = RawEntity {
+        chars: [part.index(place, start)?, part.index(place, end)?],
+        surface: part.optional_text(place, surface)?,
+        kind: part.optional_text(place, kind)?,
+        field: field(name),
+    };
+    part.end(place, &format!("{name}."), "start, end, surface and type alone")?;
+    Ok(entity)
 }
 
 fn field(name: &'static str) -> Field {

@@ -11,6 +11,7 @@ use super::python_dict;
 use super::row::{RawEntity, Row};
 use super::table::{Table, field};
 use crate::error::Result;
+use crate::labels::LabelSet;
 
 /// Columns of the CSV form, as written; label and source may be missing where it is read.
 pub(crate) const CSV_COLUMNS: [&str; 6] =
@@ -45,18 +46,21 @@ const OBJECT: Names = Names {
 };
 
 /// Rows of the benchmark's JSON.
-pub(crate) struct KlueJson<'a>(Items<'a>);
+pub(crate) struct KlueJson<'a> {
+    items: Items<'a>,
+    labels: LabelSet,
+}
 
 impl<'a> KlueJson<'a> {
     pub(crate) fn new(input: impl Read + Send + 'a, path: &Path) -> Self {
-        Self(Items::new(input, path))
+        Self { items: Items::new(input, path), labels: LabelSet::klue_re() }
     }
 }
 
 impl Source for KlueJson<'_> {
     fn next_row(&mut self) -> Result<Option<Row>> {
-        let Some(Item { line, number, mut object }) = self.0.next()? else { return Ok(None) };
-        let place = Place { path: self.0.path(), line, item: Some(number), id: None };
+        let Some(Item { line, number, mut object }) = self.items.next()? else { return Ok(None) };
+        let place = Place { path: self.items.path(), line, item: Some(number), id: None };
         let id = object.id(&place, "guid")?;
         let place = Place { id: Some(&id), ..place };
         let mut unread = Vec::new();
@@ -66,7 +70,7 @@ impl Source for KlueJson<'_> {
         };
         let entities = [entity(&SUBJECT)?, entity(&OBJECT)?];
         let text = object.text(&place, "sentence")?;
-        let label = object.optional_text(&place, "label")?;
+        let label = object.optional_label(&place, "label", &self.labels)?;
         let source = object.optional_text(&place, "source")?;
         let field = |name| Field { column: None, name };
         unread.extend(object.unread(""));
@@ -103,17 +107,21 @@ pub(crate) struct KlueCsv<'a> {
     /// Id, sentence, subject and object, then label and source where they are there.
     columns: ([usize; 4], [Option<usize>; 2]),
     unknown: Vec<(usize, String)>,
+    /// What numbers in place of labels mean: Hugging Face's form has them, with the benchmark's `guid` for an id.
+    numbers: Option<LabelSet>,
 }
 
 impl<'a> KlueCsv<'a> {
     pub(crate) fn new(input: impl Read + Send + 'a, path: &Path) -> Result<Self> {
         let table = Table::new(input, path)?;
         let [id, sentence, subject, object, label, source] = CSV_COLUMNS;
-        let required = [id, sentence, subject, object].map(|name| table.required(name));
-        let [id, sentence, subject, object] = required;
-        let columns = ([id?, sentence?, subject?, object?], [label, source].map(|name| table.column(name)));
-        let unknown = table.unknown_columns(&CSV_COLUMNS);
-        Ok(Self { table, columns, unknown })
+        let guid = table.column("guid").filter(|_| table.column(id).is_none());
+        let id = guid.map_or_else(|| table.required(id), Ok)?;
+        let [sentence, subject, object] = [sentence, subject, object].map(|name| table.required(name));
+        let columns = ([id, sentence?, subject?, object?], [label, source].map(|name| table.column(name)));
+        let mut unknown = table.unknown_columns(&CSV_COLUMNS);
+        unknown.retain(|(at, _)| Some(*at) != guid);
+        Ok(Self { table, columns, unknown, numbers: guid.map(|_| LabelSet::klue_re()) })
     }
 }
 
@@ -126,7 +134,8 @@ impl Source for KlueCsv<'_> {
         let place =
             Place::of_line(&path, row.line, Some(&id).filter(|id| !id.is_empty()).map(String::as_str));
         if id.is_empty() {
-            return Err(place.error(field(id_at, "id"), "an empty id", "an identifier"));
+            let name = if self.numbers.is_some() { "guid" } else { "id" };
+            return Err(place.error(field(id_at, name), "an empty id", "an identifier"));
         }
         let mut unread: Vec<String> = Vec::new();
         let mut entity = |column: usize, names: &Names| {
@@ -139,13 +148,27 @@ impl Source for KlueCsv<'_> {
         };
         let entities = [entity(subject_at, &SUBJECT)?, entity(object_at, &OBJECT)?];
         unread.extend(row.filled(&self.unknown));
+        let label_field = field(label_at.unwrap_or_default(), "label");
+        let label = |label: String| -> Result<String> {
+            let Ok(number) = label.parse::<i64>() else { return Ok(label) };
+            let class = usize::try_from(number).ok();
+            let name = self.numbers.as_ref().zip(class).and_then(|(labels, class)| labels.name(class));
+            name.map(str::to_owned).ok_or_else(|| {
+                let expected = match &self.numbers {
+                    Some(labels) => format!("a label or its number, 0 to {}", labels.len() - 1),
+                    None => format!("a label by its name, or {CSV_BLIND} for none"),
+                };
+                place.error(label_field, format!("label {label:?}"), expected)
+            })
+        };
+        let label = row.optional(label_at).filter(|label| label != CSV_BLIND).map(label).transpose()?;
         Ok(Some(Row {
             line: row.line,
             item: None,
             text: row.at(sentence_at).to_owned(),
             entities,
-            label: row.optional(label_at).filter(|label| label != CSV_BLIND),
-            label_field: field(label_at.unwrap_or_default(), "label"),
+            label,
+            label_field,
             text_field: field(sentence_at, "sentence"),
             source: row.optional(source_at),
             unread,

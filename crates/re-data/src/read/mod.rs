@@ -19,7 +19,7 @@ mod delimited;
 mod entity_types;
 mod format;
 mod json_items;
-pub(crate) mod jsonl;
+mod jsonl;
 pub(crate) mod klue;
 mod label_file;
 mod lines;
@@ -55,6 +55,9 @@ use crate::error::{Error, Result};
 use crate::example::RelationExample;
 use crate::labels::LabelSet;
 
+/// What the competition's layout says in place of a label.
+pub(crate) const BLIND: &str = "blind";
+
 /// How examples are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadOptions {
@@ -75,7 +78,7 @@ impl Default for ReadOptions {
         Self {
             format: None,
             lenient: false,
-            blind: vec!["blind".to_owned(), String::new()],
+            blind: vec![BLIND.to_owned(), String::new()],
             labels: None,
             max_shift: 8,
         }

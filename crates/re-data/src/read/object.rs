@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::place::{Field, Place};
 use crate::error::{Error, Result};
+use crate::labels::LabelSet;
 
 /// The named values of a record, or of a part of one.
 ///
@@ -52,6 +53,35 @@ impl Object {
         }
     }
 
+    /// A label, or its number among `labels`.
+    pub(crate) fn optional_label(
+        &mut self,
+        place: &Place<'_>,
+        name: &'static str,
+        labels: &LabelSet,
+    ) -> Result<Option<String>> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(label)) => Ok(Some(label)),
+            Some(other) => {
+                let class = other.as_u64().and_then(|class| usize::try_from(class).ok());
+                let label = class.and_then(|class| labels.name(class)).map(str::to_owned);
+                let expected = format!("a label or its number, 0 to {}", labels.len() - 1);
+                label.map(Some).ok_or_else(|| self.fault(place, name, &other, &expected))
+            }
+        }
+    }
+
+    pub(crate) fn optional_probability(
+        &mut self,
+        place: &Place<'_>,
+        name: &'static str,
+    ) -> Result<Option<f32>> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let number = value.as_f64().map(|number| number as f32).filter(|p| (0.0..=1.001).contains(p));
+        number.map(Some).ok_or_else(|| self.fault(place, name, &value, "a number from 0 to 1"))
+    }
+
     /// An id: a string that is not empty, or a number as other tools write it.
     pub(crate) fn id(&mut self, place: &Place<'_>, name: &'static str) -> Result<String> {
         match self.required(place, name, "an identifier")? {
@@ -75,6 +105,19 @@ impl Object {
         }
     }
 
+    /// A list of two objects.
+    pub(crate) fn pair(&mut self, place: &Place<'_>, name: &'static str) -> Result<[Self; 2]> {
+        let expected = "a list of two objects";
+        let mut value = self.required(place, name, expected)?;
+        let part =
+            |values: &mut Map<String, Value>| Self { values: std::mem::take(values), column: self.column };
+        let parts = match value.as_array_mut().map(Vec::as_mut_slice) {
+            Some([Value::Object(first), Value::Object(second)]) => Some([part(first), part(second)]),
+            _ => None,
+        };
+        parts.ok_or_else(|| self.fault(place, name, &value, expected))
+    }
+
     /// A list whose elements `read` accepts; `None` where it is missing.
     pub(crate) fn list<T>(
         &mut self,
@@ -87,6 +130,14 @@ impl Object {
         let Value::Array(elements) = &value else { return Err(self.fault(place, name, &value, expected)) };
         let read = |element| read(element).ok_or_else(|| self.fault(place, name, element, expected));
         elements.iter().map(read).collect::<Result<_>>().map(Some)
+    }
+
+    /// The end of an object in which a value that nobody asked for is a fault; `part` is as for [`Object::unread`].
+    pub(crate) fn end(self, place: &Place<'_>, part: &str, expected: &str) -> Result<()> {
+        match self.unread(part).next() {
+            None => Ok(()),
+            Some(key) => Err(place.error(None, format!("the key {key:?}"), expected)),
+        }
     }
 
     /// Names of the values that nobody asked for; `part` is the name of the object with a dot behind it, or empty.

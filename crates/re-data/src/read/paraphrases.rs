@@ -1,13 +1,12 @@
 //! Other wordings of rows, by the rows' ids.
 
-use std::borrow::Cow;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::delimited::Records;
 use super::format::Format;
-use super::jsonl::{JsonEntity, JsonId, Jsonl};
+use super::jsonl::Jsonl;
 use super::place::{Field, Place};
 use super::report::Tally;
 use super::row::RawEntity;
@@ -24,11 +23,28 @@ pub(crate) struct Paraphrase {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct JsonParaphrase<'a> {
-    id: JsonId<'a>,
-    text: Cow<'a, str>,
-    #[serde(default)]
-    entities: Option<[JsonEntity<'a>; 2]>,
+struct JsonParaphrase {
+    id: JsonId,
+    text: String,
+    entities: Option<[JsonEntity; 2]>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JsonEntity {
+    start: usize,
+    end: usize,
+    surface: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+/// Other tools write numbers as ids.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum JsonId {
+    Text(String),
+    Number(u64),
 }
 
 /// Reads all paraphrases of a file; malformed records are errors or, where `lenient`, tallied.
@@ -98,13 +114,17 @@ fn from_tsv(records: &mut Records<'_>) -> Result<Option<Paraphrase>> {
 
 fn from_jsonl(lines: &mut Jsonl<'_>) -> Result<Option<Paraphrase>> {
     let Some((line, row)) = lines.next::<JsonParaphrase>()? else { return Ok(None) };
-    let entity = |entity: JsonEntity, name| RawEntity {
-        chars: [entity.start, entity.end],
-        surface: entity.surface.map(Cow::into_owned),
-        kind: None,
+    let id = match row.id {
+        JsonId::Text(id) => id,
+        JsonId::Number(id) => id.to_string(),
+    };
+    let entity = |JsonEntity { start, end, surface, kind }: JsonEntity, name| RawEntity {
+        chars: [start, end],
+        surface,
+        kind,
         field: Field { column: None, name },
     };
     let entities =
         row.entities.map(|[first, second]| [entity(first, "entities[0]"), entity(second, "entities[1]")]);
-    Ok(Some(Paraphrase { line, id: row.id.into_string(), text: row.text.into_owned(), entities }))
+    Ok(Some(Paraphrase { line, id, text: row.text, entities }))
 }

@@ -1,20 +1,17 @@
 //! Predictions that a model has left in a file.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::Deserialize;
-
-use super::jsonl::{JsonId, Jsonl};
+use super::jsonl::Jsonl;
 use super::lines::{Lines, split_terminator};
 use super::place::{Field, Place};
 use super::table::Table;
 use crate::error::{Error, Result};
 use crate::labels::LabelSet;
-use crate::predict::Probabilities;
+use crate::predict::{Probabilities, argmax};
 
 /// One row of a file of predictions.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,13 +22,6 @@ pub struct SavedPrediction {
     pub label: String,
     /// Its probability, 0 to 1, where the file has it.
     pub probability: Option<f32>,
-}
-
-#[derive(Deserialize)]
-struct JsonPrediction<'a> {
-    id: JsonId<'a>,
-    label: Cow<'a, str>,
-    probability: Option<f32>,
 }
 
 /// Reads predictions from a file, or standard input where `path` is `-`:
@@ -100,14 +90,14 @@ fn predictions_from_answers(input: impl Read + Send, path: &Path) -> Result<Vec<
 fn predictions_from_jsonl(input: impl Read + Send, path: &Path) -> Result<Vec<SavedPrediction>> {
     let mut lines = Jsonl::new(input, path);
     let (mut rows, mut ids) = (Vec::new(), Ids::default());
-    while let Some((line, row)) = lines.next::<JsonPrediction>()? {
-        let id = row.id.into_string();
-        let place = Place::of_line(path, line, Some(&id));
+    while let Some((line, mut object)) = lines.object()? {
+        let place = Place::of_line(path, line, None);
+        let id = object.id(&place, "id")?;
+        let place = Place { id: Some(&id), ..place };
         ids.add(&place, &id)?;
-        if let Some(value) = row.probability.filter(|p| !(0.0..=1.001).contains(p)) {
-            return Err(place.error(PROBABILITY, value.to_string(), "a number from 0 to 1"));
-        }
-        rows.push(SavedPrediction { label: row.label.into_owned(), probability: row.probability, id });
+        let label = object.text(&place, "label")?;
+        let probability = object.optional_probability(&place, PROBABILITY.name)?;
+        rows.push(SavedPrediction { label, probability, id });
     }
     Ok(rows)
 }
@@ -150,8 +140,8 @@ pub(super) fn predictions_of(mut table: Table<'_>) -> Result<Vec<SavedPrediction
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be read; [`Error::LabelSet`] where the labels of the header do not
-/// make a label set; [`Error::Record`] where a row is malformed, a value is no number from 0 to 1, or an id
-/// stands twice.
+/// make a label set; [`Error::Record`] where a row is malformed, a value is no number from 0 to 1, the values of a row
+/// do not sum to 1, an id stands twice, or the label of a submission is not the most probable one.
 pub fn probabilities(path: impl AsRef<Path>) -> Result<Probabilities> {
     let path = path.as_ref();
     probabilities_of(Table::new(super::input(path)?, path)?)
@@ -173,13 +163,19 @@ pub(super) fn probabilities_of(mut table: Table<'_>) -> Result<Probabilities> {
         let id = row.at(0).to_owned();
         let place = Place::of_line(&path, row.line, Some(&id));
         ids.add(&place, &id)?;
-        if submission {
-            values.extend(listed(&place, row.at(2), labels.len())?);
+        let found: Vec<f32> = if submission {
+            listed(&place, row.at(2), labels.len())?
         } else {
-            for (column, value) in row.fields.iter().enumerate().skip(1) {
-                values.push(probability(&place, Field { column: Some(column + 1), ..PROBABILITY }, value)?);
-            }
+            let number = |(column, value): (usize, &&str)| {
+                probability(&place, Field { column: Some(column + 1), ..PROBABILITY }, value)
+            };
+            row.fields.iter().enumerate().skip(1).map(number).collect::<Result<_>>()?
+        };
+        check_sum(&place, &found)?;
+        if submission {
+            check_label(&place, row.at(1), &labels, &found)?;
         }
+        values.extend(found);
         rows.push(id);
     }
     Probabilities::new(rows, Arc::new(labels), values)
@@ -193,6 +189,28 @@ fn listed(place: &Place<'_>, list: &str, classes: usize) -> Result<Vec<f32>> {
         let field = Field { column: Some(3), name: "probs" };
         place.error(field, format!("{list:?}"), format!("a list of {classes} numbers from 0 to 1"))
     })
+}
+
+fn check_sum(place: &Place<'_>, row: &[f32]) -> Result<()> {
+    // 42 probabilities that are printed with three digits are off by up to 0.021.
+    const ROUNDING: f32 = 0.05;
+    let sum: f32 = row.iter().sum();
+    if (sum - 1.0).abs() <= ROUNDING {
+        return Ok(());
+    }
+    Err(place.error(PROBABILITY, format!("a row whose sum is {sum}"), "a row whose sum is 1"))
+}
+
+/// The header of a submission does not name its classes: only the label tells whether they stand in the order that
+/// is taken for granted.
+fn check_label(place: &Place<'_>, label: &str, labels: &LabelSet, row: &[f32]) -> Result<()> {
+    let class = argmax(row);
+    if labels.id(label).and_then(|class| row.get(class)) == row.get(class) {
+        return Ok(());
+    }
+    let field = Field { column: Some(2), name: "pred_label" };
+    let expected = format!("{:?}, the most probable label of probs", labels.name(class).unwrap_or_default());
+    Err(place.error(field, format!("{label:?}"), expected))
 }
 
 const PROBABILITY: Field = Field { column: None, name: "probability" };

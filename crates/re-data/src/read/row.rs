@@ -58,7 +58,8 @@ impl Row {
         let [first, second]: [Result<Entity>; 2] = entities.map(|entity| {
             let (span, moved) = entity.locate(&text, options.max_shift, &place)?;
             repaired |= moved;
-            Ok(match entity.kind {
+            // Layouts with columns do not tell an empty field from none.
+            Ok(match entity.kind.filter(|kind| !kind.is_empty()) {
                 Some(kind) => Entity::new(span).with_kind(kind),
                 None => Entity::new(span),
             })
@@ -78,7 +79,7 @@ impl Row {
         }
         report.rows += 1;
         self.unread.into_iter().for_each(|name| report.add_unread(name));
-        let example = match source {
+        let example = match source.filter(|source| !source.is_empty()) {
             Some(source) => example.with_source(source),
             None => example,
         };

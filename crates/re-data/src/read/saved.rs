@@ -88,12 +88,13 @@ pub fn saved(path: impl AsRef<Path>) -> Result<Saved> {
         Opened::Table(table) => table,
     };
     let has = |name: &str| table.column(name).is_some();
+    let labelled = has("label") || has("pred_label");
     match table.header() {
         [only] if only == "pred" => submission(table).map(Saved::Submission),
-        [id, ..] if id == "id" && (has("probs") || !has("label")) => {
+        [id, ..] if id == "id" && (has("probs") || !labelled) => {
             probabilities_of(table).map(Saved::Probabilities)
         }
-        _ if has("id") && has("label") => predictions_of(table).map(Saved::Labels),
+        _ if has("id") && labelled => predictions_of(table).map(Saved::Labels),
         _ => Err(table.header_error("id and label, or id and one column for each label, or pred")),
     }
 }

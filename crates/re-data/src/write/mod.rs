@@ -1,5 +1,6 @@
 //! Writers: examples and predictions, streamed to files or anything else that can be written.
 
+mod jsonl;
 mod klue;
 mod new_file;
 mod predictions;
@@ -7,7 +8,6 @@ mod report;
 mod semeval;
 mod tacred;
 
-use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -16,13 +16,12 @@ pub use new_file::NewFile;
 pub use predictions::{PredictionFormat, PredictionWriter, predictions};
 pub use report::WriteReport;
 
+use self::jsonl::JsonRow;
 use self::klue::KlueItem;
 use self::tacred::TacredItem;
 use crate::error::{Error, Result, UnwritableError};
 use crate::example::{Entity, RelationExample};
-use crate::read::Format;
-use crate::read::jsonl::{JsonEntity, JsonId, JsonRow};
-use crate::read::{klue as klue_columns, plain_csv};
+use crate::read::{BLIND, Format, klue as klue_columns, plain_csv};
 use crate::span::CharSpan;
 
 /// A new file to write, or standard output where `path` is `-`. It is visible from the first byte on; [`NewFile`] is
@@ -94,6 +93,7 @@ impl<W: Write> ExampleWriter<W> {
     pub fn write(&mut self, example: &RelationExample) -> Result<()> {
         let [first, second] = example.entities();
         let spans = [chars(example, 0, first)?, chars(example, 1, second)?];
+        self.check_label(example)?;
         let lines = if self.format == Format::SemEval { self.block(example)? } else { String::new() };
         let began = if self.report.rows == 0 { self.begin() } else { Ok(()) };
         let written = began.and_then(|()| match &mut self.sink {
@@ -107,7 +107,7 @@ impl<W: Write> ExampleWriter<W> {
                 Format::KlueJson => element(out, self.report.rows, &KlueItem::new(example, spans)),
                 Format::Tacred => element(out, self.report.rows, &TacredItem::new(example)),
                 Format::SemEval => out.write_all(lines.as_bytes()),
-                _ => json_line(out, &json_row(example, spans)),
+                _ => json_line(out, &JsonRow::new(example, spans)),
             },
         });
         written.map_err(|e| Error::io(&self.path, e))?;
@@ -115,11 +115,33 @@ impl<W: Write> ExampleWriter<W> {
         Ok(())
     }
 
+    /// Refuses a label that would be read as none, or as another one.
+    fn check_label(&self, example: &RelationExample) -> Result<()> {
+        let Some(label) = example.label() else { return Ok(()) };
+        let expected = match self.format {
+            Format::CompetitionTsv if label.is_empty() || label == BLIND => "a name other than blind",
+            Format::Csv if label.is_empty() => "a name",
+            Format::KlueCsv if label.is_empty() || label.parse::<i64>().is_ok() => "a name that is no number",
+            _ => return Ok(()),
+        };
+        Err(self.unwritable(example, "label", label.to_owned(), expected))
+    }
+
     fn block(&self, example: &RelationExample) -> Result<String> {
         semeval::block(example).map_err(|semeval::Unfit { field, found, expected }| {
-            let (path, id) = (self.path.clone(), example.id().to_owned());
-            UnwritableError { path, format: self.format.name(), id, field, found, expected }.into()
+            self.unwritable(example, field, found, expected)
         })
+    }
+
+    fn unwritable(
+        &self,
+        example: &RelationExample,
+        field: &'static str,
+        found: String,
+        expected: &'static str,
+    ) -> Error {
+        let (path, id) = (self.path.clone(), example.id().to_owned());
+        UnwritableError { path, format: self.format.name(), id, field, found, expected }.into()
     }
 
     /// What stands before the first example.
@@ -166,7 +188,7 @@ fn competition_columns(example: &RelationExample, [a, b]: Spans) -> [String; 9] 
         example.text(),
         example.surface(0),
         example.surface(1),
-        example.label().unwrap_or("blind"),
+        example.label().unwrap_or(BLIND),
     ]
     .map(str::to_owned);
     [id, text, entity1, start1, end1, entity2, start2, end2, label]
@@ -187,23 +209,6 @@ fn columns(example: &RelationExample, [a, b]: Spans) -> [String; 12] {
     ]
     .map(str::to_owned);
     [id, text, entity1, start1, end1, type1, entity2, start2, end2, type2, label, source]
-}
-
-fn json_row(example: &RelationExample, [a, b]: Spans) -> JsonRow<'_> {
-    let [first, second] = example.entities();
-    let entity = |at: usize, span: CharSpan, entity: &Entity| JsonEntity {
-        start: span.start(),
-        end: span.end(),
-        surface: Some(Cow::Owned(example.surface(at).to_owned())),
-        kind: entity.kind().map(|kind| Cow::Owned(kind.to_owned())),
-    };
-    JsonRow {
-        id: JsonId::Text(Cow::Borrowed(example.id())),
-        text: Cow::Borrowed(example.text()),
-        entities: [entity(0, a, first), entity(1, b, second)],
-        label: example.label().map(Cow::Borrowed),
-        source: example.source().map(Cow::Borrowed),
-    }
 }
 
 /// Writes `examples` to a new file, which appears when it is complete, or to standard output where `path` is `-`.

@@ -34,9 +34,10 @@ impl NewFile {
             // The file that a link leads to is replaced, not the link.
             let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
             let mut partial = target.clone().into_os_string();
-            partial.push(".part");
+            // Named after the process and never overwritten: NAME.part may be somebody's own file.
+            partial.push(format!(".{}.part", std::process::id()));
             let partial = PathBuf::from(partial);
-            Out::File { out: BufWriter::new(File::create(&partial).map_err(io)?), partial, target }
+            Out::File { out: BufWriter::new(File::create_new(&partial).map_err(io)?), partial, target }
         };
         Ok(Self { out: Some(out), path: path.to_owned() })
     }
@@ -115,6 +116,19 @@ mod tests {
         file.write_all(b"new").unwrap();
         file.commit().unwrap();
         assert_eq!((fs::read_to_string(&path).unwrap().as_str(), names()), ("new", 1));
+    }
+
+    #[test]
+    fn a_file_that_is_only_named_like_an_unfinished_one_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, other] = ["a.txt", "a.txt.part"].map(|name| folder.path().join(name));
+        fs::write(&other, "other").unwrap();
+        drop(NewFile::create(&path).unwrap());
+        NewFile::create(&path).unwrap().commit().unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "other");
+        // One that is being written is not begun a second time.
+        let file = NewFile::create(&path).unwrap();
+        assert!(NewFile::create(&path).is_err() && file.partial().unwrap().exists());
     }
 
     #[cfg(unix)]

@@ -116,21 +116,26 @@ impl GatedAnswers {
         self.answers.iter().flatten().map(Answers::distinct)
     }
 
-    /// Adds what the same [`GatedAnswerer`] found out about further rows.
+    /// What the same [`GatedAnswerer`] found out about rows that it was asked about in parts; `None` without a part.
     ///
     /// # Errors
-    /// [`Error::LabelSet`] where it was another one's classifier.
-    pub fn append(&mut self, more: Self) -> Result<()> {
-        let labels = self.classifier.labels();
-        if labels != more.classifier.labels() {
-            let reason = "found answers behind another classifier, expected the same one".to_owned();
-            return Err(Error::LabelSet { path: None, reason });
+    /// [`Error::LabelSet`] where the parts are of different classifiers.
+    pub fn concat(parts: impl IntoIterator<Item = Self>) -> Result<Option<Self>> {
+        let mut parts = parts.into_iter();
+        let Some(mut whole) = parts.next() else { return Ok(None) };
+        let labels = Arc::clone(whole.classifier.labels());
+        let (mut ids, mut values) = (whole.classifier.ids().to_vec(), whole.classifier.values().to_vec());
+        for part in parts {
+            if part.classifier.labels() != &labels {
+                let reason = "found answers behind another classifier, expected the same one".to_owned();
+                return Err(Error::LabelSet { path: None, reason });
+            }
+            ids.extend_from_slice(part.classifier.ids());
+            values.extend_from_slice(part.classifier.values());
+            whole.answers.extend(part.answers);
         }
-        let ids = [self.classifier.ids(), more.classifier.ids()].concat();
-        let values = [self.classifier.values(), more.classifier.values()].concat();
-        self.classifier = Probabilities::new(ids, Arc::clone(labels), values)?;
-        self.answers.extend(more.answers);
-        Ok(())
+        whole.classifier = Probabilities::new(ids, labels, values)?;
+        Ok(Some(whole))
     }
 
     /// Class probabilities as `rule` decides.

@@ -1,12 +1,13 @@
 //! Runs beside each other.
 
 use maud::{Markup, html};
+use re_ensemble::significance::p_text;
 
 use super::labels::by_support;
 use super::sentence::{language, legend, marked};
 use super::settings;
 use crate::analysis::compare::{Dispute, Named, Pair, disputes, pairs};
-use crate::number::{count, p_value, percent, points};
+use crate::number::{count, percent, points};
 use crate::report::{Entry, Report};
 
 /// p value below which a difference counts as one.
@@ -82,8 +83,8 @@ fn row(pair: &Pair, runs: &[Named<'_>], adjusted: bool) -> Markup {
             td.n { (count(comparison.only_a)) }
             td.n { (count(comparison.only_b)) }
             td.n { (percent(pair.disagreement)) }
-            td.n { (p_value(p)) }
-            @if adjusted { td.n.decisive { (p_value(pair.adjusted_p)) } }
+            td.n { (p_text(p)) }
+            @if adjusted { td.n.decisive { (p_text(pair.adjusted_p)) } }
         }
     }
 }

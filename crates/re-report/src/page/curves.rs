@@ -46,7 +46,7 @@ pub(super) fn section(entries: &[Entry]) -> Option<Markup> {
         panel("Validation loss", &series, |s| evaluations(s, |e| e.loss, |loss| format!("{loss:.3}"))),
         panel("Learning rate", &series, |s| steps(s, series.len(), |step| step.learning_rate, false)),
         panel("Validation accuracy, %", &series, |s| shares(s, |e| e.metrics.accuracy)),
-        panel("micro-F1 without no-relation, %", &series, |s| shares(s, |e| e.metrics.micro_f1)),
+        panel("micro-F1, %", &series, |s| shares(s, |e| e.metrics.micro_f1)),
         panel("macro-F1, %", &series, |s| shares(s, |e| e.metrics.macro_f1)),
     ];
     Some(html! {

@@ -1,6 +1,7 @@
 //! The figures that a reader wants first.
 
 use maud::{Markup, html};
+use re_data::LabelSet;
 use re_data::metrics::Metrics;
 use re_ensemble::wilson;
 
@@ -100,11 +101,14 @@ fn headline(entry: &Entry, level: f64) -> Markup {
     let figure = |name: &str, value: String, detail: &str| {
         html! { div { dt { (name) } dd { (value) @if !detail.is_empty() { small { (detail) } } } } }
     };
+    let names = metrics.per_label.iter().map(|label| label.label.as_str());
+    let known = LabelSet::new(names).is_ok_and(|labels| labels.no_relation().is_some());
+    let micro = if known { "without no-relation" } else { "" };
     html! {
         dl.figures {
             (figure("Accuracy, %", percent(metrics.accuracy),
                 &format!("{} at {:.0} %", interval(metrics, level), 100.0 * level)))
-            (figure("micro-F1, %", percent(metrics.micro_f1), "without no-relation"))
+            (figure("micro-F1, %", percent(metrics.micro_f1), micro))
             (figure("macro-F1, %", percent(metrics.macro_f1), "mean of the labels"))
             @if let Some(auprc) = metrics.auprc { (figure("AUPRC, %", percent(auprc), "mean of the labels")) }
             @if let Some(error) = entry.scored.as_ref().ok().and_then(calibration_error) {

@@ -24,7 +24,7 @@ pub(super) struct Figures<'a>(Vec<&'a Metrics>);
 pub(super) fn groups(runs: Vec<Recorded>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for run in runs {
-        match groups.iter_mut().find(|group| group.runs.first().is_some_and(|first| alike(first, &run))) {
+        match groups.iter_mut().find(|group| group.runs.iter().all(|known| alike(known, &run))) {
             Some(group) => group.runs.push(run),
             None => groups.push(Group { runs: vec![run] }),
         }

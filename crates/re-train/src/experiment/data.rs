@@ -1,12 +1,12 @@
 //! Reading and splitting the rows of an experiment.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use re_data::random::fnv1a;
 use re_data::read::{self, EntityTypes, ReadOptions, ReadReport};
-use re_data::split::{self, Split};
+use re_data::split::{self, Split, letters};
 use re_data::{LabelSet, RelationExample};
 use serde::{Deserialize, Serialize};
 
@@ -76,7 +76,7 @@ impl ExperimentData {
         let all = reader.read(&config.train)?;
         let labels = match &reader.labels {
             Some(labels) => Arc::clone(labels),
-            None => Arc::new(labels_of(&all)?),
+            None => Arc::new(LabelSet::of_names(all.iter().filter_map(RelationExample::label))?),
         };
         if config.labels.is_none() {
             let count = labels.len();
@@ -98,20 +98,37 @@ impl ExperimentData {
         let lenient = std::mem::replace(&mut reader.lenient, false);
         let test = config.test.as_ref().map_or(Ok(Vec::new()), |path| reader.read(path))?;
         reader.lenient = lenient;
-        let evaluated = if labelled(&test) { test.as_slice() } else { &[] };
+        let mut data = Self { labels, train, validation, holdout, test, notes: Vec::new() };
+        let evaluated = data.evaluated_texts();
+        let shared = data.train.iter().filter(|row| evaluated.contains(&letters(row.text()))).count();
+        if shared > 0 {
+            let path = config.train.display();
+            reader.notes.push(format!("{path}: {shared} training rows have sentences that are evaluated on"));
+        }
         for path in &config.additional {
             let mut rows = reader.read(path)?;
-            let leaked = without_texts(&mut rows, validation.iter().chain(&holdout).chain(evaluated));
+            let leaked = without_texts(&mut rows, &evaluated);
             if leaked > 0 {
                 let path = path.display();
                 reader
                     .notes
                     .push(format!("{path}: {leaked} rows left out, their sentences are evaluated on"));
             }
-            train.append(&mut rows);
+            data.train.append(&mut rows);
         }
-        let data = Self { labels, train, validation, holdout, test, notes: reader.notes };
+        data.notes = reader.notes;
         data.ask(config.target)
+    }
+
+    /// Rows that are evaluated on: those set aside and, where they have labels, the test rows.
+    pub(super) fn evaluated_rows(&self) -> impl Iterator<Item = &RelationExample> {
+        let test = if self.test_is_labelled() { self.test.as_slice() } else { &[] };
+        self.validation.iter().chain(&self.holdout).chain(test)
+    }
+
+    /// [`letters`] of their sentences.
+    pub(super) fn evaluated_texts(&self) -> HashSet<String> {
+        self.evaluated_rows().map(|row| letters(row.text())).collect()
     }
 
     /// The same rows, labelled for another question.
@@ -233,36 +250,15 @@ impl Reader {
     }
 }
 
-/// Labels that occur, sorted, with the one that says "no relation" as class 0.
-fn labels_of(examples: &[RelationExample]) -> Result<LabelSet> {
-    let names: BTreeSet<&str> = examples.iter().filter_map(RelationExample::label).collect();
-    let mut names: Vec<&str> = names.into_iter().collect();
-    let labels = LabelSet::new(names.iter().copied())?;
-    if let Some(none) = labels.no_relation() {
-        let name = names.remove(none);
-        names.insert(0, name);
-    }
-    Ok(LabelSet::new(names)?)
-}
-
 fn labelled(rows: &[RelationExample]) -> bool {
     !rows.is_empty() && rows.iter().all(|example| example.label().is_some())
 }
 
-/// Removes the rows whose sentence is that of one of the `others`, and says how many.
-pub(super) fn without_texts<'a>(
-    rows: &mut Vec<RelationExample>,
-    others: impl Iterator<Item = &'a RelationExample>,
-) -> usize {
-    let texts: HashSet<String> = others.map(sentence).collect();
+/// Removes the rows whose sentences have these [`letters`], and says how many.
+pub(super) fn without_texts(rows: &mut Vec<RelationExample>, texts: &HashSet<String>) -> usize {
     let before = rows.len();
-    rows.retain(|example| !texts.contains(&sentence(example)));
+    rows.retain(|example| !texts.contains(&letters(example.text())));
     before - rows.len()
-}
-
-/// Letters and digits of the text: corpora that share sentences differ in spaces, quotation marks and dashes.
-fn sentence(example: &RelationExample) -> String {
-    example.text().chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
 /// Makes sure that no id stands twice.

@@ -48,6 +48,8 @@ pub struct Layers {
     /// Single keys, which members of a vote are given, too.
     keys: Table,
     base: Option<PathBuf>,
+    /// Whether a chain of files has ended with `base`, of the experiment or of a member.
+    on_base: bool,
     encoders: Encoders,
 }
 
@@ -109,7 +111,7 @@ impl Layers {
         table.remove("plan");
         merge(&mut self.keys, table);
         self.path = PathBuf::from("--set");
-        self.experiment()?;
+        self.resolved()?;
         Ok(self)
     }
 
@@ -121,8 +123,19 @@ impl Layers {
     /// What the settings say, each one that is left out at its default.
     ///
     /// # Errors
-    /// [`Error::Toml`]; [`Error::Config`] where an encoder is given for a member that the vote does not have.
+    /// [`Error::Toml`]; [`Error::Config`] where an encoder is given for a member that the vote does not have, or no file
+    /// extends another one whose place the base of [`Layers::on`] could take.
     pub fn experiment(&self) -> Result<Experiment> {
+        match &self.base {
+            Some(base) if !self.on_base => {
+                let expected = "files of which one extends another, whose base it replaces";
+                Err(Error::config("--base", base.display().to_string(), expected))
+            }
+            _ => self.resolved(),
+        }
+    }
+
+    fn resolved(&self) -> Result<Experiment> {
         let mut table = self.table.clone();
         self.encoders.put_into(&mut table);
         members::expand(&mut table, &self.keys, &self.encoders)?;
@@ -150,13 +163,13 @@ impl Layers {
             self = match self.base.take() {
                 // The base itself may extend what it likes.
                 Some(base) if other.extends.is_none() => {
-                    let on_base = self.document(Document::open(&base)?)?;
-                    Self { base: Some(base), ..on_base }
+                    let laid = self.document(Document::open(&base)?)?;
+                    Self { base: Some(base), on_base: true, ..laid }
                 }
                 base => Self { base, ..self }.document(other)?,
             };
         }
-        document.read_members(&below)?;
+        self.on_base |= document.read_members(&below)?;
         self.lay(document)?;
         self.open.pop();
         Ok(self)

@@ -20,7 +20,7 @@ pub enum Plan {
     /// Find the best step on a split (folder `split`), train on everything (folder `full`), stop there.
     ///
     /// The split is what [`DataConfig`](super::DataConfig) says: a share of the training rows or a file; everything is
-    /// then all rows of both sides.
+    /// then all rows of both sides. The best checkpoint of the split is kept whatever `training.keep_best` says.
     StepTransfer {},
     /// One training for each fold (folders `fold-1`, ...), stratified and grouped by sentence. Probabilities of
     /// the rows that each model has not seen are saved (`out_of_fold_probabilities.csv`), and the models vote with the
@@ -35,7 +35,7 @@ pub enum Plan {
     /// Predictions on unlabelled rows that the model is sure of join the next training (Lee 2013). Folders
     /// `round-0` (gold rows alone), `round-1`, ...
     ///
-    /// Rows that have gold labels keep them, and rows whose sentences are validated on never join.
+    /// Rows that have gold labels keep them, and rows whose sentences are evaluated on never join.
     PseudoLabels {
         /// Rows without labels.
         unlabelled: PathBuf,
@@ -54,6 +54,8 @@ pub enum Plan {
     /// A classifier says which rows have no relation. About each of the others one question is asked for every
     /// relation, and the one whose answer is the object is the relation (folder `answerer`); compared with the classifier
     /// alone, under every [`Rule`](re_model::Rule).
+    ///
+    /// All answers are in memory until the end: where asking is interrupted it starts over.
     QuestionAnswering {
         /// The classifier, exactly one; the settings of the experiment itself are those of the model that answers.
         members: Vec<MemberConfig>,
@@ -115,6 +117,13 @@ pub struct VoteConfig {
 impl Default for Plan {
     fn default() -> Self {
         Self::Single {}
+    }
+}
+
+impl VoteConfig {
+    /// Weight of the voter with this number, from 0.
+    pub(super) fn weight(&self, voter: usize) -> f64 {
+        self.weights.as_ref().and_then(|weights| weights.get(voter)).copied().unwrap_or(1.0)
     }
 }
 

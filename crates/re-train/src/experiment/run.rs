@@ -1,9 +1,12 @@
 //! Running an experiment in a folder of its own.
 
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+
+use re_data::random::fnv1a;
 
 use super::model_folder::split_step;
 use super::plan::Plan;
@@ -21,8 +24,10 @@ use crate::trainer::Start;
 const LOCK: &str = ".lock";
 /// Name of the file with the resolved settings.
 const CONFIG: &str = "config.toml";
+/// Name of the file with the hash of the rows that the run began with.
+const DATA_HASH: &str = "data_hash.txt";
 
-/// The folder of a run: checkpoints, `config.toml`, `metrics.jsonl`, predictions, `summary.json`.
+/// The folder of a run: checkpoints, `config.toml`, `data_hash.txt`, `metrics.jsonl`, predictions, `summary.json`.
 ///
 /// A plan of several trainings has a folder like this one for each of them, inside its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +65,8 @@ impl RunFolder {
     /// Runs `experiment`: reads the data, makes the trainings of its plan, evaluates and predicts the test rows.
     ///
     /// `observers` watch, beside the log that is always written; once `stop` is true, training ends with a
-    /// checkpoint after the current step, and nothing is predicted.
+    /// checkpoint after the current step, and nothing is predicted. A run that ended before its first checkpoint may be
+    /// resumed, too: it begins anew.
     ///
     /// # Errors
     /// Whatever is wrong with data, model, settings or disk; see [`Trainer::train`](crate::Trainer::train).
@@ -82,36 +88,19 @@ impl RunFolder {
     ) -> Result<Summary> {
         let experiment = &self.resolved(experiment)?;
         let _lock = self.claim(start)?;
-        let data = ExperimentData::read(&experiment.data, experiment.training.seed)?;
-        let summary = match &experiment.plan {
-            Plan::Single {} => plans::train(self, experiment, &data, start, session)?,
-            _ => self.run_parts(experiment, &data, start, session)?,
-        };
-        if summary.reason == StopReason::Interrupted {
-            return Ok(summary);
-        }
-        let summary = Summary { data_hash: Some(data.hash()), ..summary };
-        self.write(SUMMARY, &summary.text(&self.0)?)?;
-        Ok(summary)
-    }
-
-    /// Runs a plan of several trainings.
-    fn run_parts(
-        &self,
-        experiment: &Experiment,
-        data: &ExperimentData,
-        start: Start,
-        session: &mut Session<'_>,
-    ) -> Result<Summary> {
-        plans::check(experiment, data)?;
+        let data = &ExperimentData::read(&experiment.data, experiment.training.seed)?;
+        let single = experiment.plan == (Plan::Single {});
+        // A training that ended before its first checkpoint begins anew; the trainings of a plan see to it themselves.
+        let start = if single && Checkpoint::list(&self.0)?.is_empty() { Start::Fresh } else { start };
+        let hash = data_hash(experiment, data)?;
         match start {
-            Start::Fresh => self.write_config(experiment)?,
-            Start::Resume => self.check_settings(experiment)?,
+            Start::Fresh => self.write(DATA_HASH, &hash)?,
+            Start::Resume => self.check_rows(&hash)?,
         }
-        for note in &data.notes {
-            session.note(note)?;
+        if !single {
+            self.begin_parts(experiment, data, start, session)?;
         }
-        match &experiment.plan {
+        let summary = match &experiment.plan {
             Plan::Single {} => plans::train(self, experiment, data, start, session),
             Plan::StepTransfer {} => plans::transfer::run(self, experiment, data, session),
             Plan::KFold { folds } => plans::folds::run(self, experiment, data, *folds, session),
@@ -126,7 +115,29 @@ impl RunFolder {
             Plan::Vote { members, votes } => {
                 plans::vote::run(self, experiment, data, members, votes, session)
             }
+        }?;
+        if summary.reason == StopReason::Interrupted {
+            return Ok(summary);
         }
+        let summary = Summary { data_hash: Some(hash), ..summary };
+        self.write(SUMMARY, &summary.text(&self.0)?)?;
+        Ok(summary)
+    }
+
+    /// Makes sure that a plan of several trainings can be carried out, and that it is the one that began here.
+    fn begin_parts(
+        &self,
+        experiment: &Experiment,
+        data: &ExperimentData,
+        start: Start,
+        session: &mut Session<'_>,
+    ) -> Result<()> {
+        plans::check(experiment, data)?;
+        match start {
+            Start::Fresh => self.write_config(experiment)?,
+            Start::Resume => self.check_settings(experiment)?,
+        }
+        data.notes.iter().try_for_each(|note| session.note(note))
     }
 
     /// Runs one of the trainings that this run consists of, in the folder `name`: the whole of it, the rest of it,
@@ -146,7 +157,8 @@ impl RunFolder {
         if let Some(summary) = Summary::read(&self.0)? {
             let experiment = self.resolved(experiment)?;
             self.check_settings(&experiment)?;
-            self.check_rows(&experiment, &summary)?;
+            let data = ExperimentData::read(&experiment.data, experiment.training.seed)?;
+            self.check_rows(&data_hash(&experiment, &data)?)?;
             session.note(&format!("{}: complete already", self.0.display()))?;
             return Ok(summary);
         }
@@ -180,17 +192,29 @@ impl RunFolder {
         }
     }
 
-    fn check_rows(&self, experiment: &Experiment, summary: &Summary) -> Result<()> {
-        let data = ExperimentData::read(&experiment.data, experiment.training.seed)?;
-        let found = data.hash();
-        match &summary.data_hash {
-            Some(expected) if *expected != found => Err(Error::Resume {
+    /// Makes sure that the rows are those that the run began with, as far as there is a record of them.
+    fn check_rows(&self, found: &str) -> Result<()> {
+        match self.data_hash()? {
+            Some(expected) if expected != found => Err(Error::Resume {
                 checkpoint: self.0.clone(),
                 what: "data",
                 found: format!("rows with hash {found}"),
                 expected: format!("rows with hash {expected}"),
             }),
             _ => Ok(()),
+        }
+    }
+
+    /// The hash of the rows that the run began with; `None` where there is no record of it.
+    pub(super) fn data_hash(&self) -> Result<Option<String>> {
+        let path = self.0.join(DATA_HASH);
+        match std::fs::read_to_string(&path) {
+            Ok(hash) => Ok(Some(hash)),
+            // Runs of earlier versions have it in the summary alone.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Ok(Summary::read(&self.0)?.and_then(|summary| summary.data_hash))
+            }
+            Err(source) => Err(Error::io(path, source)),
         }
     }
 
@@ -208,7 +232,7 @@ impl RunFolder {
     }
 
     /// Whether there is something to resume: checkpoints, a result, or trainings that have something to resume.
-    fn begun(&self) -> Result<bool> {
+    pub(super) fn begun(&self) -> Result<bool> {
         if self.0.join(SUMMARY).is_file() || !Checkpoint::list(&self.0)?.is_empty() {
             return Ok(true);
         }
@@ -243,8 +267,10 @@ impl RunFolder {
     fn claim(&self, start: Start) -> Result<File> {
         let folder = || self.0.clone();
         let begun = self.begun()?;
+        // Settings without the lock are somebody else's, the lock without settings is that of a run that was refused.
+        let settled = self.0.join(CONFIG).is_file() && self.0.join(LOCK).is_file();
         match start {
-            Start::Resume if !begun => return Err(Error::NoCheckpoint { folder: folder() }),
+            Start::Resume if !begun && !settled => return Err(Error::NoCheckpoint { folder: folder() }),
             Start::Fresh if begun => return Err(Error::RunExists { folder: folder() }),
             _ => {}
         }
@@ -272,4 +298,11 @@ impl RunFolder {
             std::fs::write(partial, text).map_err(|source| Error::io(partial, source))
         })
     }
+}
+
+/// A hash of all rows that an experiment reads.
+fn data_hash(experiment: &Experiment, data: &ExperimentData) -> Result<String> {
+    let Plan::PseudoLabels { unlabelled, .. } = &experiment.plan else { return Ok(data.hash()) };
+    let file = std::fs::read(unlabelled).map_err(|source| Error::io(unlabelled, source))?;
+    Ok(format!("{}{:016x}", data.hash(), fnv1a(&file)))
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use re_data::split::letters;
 use re_data::{LabelSet, Predictor};
 use re_ensemble::{Ensemble, Gate, LiveMember, TwoStage, Vote};
 use re_model::{GatedAnswerer, QuestionAnswerer, RelationClassifier, TrainedParts};
@@ -123,8 +124,7 @@ impl Election<'_> {
     fn vote(&mut self, vote: &VoteConfig) -> Result<Ensemble<'static>> {
         let mut voters = Vec::new();
         for (at, name) in vote.of.iter().enumerate() {
-            let weight = vote.weights.as_ref().and_then(|weights| weights.get(at)).copied().unwrap_or(1.0);
-            voters.push(LiveMember::new(name, self.predictor(name)?).with_weight(weight));
+            voters.push(LiveMember::new(name, self.predictor(name)?).with_weight(vote.weight(at)));
         }
         Ok(Ensemble::new(vote.how, voters)?)
     }
@@ -141,7 +141,8 @@ pub(super) fn recorded(reference: &Path) -> Option<(RunFolder, Experiment)> {
     })
 }
 
-/// Sentences that a run's models were trained on; `None` where there is no record of it or its files are gone.
+/// [`letters`] of the sentences that a run's models were trained on; `None` where there is no record of them or its
+/// files are gone or changed.
 pub(super) fn trained_on(reference: &Path) -> Result<Option<HashSet<String>>> {
     match recorded(reference) {
         Some((run, experiment)) => of_run(&run, &experiment),
@@ -151,8 +152,10 @@ pub(super) fn trained_on(reference: &Path) -> Result<Option<HashSet<String>>> {
 
 fn of_run(run: &RunFolder, experiment: &Experiment) -> Result<Option<HashSet<String>>> {
     if experiment.plan == (Plan::Single {}) {
+        let expected = run.data_hash()?;
         let data = ExperimentData::read(&experiment.data, experiment.training.seed).ok();
-        return Ok(data.map(|data| data.train.iter().map(|example| example.text().to_owned()).collect()));
+        let data = data.filter(|data| Some(data.hash()) == expected);
+        return Ok(data.map(|data| data.train.iter().map(|row| letters(row.text())).collect()));
     }
     let mut all = HashSet::new();
     for part in run.parts()? {

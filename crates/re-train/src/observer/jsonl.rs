@@ -26,18 +26,19 @@ impl JsonlLog {
     /// [`Error::Io`].
     pub fn open(path: &Path, step: u64, every: u64) -> Result<Self> {
         let io = |source| Error::io(path, source);
-        let mut kept = Vec::new();
+        let mut kept: Vec<u8> = Vec::new();
         if step > 0 && path.exists() {
-            for line in BufReader::new(File::open(path).map_err(io)?).lines() {
+            for line in BufReader::new(File::open(path).map_err(io)?).split(b'\n') {
                 let line = line.map_err(io)?;
-                let at = serde_json::from_str::<Value>(&line).ok().and_then(|v| v.get("step")?.as_u64());
+                let at = serde_json::from_slice::<Value>(&line).ok().and_then(|v| v.get("step")?.as_u64());
                 if at.is_some_and(|at| at <= step) {
-                    kept.push(line + "\n");
+                    kept.extend(line);
+                    kept.push(b'\n');
                 }
             }
         }
         let partial = path.with_extension("jsonl.part");
-        std::fs::write(&partial, kept.concat()).map_err(io)?;
+        std::fs::write(&partial, kept).map_err(io)?;
         std::fs::rename(&partial, path).map_err(io)?;
         let file = OpenOptions::new().append(true).open(path).map_err(io)?;
         Ok(Self { path: path.to_owned(), file, every: every.max(1) })
@@ -108,7 +109,8 @@ mod tests {
             .append(true)
             .open(&path)
             .unwrap()
-            .write_all(b"{\"step\": 6, \"tr")
+            // Torn inside a character.
+            .write_all(b"{\"step\": 6, \"label\": \"\xea\xb4")
             .unwrap();
         write(3, 4);
         let text = std::fs::read_to_string(&path).unwrap();

@@ -93,7 +93,7 @@ fn take_table(table: &mut Table, key: &'static str) -> Result<Table> {
 }
 
 pub(super) fn fault<T>(key: &'static str, found: &Value, expected: &str) -> Result<T> {
-    Err(Error::Config { key, found: found.to_string(), expected: expected.to_owned() })
+    Err(Error::config(key, found.to_string(), expected))
 }
 
 /// What keeps a table from being the settings of an experiment.

@@ -56,7 +56,8 @@ impl Encoders {
     }
 
     /// Encoders as a command line names them: `MODEL`, at most once, for everything, and `MEMBER=MODEL` for one member
-    /// of a vote. `otherwise` stands in for the former; `None` where there is nothing.
+    /// of a vote. What is a folder with this name is a model. `otherwise` stands in for the former; `None` where there
+    /// is nothing.
     ///
     /// # Errors
     /// [`Error::Config`] where a model for everything is named twice, or only members are; as [`Encoders::new`].
@@ -67,14 +68,12 @@ impl Encoders {
     ) -> Result<Option<Self>> {
         let (mut whole, mut members) = (Vec::new(), Vec::new());
         for model in models.iter().map(AsRef::as_ref) {
-            match model.split_once('=') {
+            match model.split_once('=').filter(|_| !Path::new(model).is_dir()) {
                 Some(member) => members.push(member),
                 None => whole.push(Path::new(model)),
             }
         }
-        let fault = |found: String, expected: &str| {
-            Err(Error::Config { key: "--model", found, expected: expected.to_owned() })
-        };
+        let fault = |found: String, expected: &str| Err(Error::config("--model", found, expected));
         if let [_, second, ..] = whole.as_slice() {
             return fault(second.display().to_string(), "one model, and others as MEMBER=MODEL");
         }

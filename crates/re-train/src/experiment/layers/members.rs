@@ -15,9 +15,10 @@ const SETTINGS: &str = "settings";
 
 impl Document {
     /// Puts the settings of the files that members name as `config` in their place; they lie on `below`, as this
-    /// document itself does.
-    pub(super) fn read_members(&mut self, below: &Layers) -> Result<()> {
+    /// document itself does. True where one of them lies on the base of `below`.
+    pub(super) fn read_members(&mut self, below: &Layers) -> Result<bool> {
         let mut table = std::mem::take(&mut self.table);
+        let mut on_base = false;
         for member in members(&mut table) {
             let Some(config) = member.remove("config") else { continue };
             let Value::String(config) = config else {
@@ -25,6 +26,7 @@ impl Document {
             };
             let encoders = below.encoders.of_member(&name(member));
             let own = Layers { encoders, ..below.clone() }.file(self.beside(&config))?;
+            on_base |= own.on_base;
             let mut experiment = own.table;
             own.encoders.put_into(&mut experiment);
             if let Some(Value::Table(settings)) = member.remove(SETTINGS) {
@@ -33,7 +35,7 @@ impl Document {
             member.insert(EXPERIMENT.to_owned(), Value::Table(experiment));
         }
         self.table = table;
-        Ok(())
+        Ok(on_base)
     }
 }
 

@@ -46,6 +46,10 @@ fn an_experiment_lies_on_another_base() {
     let small = layers.experiment().unwrap();
     assert_eq!((small.training.steps, small.data.val_size, small.training.seed), (300, 0.0, 3));
     assert_eq!((small.markup, small.training.learning_rate), (re_data::MarkupConfig::Query {}, 1e-3));
+    // A file that extends none names no base to be replaced.
+    let alone = Layers::on(at("small.toml")).file(at("report.toml")).unwrap().set("training.seed=3").unwrap();
+    let error = alone.experiment().unwrap_err().to_string();
+    assert!(error.starts_with("--base = ") && error.contains("one extends another"), "{error}");
 }
 
 #[test]
@@ -181,6 +185,12 @@ fn encoders_have_names_on_a_command_line() {
     assert!(named(&[], None).unwrap().is_none());
     assert!(named(&[], Some(embedded.as_path())).unwrap().is_some());
     assert!(named(&[&model, &member], None).unwrap().is_some());
+    // A folder whose name has such a sign is a model.
+    let folder = tempfile::tempdir().unwrap();
+    let rate = folder.path().join("lr=1");
+    std::fs::create_dir(&rate).unwrap();
+    std::fs::copy(embedded.join("config.json"), rate.join("config.json")).unwrap();
+    assert!(named(&[rate.to_str().unwrap()], None).unwrap().is_some());
     let twice = named(&[&model, &model], None).unwrap_err().to_string();
     assert!(twice.contains("one model, and others as MEMBER=MODEL"), "{twice}");
     let alone = named(&[&member], None).unwrap_err().to_string();

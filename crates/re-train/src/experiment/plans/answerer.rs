@@ -25,12 +25,12 @@ pub(super) fn run(
     session: &mut Session<'_>,
 ) -> Result<Summary> {
     if data.labels.no_relation().is_some() {
-        let found = "rows without a relation".to_owned();
-        return Err(fault("data.target", found, "relation_of_related, or the plan question_answering"));
+        let expected = "relation_of_related, or the plan question_answering";
+        return Err(Error::config("data.target", "rows without a relation", expected));
     }
     if !experiment.data.augmentation.is_empty() {
         let found = format!("{} augmenters", experiment.data.augmentation.len());
-        return Err(fault("data.augmentation", found, "none where questions are asked"));
+        return Err(Error::config("data.augmentation", found, "none where questions are asked"));
     }
     for note in &data.notes {
         session.note(note)?;
@@ -45,7 +45,7 @@ pub(super) fn run(
     let train_rows = rows(&data.train, "questions to train on", session)?;
     let validation = rows(&data.validation, "questions to evaluate on", session)?;
     if !data.test.is_empty() || !data.holdout.is_empty() {
-        session.note("rows to predict are left alone: nothing here tells which of them have a relation")?;
+        session.note("a model that answers predicts nothing by itself: it cannot say what is unrelated")?;
     }
     let task = QuestionTask::new(new, train_rows, validation, &experiment.training, questions)?;
     let trained = train_task(folder, experiment, &task, start, session)?;
@@ -112,8 +112,4 @@ pub(super) fn distinct(counts: impl Iterator<Item = usize>, questions: usize, ro
          all the same in {same}",
         counts.len()
     ))
-}
-
-fn fault(key: &'static str, found: String, expected: &str) -> Error {
-    Error::Config { key, found, expected: expected.to_owned() }
 }

@@ -5,23 +5,25 @@ use std::collections::HashSet;
 use re_ensemble::Gate;
 use re_model::Rule;
 
-use super::super::data::{folds, unique_ids};
+use super::super::data::{Target, folds, unique_ids};
 use super::super::plan::{MemberConfig, Plan, VoteConfig};
 use super::super::{Experiment, ExperimentData};
+use super::members::on_rows_of;
 use super::question_answering::ANSWERER;
+use super::single::check_types;
 use super::{SUBMISSION, TEST, VALIDATION};
 use crate::error::{Error, Result};
 
-/// Makes sure that the plan can be carried out on these rows.
+/// Makes sure that the plan, or the training of a member, can be carried out on these rows.
 ///
 /// # Errors
-/// [`Error::Config`] with the first key that is out of range.
+/// [`Error::Config`] with the first key that is out of range; those of reading what members are trained on.
 pub(in super::super) fn check(experiment: &Experiment, data: &ExperimentData) -> Result<()> {
+    experiment.training.check()?;
     if experiment.data.fold.is_some() {
         return fault("data.fold", "one fold".to_owned(), "none beside a plan of several trainings");
     }
     match &experiment.plan {
-        Plan::Single {} => Ok(()),
         Plan::QuestionAnswering { members } => {
             data.check_ids()?;
             check_members(experiment, members)?;
@@ -29,6 +31,12 @@ pub(in super::super) fn check(experiment: &Experiment, data: &ExperimentData) ->
         }
         _ if experiment.questions.is_some() => {
             fault("questions", "settings".to_owned(), "none beside a plan that does not ask")
+        }
+        Plan::Single {} => check_types(experiment, data),
+        Plan::KFold { .. } | Plan::PseudoLabels { .. } | Plan::TwoStage { .. }
+            if experiment.data.target != Target::Relation =>
+        {
+            fault("data.target", format!("{:?}", experiment.data.target), "relation beside this plan")
         }
         Plan::StepTransfer {} if data.validation.is_empty() => fault(
             "data.val_size",
@@ -59,7 +67,7 @@ pub(in super::super) fn check(experiment: &Experiment, data: &ExperimentData) ->
 }
 
 fn fault(key: &'static str, found: String, expected: &str) -> Result<()> {
-    Err(Error::Config { key, found, expected: expected.to_owned() })
+    Err(Error::config(key, found, expected))
 }
 
 fn two_stage(gate: Gate, data: &ExperimentData) -> Result<()> {
@@ -92,8 +100,12 @@ fn question_answering(
             fault("plan.name", "question_answering".to_owned(), "labels with a no-relation class")
         }
         [_] => {
-            let config = experiment.questions.clone().unwrap_or_default();
-            config.check_with(&experiment.training)?;
+            let (config, training) = (experiment.questions.clone().unwrap_or_default(), &experiment.training);
+            config.check_with(training)?;
+            // Without a number of steps it follows from the questions, which are not known yet.
+            if training.steps > 0 {
+                training.schedule(training.steps)?;
+            }
             config.questions(&data.labels).map(drop)
         }
         _ => fault("plan.members", format!("{} members", members.len()), "one: the classifier"),
@@ -139,8 +151,30 @@ fn check_members(experiment: &Experiment, members: &[MemberConfig]) -> Result<()
                 "the training rows of the experiment: members differ in data.additional",
             );
         }
+        let lent = members.iter().any(|other| other.full_data_of.as_deref() == Some(name));
+        if let Some(own) = member.experiment.as_ref().filter(|_| lent || member.run.is_none()) {
+            check_training(experiment, own).map_err(|error| match error {
+                Error::Config { key, found, expected } => {
+                    Error::config(key, format!("{found} in {name}"), expected)
+                }
+                other => other,
+            })?;
+        }
     }
     Ok(())
+}
+
+/// Makes sure that a member can be trained: what is wrong with it shows before hours of training others.
+fn check_training(experiment: &Experiment, member: &Experiment) -> Result<()> {
+    let vote = matches!(experiment.plan, Plan::Vote { .. });
+    if vote && member.data.target != experiment.data.target {
+        let (found, expected) = (member.data.target, experiment.data.target);
+        return fault("data.target", format!("{found:?}"), &format!("{expected:?} as in the vote"));
+    }
+    let own = on_rows_of(experiment, member);
+    let data = ExperimentData::read(&own.data, own.training.seed)?;
+    check(&own, &data)?;
+    own.training.schedule(own.training.total_steps(data.train.len())).map(drop)
 }
 
 /// Votes are of what comes before them.
@@ -181,7 +215,7 @@ fn check_votes(members: &[MemberConfig], votes: &[VoteConfig]) -> Result<()> {
 /// Members and votes have folders of their names.
 fn check_name(key: &'static str, name: &str) -> Result<()> {
     let plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-    let taken = [VALIDATION, TEST, SUBMISSION, "config.toml", "summary.json"];
+    let taken = [VALIDATION, TEST, SUBMISSION, "config.toml", "data_hash.txt", "summary.json"];
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) || taken.contains(&name) {
         return fault(key, format!("{name:?}"), "a folder's name of letters, digits, -, _ and .");
     }

@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use super::super::plan::MemberConfig;
+use re_data::RelationExample;
+use re_data::split::letters;
+
+use super::super::plan::{MemberConfig, Plan};
 use super::super::session::Session;
 use super::super::trained::{recorded, trained_on};
 use super::super::{DataConfig, Experiment, ExperimentData};
@@ -18,6 +21,10 @@ pub(super) fn on_rows_of(experiment: &Experiment, member: &Experiment) -> Experi
     own.data.test.clone_from(&whole.test);
     own.data.labels.clone_from(&whole.labels);
     own.data.lenient = whole.lenient;
+    // Those of the experiment itself are for the model that answers.
+    if matches!(experiment.plan, Plan::QuestionAnswering { .. }) {
+        own.questions = None;
+    }
     own
 }
 
@@ -28,20 +35,30 @@ pub(super) fn may_validate(
     data: &ExperimentData,
     session: &mut Session<'_>,
 ) -> Result<bool> {
-    let seen = trained_on(run)?
-        .map(|texts| data.validation.iter().filter(|example| texts.contains(example.text())).count());
-    match seen {
-        Some(0) => return Ok(true),
-        Some(seen) => session.note(&format!(
-            "{name} was trained on {seen} of the {} validation rows' sentences: it is asked about the test rows alone",
-            data.validation.len()
-        ))?,
-        None => session.note(&format!(
+    let Some(known) = trained_on(run)? else {
+        session.note(&format!(
             "{name}: no record of what it was trained on; if validation rows were among that, its figures and those \
              of what it takes part in flatter it"
-        ))?,
+        ))?;
+        return Ok(true);
+    };
+    let seen =
+        |rows: &[RelationExample]| rows.iter().filter(|row| known.contains(&letters(row.text()))).count();
+    let (validated, tested) = (seen(&data.validation), seen(&data.test));
+    if tested > 0 && data.test_is_labelled() {
+        session.note(&format!(
+            "{name} was trained on {tested} of the {} labelled test rows' sentences: its figures on them flatter it",
+            data.test.len()
+        ))?;
     }
-    Ok(seen.is_none())
+    if validated > 0 {
+        session.note(&format!(
+            "{name} was trained on {validated} of the {} validation rows' sentences: it is asked about the test rows \
+             alone",
+            data.validation.len()
+        ))?;
+    }
+    Ok(validated == 0)
 }
 
 /// The rows of an experiment as a member knows them: with the entity types that it was trained with, unless the experiment

@@ -79,6 +79,21 @@ fn evaluate(examples: &[RelationExample], probabilities: &Probabilities) -> Resu
     Evaluation::new(&gold(examples, probabilities.labels())?, probabilities)
 }
 
+/// Evaluates what was said of the validation and the test rows, as far as there is something and the rows have labels.
+fn evaluated(
+    data: &ExperimentData,
+    validation: Option<&Probabilities>,
+    test: Option<&Probabilities>,
+) -> Result<Summary> {
+    let on = |rows: &[RelationExample], said: Option<&Probabilities>| {
+        said.map(|probabilities| evaluate(rows, probabilities)).transpose()
+    };
+    let mut summary = Summary::new(StopReason::Completed);
+    summary.evaluation = on(&data.validation, validation)?;
+    summary.test_evaluation = on(&data.test, test.filter(|_| data.test_is_labelled()))?;
+    Ok(summary)
+}
+
 fn gold(examples: &[RelationExample], labels: &LabelSet) -> Result<Vec<usize>> {
     let class = |example: &RelationExample| {
         let missing = || re_data::Error::MissingLabel { id: example.id().to_owned() };

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use re_data::read::Format;
+use re_data::split::letters;
 use re_data::{RelationExample, write};
 
 use super::super::data::{read_rows, without_texts};
@@ -11,7 +12,8 @@ use super::super::run::RunFolder;
 use super::super::session::Session;
 use super::super::summary::Summary;
 use super::super::{Experiment, ExperimentData};
-use super::{adopt, load, predict, single_of};
+use super::single::build;
+use super::{ROWS, adopt, load, predict, single_of};
 use crate::checkpoint::write_file;
 use crate::error::{Error, Result};
 use crate::observer::StopReason;
@@ -40,6 +42,13 @@ pub(in super::super) fn run(
     if let Some(note) = note {
         session.note(&note)?;
         whole.notes.push(note);
+    }
+    // A row that cannot be predicted should be known now, not after the first training.
+    if !folder.begun()? {
+        let (classifier, _) = build(experiment, data)?;
+        for part in candidates.chunks(ROWS) {
+            classifier.encoder().encode_batch(part)?;
+        }
     }
     let mut labels: Option<PathBuf> = None;
     for round in 0..=settings.rounds {
@@ -75,20 +84,24 @@ pub(in super::super) fn run(
     Ok(whole)
 }
 
-/// The unlabelled rows that may be labelled: none of a sentence that is validated on, none that is a gold row.
+/// The unlabelled rows that may be labelled: none of a sentence that is evaluated on, none that is a gold row.
 fn candidates(rows: Vec<RelationExample>, data: &ExperimentData) -> (Vec<RelationExample>, Option<String>) {
     let mut rows: Vec<RelationExample> = rows.into_iter().map(RelationExample::without_label).collect();
-    let validated = without_texts(&mut rows, data.validation.iter());
-    let place =
-        |e: &RelationExample| (e.text().to_owned(), e.entities().each_ref().map(|entity| entity.span()));
+    let evaluated = without_texts(&mut rows, &data.evaluated_texts());
+    // Sentence and entities by their letters, as corpora that share rows write them differently.
+    let place = |row: &RelationExample| {
+        let up_to = |end: usize| letters(row.text().get(..end).unwrap_or_default()).len();
+        let spans = row.entities().each_ref().map(|entity| entity.span());
+        (letters(row.text()), spans.map(|span| [up_to(span.start()), up_to(span.end())]))
+    };
     let gold: HashSet<_> = data.train.iter().map(place).collect();
     let before = rows.len();
     rows.retain(|example| !gold.contains(&place(example)));
     let labelled = before - rows.len();
     let note = format!(
-        "unlabelled rows left out: {validated} whose sentences are validated on, {labelled} that have gold labels"
+        "unlabelled rows left out: {evaluated} whose sentences are evaluated on, {labelled} that have gold labels"
     );
-    (rows, (validated + labelled > 0).then_some(note))
+    (rows, (evaluated + labelled > 0).then_some(note))
 }
 
 /// Writes the rows that the model is sure of, with its labels, and says how many they are.

@@ -1,7 +1,7 @@
 //! One training.
 
 use re_data::augment::Material;
-use re_data::{Augmentation, EncodeOptions, EncodeReport, MarkupConfig, RelationExample};
+use re_data::{Augmentation, AugmenterConfig, EncodeOptions, EncodeReport, MarkupConfig, RelationExample};
 use re_model::{ClassifierOptions, HeadChoice, LoadReport, MarkupChoice, RelationClassifier, hub};
 
 use super::super::run::RunFolder;
@@ -58,18 +58,21 @@ pub(in super::super) fn run(
     Ok(Summary { reason: trained.reason, step: trained.step, model: trained.model, ..summary })
 }
 
-/// A markup that writes types would write the same one everywhere.
-fn check_types(experiment: &Experiment, data: &ExperimentData) -> Result<()> {
+/// Without types a markup would write the same one everywhere, and people would get names of dates.
+pub(super) fn check_types(experiment: &Experiment, data: &ExperimentData) -> Result<()> {
     let typed = matches!(experiment.markup, MarkupConfig::TypedPunct {} | MarkupConfig::TypedTokens { .. });
+    let swaps =
+        |config: &AugmenterConfig| matches!(config, AugmenterConfig::EntitySwap { same_label: false, .. });
     let known = data.train.iter().flat_map(RelationExample::entities).any(|entity| entity.kind().is_some());
-    if typed && !known && !data.train.is_empty() {
-        return Err(Error::Config {
-            key: "data.entity_types",
-            found: "no entity with a type".to_owned(),
-            expected: "types of the entities, which the markup writes".to_owned(),
-        });
+    if known || data.train.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let expected = match (typed, experiment.data.augmentation.iter().any(swaps)) {
+        (true, _) => "types of the entities, which the markup writes",
+        (false, true) => "types of the entities, within which entity_swap swaps names, or same_label = true",
+        (false, false) => return Ok(()),
+    };
+    Err(Error::config("data.entity_types", "no entity with a type", expected))
 }
 
 /// Trains, with log and checkpoints in the folder; the summary says which checkpoint the run is about, and no more.
@@ -105,7 +108,11 @@ fn chosen(folder: &RunFolder, experiment: &Experiment, outcome: Outcome) -> Chec
     }
 }
 
-fn build(experiment: &Experiment, data: &ExperimentData) -> Result<(RelationClassifier, LoadReport)> {
+/// A new model to be trained.
+pub(super) fn build(
+    experiment: &Experiment,
+    data: &ExperimentData,
+) -> Result<(RelationClassifier, LoadReport)> {
     let options = ClassifierOptions {
         markup: MarkupChoice::Known(experiment.markup.clone()),
         head: HeadChoice::Known(experiment.head),
@@ -142,7 +149,7 @@ fn augmentation(
     let mask = &classifier.encoder().tokenizer().special().mask;
     let material = Material {
         train: &data.train,
-        held_out: data.validation.iter().chain(&data.holdout).collect(),
+        held_out: data.evaluated_rows().collect(),
         mask_token: mask.as_ref().map(|token| token.content.as_str()),
         lenient: experiment.data.lenient,
     };

@@ -15,7 +15,8 @@ use super::super::trained::load_predictor;
 use super::super::{Experiment, ExperimentData, model_folder};
 use super::members::{may_validate, on_rows_of, rows_known_to};
 use super::{
-    TEST, VALIDATION, aligned, evaluate, on_everything, predict, save, say_test, say_validation, versus,
+    TEST, VALIDATION, aligned, evaluate, evaluated, on_everything, predict, save, say_test, say_validation,
+    versus,
 };
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
@@ -140,9 +141,7 @@ impl<'a> Election<'a> {
             let mut members = Vec::new();
             for (at, name) in vote.of.iter().enumerate() {
                 let Some(said) = self.ballots.get(name.as_str()).and_then(rows) else { return Ok(None) };
-                let weight =
-                    vote.weights.as_ref().and_then(|weights| weights.get(at)).copied().unwrap_or(1.0);
-                members.push(Member::new(name, said.clone()).with_weight(weight));
+                members.push(Member::new(name, said.clone()).with_weight(vote.weight(at)));
             }
             Ok(Some(Members::align(members)?.vote(vote.how)?))
         };
@@ -155,7 +154,10 @@ impl<'a> Election<'a> {
     fn conclude(&self, votes: &[VoteConfig]) -> Result<Summary> {
         let mut whole = Summary::new(StopReason::Completed);
         for member in self.members {
-            whole.compare(&member.member, &self.evaluated(&member.member)?);
+            let ballot = self.ballots.get(member.member.as_str());
+            let validation = ballot.and_then(|ballot| ballot.validation.as_ref());
+            let test = ballot.and_then(|ballot| ballot.test.as_ref());
+            whole.compare(&member.member, &evaluated(self.data, validation, test)?);
         }
         for vote in votes {
             let here = self.subfolder(&vote.vote)?;
@@ -170,19 +172,6 @@ impl<'a> Election<'a> {
             whole.submission = summary.submission;
         }
         Ok(whole)
-    }
-
-    fn evaluated(&self, name: &str) -> Result<Summary> {
-        let mut summary = Summary::new(StopReason::Completed);
-        let Some(ballot) = self.ballots.get(name) else { return Ok(summary) };
-        let on = |rows: &[RelationExample], said: Option<&Probabilities>| {
-            said.map(|probabilities| evaluate(rows, probabilities)).transpose()
-        };
-        summary.evaluation = on(&self.data.validation, ballot.validation.as_ref())?;
-        if self.data.test_is_labelled() {
-            summary.test_evaluation = on(&self.data.test, ballot.test.as_ref())?;
-        }
-        Ok(summary)
     }
 
     fn say(&self, folder: &RunFolder, name: &str) -> Result<Summary> {
