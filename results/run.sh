@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Trains what docs/RESULTS.md tells of, in the order of experiments.txt, and keeps each run's record in this folder.
+#
+#   results/run.sh MODELDIR RUNS [PATTERN]
+#
+# MODELDIR: the stand-in encoder that ../shared/tools/make_e5_small.py makes. RUNS: where run folders grow, checkpoints
+# included; about 2 GB each until their end, then 0.5 GB. PATTERN: only experiments whose name matches this glob.
+# What is recorded already is skipped, and what was interrupted goes on where it was.
+set -euo pipefail
+[[ $# -ge 2 ]] || { sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2; }
+model=$(realpath "$1") runs=$(mkdir -p "$2" && realpath "$2") pattern=${3:-*}
+cd "$(dirname "$0")/.."
+data=../shared/data
+p_stage2=(--train $data/p-stage2/train.tsv --labels $data/p-stage2/label_type.pkl --test $data/p-stage2/unseen.tsv)
+binaries=${RE_EXAMPLES:-target/release/examples}
+cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | sort -u | head -1)
+machine="$(nproc) cores, ${cpu:-processor unknown}"
+export OMP_WAIT_POLICY=passive
+
+# The files of a run that are kept: no weights; probabilities to five digits.
+record() {
+    local from=$1 to=$2 file
+    for file in config.toml metrics.jsonl summary.json submission.csv; do
+        if [[ -e $from/$file ]]; then install -D -m 644 "$from/$file" "$to/$file"; fi
+    done
+    for file in "$from"/*_probabilities.csv; do
+        if [[ -e $file ]]; then
+            mkdir -p "$to"
+            awk -F, -v OFS=, 'NR > 1 { for (i = 2; i <= NF; i++) $i = sprintf("%.5f", $i) + 0 } 1' "$file" > "$to/${file##*/}"
+        fi
+    done
+    for file in "$from"/*/; do
+        if [[ -e $file/config.toml ]]; then record "${file%/}" "$to/$(basename "$file")"; fi
+    done
+}
+
+while read -r name example arguments; do
+    [[ -n $name && $name != \#* && $name == $pattern ]] || continue
+    [[ ! -e results/$name/summary.json ]] || continue
+    # shellcheck disable=SC2206
+    arguments=(${arguments//RUNS/$runs})
+    arguments=("${arguments[@]//DATA/$data}")
+    [[ " ${arguments[*]} " == *" --train "* ]] || arguments=("${p_stage2[@]}" "${arguments[@]}")
+    out=$runs/$name
+    command="cargo run --release --example $example -- --model MODELDIR ${arguments[*]//$runs/RUNS} --out RUNS/$name"
+    echo "$(date -u +%H:%M:%S) $name: $command"
+    if [[ -e $out/config.toml ]]; then
+        "$binaries/$example" --out "$out" --resume
+    else
+        "$binaries/$example" --model "$model" "${arguments[@]}" --out "$out"
+    fi >> "$runs/$name.log" 2>&1 || { echo "$name ended with $?; see $runs/$name.log"; continue; }
+    record "$out" "results/$name"
+    printf 'machine = "%s"\ncommit = "%s"\ncommand = "%s"\n' "$machine" "$(git rev-parse --short HEAD)" "$command" \
+        > "results/$name/about.toml"
+    tail -n 3 "$runs/$name.log"
+done < results/experiments.txt
