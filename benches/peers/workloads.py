@@ -228,11 +228,15 @@ def equal_losses(harness: Harness, shape: str, title: str, steps: int) -> dict:
 
 
 def accuracy(harness: Harness) -> dict:
-    """Our default precision against our fp32: validation accuracy over three seeds."""
-    steps = 4 if harness.quick else 400
+    """Our default precision against our fp32: validation accuracy over three seeds.
+
+    On the first 8 layers with means over the entities: from its first token the stand-in encoder learns nothing in a
+    thousand steps, and would be equally right in any precision.
+    """
+    steps = 4 if harness.quick else 350
     model, limit = harness.model("e5"), 16 * steps
     inputs = ["train", *harness.inputs(model, limit), "--learning-rate", 1e-4, "--head-learning-rate", 1e-3,
-              "--validation", validation_rows(harness)]
+              "--head", "entity_mean", "--layers", 8, "--validation", validation_rows(harness)]
     programs = []
     for seed in range(1, 2 if harness.quick else 4):
         programs.append(harness.ours(f"re, seed {seed}", *inputs, "--seed", seed))
@@ -244,7 +248,7 @@ def accuracy(harness: Harness) -> dict:
     means = {name: statistics.mean(values) for name, values in found.items()}
     listed = "; ".join(f"{name} " + ", ".join(f"{value:.2f}" for value in values) for name, values in found.items())
     gap = abs(means["reduced"] - means["fp32"])
-    result = measured(f"validation accuracy after {steps} steps on the stand-in", "s/step", programs,
+    result = measured(f"validation accuracy on 2,400 rows after {steps} steps, stand-in", "s/step", programs,
                       lambda run: run["seconds"] / run["steps"], [], [f"Accuracy in %: {listed}."])
     result["comparisons"] = [{"ours": "re", "theirs": "re, fp32", "what": "points of accuracy apart",
                               "ratio": gap, "target": 0.5, "reached": gap <= 0.5}]
@@ -252,10 +256,10 @@ def accuracy(harness: Harness) -> dict:
 
 
 def validation_rows(harness: Harness):
-    """The last 1,000 training rows; training takes the first ones."""
+    """The last 2,400 training rows; training takes the first ones."""
     file = harness.cache / "validation.tsv"
     lines = (harness.data / "train.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
-    file.write_text("".join(lines[-(100 if harness.quick else 1000):]), encoding="utf-8")
+    file.write_text("".join(lines[-(100 if harness.quick else 2400):]), encoding="utf-8")
     return file
 
 

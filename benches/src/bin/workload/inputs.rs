@@ -49,6 +49,12 @@ pub struct Inputs {
     /// Which tokens go from longer rows: `tail`, as the peers do it, or `window`
     #[arg(long, default_value = "tail")]
     pub truncation: String,
+    /// What stands on the encoder: `cls`, as the peers have it, `entity_mean` ..
+    #[arg(long, default_value = "cls")]
+    pub head: String,
+    /// How many of the encoder's first layers are used; all where left out
+    #[arg(long)]
+    pub layers: Option<i64>,
 }
 
 impl Inputs {
@@ -59,15 +65,20 @@ impl Inputs {
     pub fn options(&self) -> Result<ClassifierOptions> {
         Ok(ClassifierOptions {
             markup: MarkupChoice::Known(MarkupConfig::Pair {}),
-            head: HeadChoice::Known(HeadConfig::Cls),
+            head: HeadChoice::Known(self.head()?),
             encoding: EncodeOptions {
                 max_length: self.max_length,
                 truncation: self.truncation()?,
                 lost_entities: LostEntities::Count,
                 ..EncodeOptions::default()
             },
+            layers: self.layers,
             ..ClassifierOptions::default()
         })
+    }
+
+    pub fn head(&self) -> Result<HeadConfig> {
+        Ok(serde_json::from_value(self.head.as_str().into())?)
     }
 
     /// The encoder of examples alone, without the model.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use re_model::RelationClassifier;
+use re_model::{HeadConfig, RelationClassifier};
 use re_train::{ClassificationTask, Event, LabelledRows, Observer, Start, TrainConfig, Trainer};
 use serde_json::json;
 
@@ -48,7 +48,7 @@ impl Train {
         let (classifier, loaded) =
             RelationClassifier::new(&self.inputs.model, self.inputs.labels()?, self.inputs.options()?)?;
         // A head that starts elsewhere than the peers' would make losses incomparable.
-        if !loaded.missing.is_empty() {
+        if self.inputs.head()? == HeadConfig::Cls && !loaded.missing.is_empty() {
             bail!("{} lacks {}", self.inputs.model.display(), loaded.missing.join(", "));
         }
         let config = self.config(examples.len())?;
