@@ -4,10 +4,11 @@
 #   results/run.sh MODELDIR RUNS [PATTERN]
 #
 # MODELDIR: the stand-in encoder that ../shared/tools/make_e5_small.py makes. RUNS: where run folders grow, checkpoints
-# included; about 2 GB each until their end, then 0.5 GB. PATTERN: only experiments whose name matches this glob.
-# What is recorded already is skipped, and what was interrupted goes on where it was.
+# included (some GB each), which nothing removes. PATTERN: only experiments whose name matches this glob.
+# What is recorded already is skipped, and what was interrupted goes on where it was. The examples are those of
+# `cargo build --release --package re-examples --examples`, or of the folder that RE_EXAMPLES names.
 set -euo pipefail
-[[ $# -ge 2 ]] || { sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2; }
+[[ $# -ge 2 ]] || { sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2; }
 model=$(realpath "$1") runs=$(mkdir -p "$2" && realpath "$2") pattern=${3:-*}
 cd "$(dirname "$0")/.."
 data=../shared/data
@@ -41,16 +42,16 @@ while read -r name example arguments; do
     arguments=(${arguments//RUNS/$runs})
     arguments=("${arguments[@]//DATA/$data}")
     [[ " ${arguments[*]} " == *" --train "* ]] || arguments=("${p_stage2[@]}" "${arguments[@]}")
-    out=$runs/$name
+    out=$runs/$name commit=$(git rev-parse --short HEAD)
     command="cargo run --release --example $example -- --model MODELDIR ${arguments[*]//$runs/RUNS} --out RUNS/$name"
     echo "$(date -u +%H:%M:%S) $name: $command"
     if [[ -e $out/config.toml ]]; then
         "$binaries/$example" --out "$out" --resume
     else
         "$binaries/$example" --model "$model" "${arguments[@]}" --out "$out"
-    fi >> "$runs/$name.log" 2>&1 || { echo "$name ended with $?; see $runs/$name.log"; continue; }
+    fi < /dev/null >> "$runs/$name.log" 2>&1 || { echo "$name ended with $?; see $runs/$name.log"; continue; }
     record "$out" "results/$name"
-    printf 'machine = "%s"\ncommit = "%s"\ncommand = "%s"\n' "$machine" "$(git rev-parse --short HEAD)" "$command" \
+    printf 'machine = "%s"\ncommit = "%s"\ncommand = "%s"\n' "$machine" "$commit" "$command" \
         > "results/$name/about.toml"
     tail -n 3 "$runs/$name.log"
 done < results/experiments.txt

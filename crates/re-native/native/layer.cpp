@@ -96,11 +96,12 @@ public:
           results_(tokens) {
         hidden_ = parameters[OW].size(0);
         inner_ = parameters[IW].size(0);
-        if (!rows.some) return;
-        asked_ = at::tensor(rows.asked, at::kLong);
-        results_ = rows.asked.size();
+        if (!rows.asked) return;
+        const std::vector<int64_t>& asked = *rows.asked;
+        asked_ = at::tensor(asked, at::kLong);
+        results_ = asked.size();
         for (int64_t& start : asked_starts_) {
-            start = std::lower_bound(rows.asked.begin(), rows.asked.end(), start) - rows.asked.begin();
+            start = std::lower_bound(asked.begin(), asked.end(), start) - asked.begin();
         }
     }
 
@@ -383,12 +384,13 @@ void check(const Tensor& x, const variable_list& parameters, const Settings& set
                         (!matrix || parameter.size(1) == columns),
                     "parameter ", which, " of the layer has shape ", parameter.sizes(), " or is not of 32-bit floats");
     }
-    const std::vector<int64_t>&starts = rows.starts, &asked = rows.asked;
+    const std::vector<int64_t>& starts = rows.starts;
     TORCH_CHECK(!starts.empty() && starts.front() == 0 && std::is_sorted(starts.begin(), starts.end()) &&
                     starts.back() <= x.size(0),
                 "rows must follow each other within the tokens");
-    TORCH_CHECK(asked.empty() || (asked.front() >= 0 && std::is_sorted(asked.begin(), asked.end()) &&
-                                  asked.back() < starts.back()),
+    TORCH_CHECK(!rows.asked || rows.asked->empty() ||
+                    (rows.asked->front() >= 0 && std::is_sorted(rows.asked->begin(), rows.asked->end()) &&
+                     rows.asked->back() < starts.back()),
                 "tokens that are asked for must follow each other within the rows");
 }
 

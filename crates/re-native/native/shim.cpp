@@ -26,9 +26,10 @@ char* re_native_encoder_layer(const at::Tensor* x, const at::Tensor* const* para
                               const int64_t* asked, size_t asked_count, at::Tensor** out) {
     return guarded([&] {
         std::vector<at::Tensor> all;
+        re::Rows rows{{starts, starts + starts_count}, std::nullopt};
+        if (asked != nullptr) rows.asked.emplace(asked, asked + asked_count);
         for (size_t i = 0; i < count; ++i) all.push_back(*parameters[i]);
-        *out = new at::Tensor(re::encoder_layer(
-            *x, all, *settings, {{starts, starts + starts_count}, asked != nullptr, {asked, asked + asked_count}}));
+        *out = new at::Tensor(re::encoder_layer(*x, all, *settings, rows));
     });
 }
 

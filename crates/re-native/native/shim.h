@@ -2,6 +2,8 @@
 #pragma once
 #include <ATen/ATen.h>
 
+#include <optional>
+
 #include "kernels.h"
 
 namespace re {
@@ -15,11 +17,10 @@ struct Settings {
     uint64_t seed;
 };
 
-// Rows laid end to end, and the tokens whose results are asked for: all, or some in their order.
+// Rows laid end to end, and the tokens whose results are asked for where those are not all, in their order.
 struct Rows {
     std::vector<int64_t> starts;
-    bool some;
-    std::vector<int64_t> asked;
+    std::optional<std::vector<int64_t>> asked;
 };
 
 at::Tensor encoder_layer(const at::Tensor& x, const std::vector<at::Tensor>& parameters, const Settings& settings,

@@ -23,9 +23,9 @@ use crate::trainer::Start;
 /// Name of the file whose lock says that a process works in the folder.
 const LOCK: &str = ".lock";
 /// Name of the file with the resolved settings.
-const CONFIG: &str = "config.toml";
+pub(super) const CONFIG: &str = "config.toml";
 /// Name of the file with the hash of the rows that the run began with.
-const DATA_HASH: &str = "data_hash.txt";
+pub(super) const DATA_HASH: &str = "data_hash.txt";
 
 /// The folder of a run: checkpoints, `config.toml`, `data_hash.txt`, `metrics.jsonl`, predictions, `summary.json`.
 ///
