@@ -39,11 +39,11 @@ class Harness:
     def ours(self, name: str, *arguments) -> Program:
         return Program(name, [self.workload, *arguments, "--threads", self.threads], True)
 
-    def theirs(self, name: str, script: str, *arguments) -> Program:
-        return self.other(name, sys.executable, HERE / script, *arguments)
+    def theirs(self, name: str, script: str, *arguments, threads: int | None = None) -> Program:
+        return self.other(name, sys.executable, HERE / script, *arguments, threads=threads)
 
-    def other(self, name: str, *command) -> Program:
-        return Program(name, [*command, "--threads", self.threads], False)
+    def other(self, name: str, *command, threads: int | None = None) -> Program:
+        return Program(name, [*command, "--threads", threads or self.threads], False)
 
     def run(self, program: Program) -> dict:
         """What the program reports, with the seconds from its start to its end."""

@@ -17,6 +17,7 @@ parser.add_argument("--mode", choices=["padded-fp32", "tuned"], required=True)
 parser.add_argument("--batch", type=int, default=16)
 parser.add_argument("--warm-up", type=int, default=2)
 parser.add_argument("--learning-rate", type=float, default=5e-5)
+parser.add_argument("--warmup-steps", type=int, default=0, help="steps in which the learning rate grows")
 parser.add_argument("--seed", type=int, default=42)
 parser.add_argument("--losses", action="store_true", help="report the loss of every step")
 args = parser.parse_args()
@@ -79,7 +80,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = TrainingArguments(
             output_dir=folder, use_cpu=True, num_train_epochs=1, per_device_train_batch_size=args.batch,
-            learning_rate=args.learning_rate, lr_scheduler_type="linear", warmup_steps=0, weight_decay=0.01,
+            learning_rate=args.learning_rate, lr_scheduler_type="linear", warmup_steps=args.warmup_steps, weight_decay=0.01,
             max_grad_norm=1.0, seed=args.seed, save_strategy="no", logging_strategy="no", report_to="none",
             disable_tqdm=True, remove_unused_columns=False, dataloader_drop_last=False, **speed)
         clock = Clock()
