@@ -42,13 +42,15 @@ while read -r name example arguments; do
     arguments=(${arguments//RUNS/$runs})
     arguments=("${arguments[@]//DATA/$data}")
     [[ " ${arguments[*]} " == *" --train "* ]] || arguments=("${p_stage2[@]}" "${arguments[@]}")
+    [[ " ${arguments[*]} " == *" --model "* ]] || arguments=(--model "$model" "${arguments[@]}")
     out=$runs/$name commit=$(git rev-parse --short HEAD)
-    command="cargo run --release --example $example -- --model MODELDIR ${arguments[*]//$runs/RUNS} --out RUNS/$name"
+    command="cargo run --release --example $example -- ${arguments[*]} --out $out"
+    command=${command//$model/MODELDIR} command=${command//$runs/RUNS}
     echo "$(date -u +%H:%M:%S) $name: $command"
     if [[ -e $out/config.toml ]]; then
         "$binaries/$example" --out "$out" --resume
     else
-        "$binaries/$example" --model "$model" "${arguments[@]}" --out "$out"
+        "$binaries/$example" "${arguments[@]}" --out "$out"
     fi < /dev/null >> "$runs/$name.log" 2>&1 || { echo "$name ended with $?; see $runs/$name.log"; continue; }
     record "$out" "results/$name"
     printf 'machine = "%s"\ncommit = "%s"\ncommand = "%s"\n' "$machine" "$commit" "$command" \

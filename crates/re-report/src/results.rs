@@ -21,8 +21,21 @@
 //! results = [{ step = 1800, leaderboard = 78.7 }]
 //! ```
 //!
-//! The tables stand between two comments; whatever is written around them stays.
+//! and what its authors have found, beside which the figures of runs and of votes among them are put:
+//!
+//! ```toml
+//! [[finding]]
+//! claim = "Adding a weaker model to a stronger one loses."
+//! verdict = "held"        # or did_not_hold, cannot_be_told
+//! because = "The vote is below its better member."
+//! pairs = [{ a = { vote = "mean", of = ["xlmr-7", "mbert-7"] }, b = "xlmr-7" }]
+//! by_label = { vote = "mean", of = ["xlmr-7", "mbert-7"] }
+//! curves = ["xlmr-7"]     # evaluations one after the other
+//! ```
+//!
+//! The tables stand between two comments, the findings between two others; whatever is written around them stays.
 
+mod findings;
 mod group;
 mod published;
 mod recorded;
@@ -38,6 +51,11 @@ pub const BEGIN: &str = "<!-- results: begin, made by `cargo xtask results` -->"
 /// The line after the tables.
 pub const END: &str = "<!-- results: end -->";
 
+/// The line before the findings.
+pub const FINDINGS_BEGIN: &str = "<!-- findings: begin, made by `cargo xtask results` -->";
+/// The line after the findings.
+pub const FINDINGS_END: &str = "<!-- findings: end -->";
+
 /// The tables of all runs below `folder`, as Markdown for a document in `document_folder`, to which links are
 /// relative.
 ///
@@ -45,7 +63,7 @@ pub const END: &str = "<!-- results: end -->";
 /// [`Error::NoRuns`] where there is no run; an error that names file, line or key where a file is damaged or a
 /// run is not complete.
 pub fn markdown(folder: &Path, document_folder: &Path) -> Result<String> {
-    let published = published::read(folder)?;
+    let published = published::read(folder)?.experiments;
     let runs = recorded::below(folder)?;
     if runs.is_empty() {
         return Err(Error::NoRuns);
@@ -54,33 +72,47 @@ pub fn markdown(folder: &Path, document_folder: &Path) -> Result<String> {
     Ok(table::tables(&group::groups(runs), &published, &link))
 }
 
-/// The text of `document` with the tables renewed; `None` where they are up to date.
+/// The findings of `report.toml` in `folder` with the figures of the runs, as Markdown. `gold` are files with the
+/// labels of the rows that the runs were validated on.
 ///
 /// # Errors
-/// As [`markdown`]; [`Error::Content`] where the document does not have the lines [`BEGIN`] and [`END`] once
-/// each, in this order.
-pub fn renewed(document: &Path, folder: &Path) -> Result<Option<String>> {
+/// As [`markdown`], and errors of the predictions, of the gold labels and of rows that do not fit each other.
+pub fn findings(folder: &Path, gold: &[PathBuf]) -> Result<String> {
+    findings::markdown(&published::read(folder)?.findings, &recorded::below(folder)?, gold)
+}
+
+/// The text of `document` with tables and findings renewed; `None` where they are up to date. The findings, which need
+/// gold labels, are renewed only where all the files of `gold` are there.
+///
+/// # Errors
+/// As [`markdown`] and [`findings`]; [`Error::Content`] where the document does not have the lines [`BEGIN`] and
+/// [`END`] once each, in this order, or, with findings, [`FINDINGS_BEGIN`] and [`FINDINGS_END`].
+pub fn renewed(document: &Path, folder: &Path, gold: &[PathBuf]) -> Result<Option<String>> {
     let text = std::fs::read_to_string(document).map_err(|source| Error::io(document, source))?;
     let tables = markdown(folder, document.parent().unwrap_or(Path::new("")))?;
-    let new = replaced(&text, &tables, document)?;
+    let mut new = replaced(&text, (BEGIN, END), &tables, document)?;
+    if findings::there(gold) && !published::read(folder)?.findings.is_empty() {
+        new = replaced(&new, (FINDINGS_BEGIN, FINDINGS_END), &findings(folder, gold)?, document)?;
+    }
     Ok((new != text).then_some(new))
 }
 
-/// Renews the tables of `document`, and says whether that changed it.
+/// Renews `document`, and says whether that changed it.
 ///
 /// # Errors
 /// As [`renewed`], and [`Error::Data`] or [`Error::Io`] where it cannot be written.
-pub fn update(document: &Path, folder: &Path) -> Result<bool> {
-    let new = renewed(document, folder)?;
+pub fn update(document: &Path, folder: &Path, gold: &[PathBuf]) -> Result<bool> {
+    let new = renewed(document, folder, gold)?;
     if let Some(new) = &new {
         file::write(document, new)?;
     }
     Ok(new.is_some())
 }
 
-fn replaced(text: &str, tables: &str, document: &Path) -> Result<String> {
-    let (begin, end) = (only_line(text, BEGIN, document)?, only_line(text, END, document)?);
-    let before = text.get(..begin + BEGIN.len());
+/// `text` with what stands between two lines replaced.
+fn replaced(text: &str, lines: (&str, &str), tables: &str, document: &Path) -> Result<String> {
+    let (begin, end) = (only_line(text, lines.0, document)?, only_line(text, lines.1, document)?);
+    let before = text.get(..begin + lines.0.len());
     let after = text.get(end..).filter(|_| begin < end);
     match before.zip(after) {
         Some((before, after)) => Ok(format!("{before}\n{tables}{after}")),
@@ -88,7 +120,7 @@ fn replaced(text: &str, tables: &str, document: &Path) -> Result<String> {
             path: document.to_owned(),
             line: Some(line_of(text, end)),
             field: "end of the tables",
-            found: format!("{END:?} before {BEGIN:?}"),
+            found: format!("{:?} before {:?}", lines.1, lines.0),
             expected: "it after the beginning".to_owned(),
         }),
     }
@@ -138,7 +170,7 @@ mod tests {
     use super::*;
 
     fn replace(text: &str) -> Result<String> {
-        replaced(text, "\nnew\n\n", Path::new("R.md"))
+        replaced(text, (BEGIN, END), "\nnew\n\n", Path::new("R.md"))
     }
 
     #[test]

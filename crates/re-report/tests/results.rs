@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::path::Path;
+
 use common::{Runs, put};
 use re_report::results::{self, BEGIN, END};
 use re_report::{Error, Result};
@@ -23,16 +25,16 @@ fn renewing_twice_gives_the_same_document() {
     let document = runs.path().join("RESULTS.md");
     put(runs.path(), "RESULTS.md", &format!("# Results\nby hand\n\n{BEGIN}\n{END}\n\nby hand too\n"));
     let folder = runs.path().join("results");
-    assert!(results::update(&document, &folder).unwrap());
+    assert!(results::update(&document, &folder, &[]).unwrap());
     let text = std::fs::read_to_string(&document).unwrap();
     assert!(text.starts_with("# Results\nby hand\n") && text.ends_with(&format!("{END}\n\nby hand too\n")));
     assert!(text.contains("96.67"));
-    assert!(!results::update(&document, &folder).unwrap());
-    assert_eq!(results::renewed(&document, &folder).unwrap(), None);
+    assert!(!results::update(&document, &folder, &[]).unwrap());
+    assert_eq!(results::renewed(&document, &folder, &[]).unwrap(), None);
     assert_eq!(std::fs::read_to_string(&document).unwrap(), text);
 
     runs.add("results/b-1", 7, |row| row == 1);
-    assert!(results::renewed(&document, &folder).unwrap().is_some_and(|new| new.contains("b-1")));
+    assert!(results::renewed(&document, &folder, &[]).unwrap().is_some_and(|new| new.contains("b-1")));
 }
 
 #[test]
@@ -154,4 +156,80 @@ fn what_is_wrong_is_an_error() {
     std::fs::remove_file(run.join("summary.json")).unwrap();
     let error = markdown(&runs).unwrap_err().to_string();
     assert!(error.ends_with("summary.json: the run is not complete"), "{error}");
+}
+
+/// Two runs that are wrong in a third and in a sixth of the rows, and findings about them.
+fn with_findings(findings: &str) -> Runs {
+    let runs = Runs::new();
+    runs.add("results/a", 7, |row| row < 10);
+    runs.add("results/b", 7, |row| row >= 25);
+    put(&runs.path().join("results"), "report.toml", findings);
+    runs
+}
+
+#[test]
+fn findings_stand_beside_the_figures_of_runs_and_votes() {
+    let runs = with_findings(
+        r#"
+        [[finding]]
+        claim = "a | b"
+        verdict = "did_not_hold"
+        because = "see there"
+        pairs = [
+            { a = "a", b = "b" },
+            { a = { vote = "hard", of = ["b", "b", "a"] }, b = "b" },
+            { a = "c", b = { vote = "mean", of = ["a", "b"] } },
+        ]
+        by_label = { vote = "hard", of = ["b", "b", "a"] }
+        curves = ["a", "c"]
+        "#,
+    );
+    let text = results::findings(&runs.path().join("results"), &[runs.gold()]).unwrap();
+    assert!(text.contains("| 1 | a \\| b | did not hold | see there |"), "{text}");
+    let first = line(&text, "| `a` | `b` |");
+    assert!(first.starts_with("| `a` | `b` | 66.67 | 83.33 | −16.67 ("), "{first}");
+    assert!(first.ends_with("| 30 |"));
+    // The vote is the member that has two voices.
+    assert!(
+        text.contains("| hard vote (`b`, `b`, `a`) | `b` | 83.33 | 83.33 | 0.00 (0.00 to 0.00) | 30 |"),
+        "{text}"
+    );
+    assert!(line(&text, "| `c` |").contains("no run yet"));
+    // Rows 25 to 29 are two of the second label, two of the third and one of the first.
+    assert!(text.contains("| 10 | 9 | 9 | 9 | 6 |"), "{text}");
+    assert!(text.contains("| `c` | no run yet |  |  |"), "{text}");
+    assert!(line(&text, "| `a` | ").starts_with("| `a` | "));
+}
+
+#[test]
+fn findings_are_renewed_where_the_gold_labels_are() {
+    let finding = "[[finding]]\nclaim = \"c\"\nverdict = \"held\"\nbecause = \"d\"\n";
+    let runs = with_findings(finding);
+    let (begin, end) = (results::FINDINGS_BEGIN, results::FINDINGS_END);
+    put(runs.path(), "R.md", &format!("{begin}\nold\n{end}\n{BEGIN}\n{END}\n"));
+    let (document, folder) = (runs.path().join("R.md"), runs.path().join("results"));
+    let renewed = |gold: &Path| results::renewed(&document, &folder, &[gold.to_owned()]);
+    assert!(renewed(Path::new("none")).unwrap().unwrap().contains("\nold\n"));
+    let text = renewed(&runs.gold()).unwrap().unwrap();
+    assert!(text.contains("| 1 | c | held | d |") && !text.contains("\nold\n"), "{text}");
+
+    put(runs.path(), "R.md", &format!("{BEGIN}\n{END}\n"));
+    assert!(renewed(&runs.gold()).unwrap_err().to_string().contains("findings: begin"));
+}
+
+#[test]
+fn errors_in_findings_name_the_key_or_the_run() {
+    for (finding, expected) in [
+        ("[[finding]]\nclaim = \"c\"\nverdict = \"maybe\"\nbecause = \"d\"\n", "verdict"),
+        ("[[finding]]\nclaim = \"c\"\nverdict = \"held\"\n", "because"),
+    ] {
+        let runs = with_findings(finding);
+        let error = results::findings(&runs.path().join("results"), &[runs.gold()]).unwrap_err().to_string();
+        assert!(error.contains("report.toml") && error.contains(expected), "{error}");
+    }
+    let pair = "[[finding]]\nclaim = \"c\"\nverdict = \"held\"\nbecause = \"d\"\npairs = [{ a = \"a\", b = \"b\" }]\n";
+    let runs = with_findings(pair);
+    std::fs::remove_file(runs.path().join("results/b/validation_probabilities.csv")).unwrap();
+    let error = results::findings(&runs.path().join("results"), &[runs.gold()]).unwrap_err().to_string();
+    assert!(error.contains("run = b") && error.contains("predictions of validation rows"), "{error}");
 }

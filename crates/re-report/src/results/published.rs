@@ -4,16 +4,21 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::findings::Finding;
 use super::recorded::toml_file;
 use crate::error::Result;
 
 /// Name of the file below the folder of the runs.
 const FILE: &str = "report.toml";
 
+/// Somebody else's report.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    experiment: Vec<Published>,
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Report {
+    #[serde(rename = "experiment")]
+    pub experiments: Vec<Published>,
+    #[serde(rename = "finding")]
+    pub findings: Vec<Finding>,
 }
 
 /// An experiment of somebody else's.
@@ -41,7 +46,7 @@ pub(super) struct Found {
     pub leaderboard: Option<f64>,
 }
 
-/// The published results in `folder`; none where there is no such file.
-pub(super) fn read(folder: &Path) -> Result<Vec<Published>> {
-    Ok(toml_file::<File>(&folder.join(FILE))?.unwrap_or_default().experiment)
+/// What is published in `folder`; nothing where there is no such file.
+pub(super) fn read(folder: &Path) -> Result<Report> {
+    Ok(toml_file(&folder.join(FILE))?.unwrap_or_default())
 }

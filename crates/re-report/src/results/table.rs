@@ -230,7 +230,7 @@ fn settings(groups: &[Group]) -> String {
     text + "\n\n</details>\n\n"
 }
 
-fn table<const N: usize>(head: [&str; N], lines: impl Iterator<Item = [String; N]>) -> String {
+pub(super) fn table<const N: usize>(head: [&str; N], lines: impl Iterator<Item = [String; N]>) -> String {
     let mut text = format!("| {} |\n|{}\n", head.join(" | "), " --- |".repeat(N));
     for line in lines {
         let _ = writeln!(text, "| {} |", line.join(" | "));
@@ -239,7 +239,7 @@ fn table<const N: usize>(head: [&str; N], lines: impl Iterator<Item = [String; N
 }
 
 /// Text that stays in its cell.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     html(text).replace('|', "\\|").replace(['\n', '\r'], " ")
 }
 
