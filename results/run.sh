@@ -6,9 +6,10 @@
 # MODELDIR: the stand-in encoder that ../shared/tools/make_e5_small.py makes. RUNS: where run folders grow, checkpoints
 # included (some GB each), which nothing removes. PATTERN: only experiments whose name matches this glob.
 # What is recorded already is skipped, and what was interrupted goes on where it was. The examples are those of
-# `cargo build --release --package re-examples --examples`, or of the folder that RE_EXAMPLES names.
+# `cargo build --release --package re-examples --examples`, or of the folder that RE_EXAMPLES names; `re` is that of
+# `cargo build --release --package re-cli`, or what RE_CLI names.
 set -euo pipefail
-[[ $# -ge 2 ]] || { sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2; }
+[[ $# -ge 2 ]] || { sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 2; }
 model=$(realpath "$1") runs=$(mkdir -p "$2" && realpath "$2") pattern=${3:-*}
 cd "$(dirname "$0")/.."
 data=../shared/data
@@ -16,7 +17,7 @@ p_stage2=(--train $data/p-stage2/train.tsv --labels $data/p-stage2/label_type.pk
 binaries=${RE_EXAMPLES:-target/release/examples}
 cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | sort -u | head -1)
 machine="$(nproc) cores, ${cpu:-processor unknown}"
-export OMP_WAIT_POLICY=passive
+export OMP_WAIT_POLICY=passive GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 
 # The files of a run that are kept: no weights; probabilities to five digits.
 record() {
@@ -32,6 +33,19 @@ record() {
     done
     for file in "$from"/*/; do
         if [[ -e $file/config.toml ]]; then record "${file%/}" "$to/$(basename "$file")"; fi
+    done
+}
+
+# What each checkpoint says of the validation rows, where a run has kept more than it needs to go on.
+predict_checkpoints() {
+    local from=$1 to=$2 folder step
+    [[ $(find "$from" -maxdepth 1 -name 'checkpoint-*' | wc -l) -gt 3 ]] || return 0
+    awk -F'\t' 'NR == FNR { split($1, id, ","); asked[id[1]]; next } $1 in asked' \
+        "$to/validation_probabilities.csv" $data/p-stage2/train.tsv > "$from/validation.tsv"
+    for folder in "$from"/checkpoint-*; do
+        step=${folder##*-}
+        "${RE_CLI:-target/release/re}" predict "$from@$((10#$step))" "$from/validation.tsv" --quiet \
+            --output "$to/checkpoint-$step.csv"
     done
 }
 
@@ -53,6 +67,7 @@ while read -r name example arguments; do
         "$binaries/$example" "${arguments[@]}" --out "$out"
     fi < /dev/null >> "$runs/$name.log" 2>&1 || { echo "$name ended with $?; see $runs/$name.log"; continue; }
     record "$out" "results/$name"
+    predict_checkpoints "$out" "results/$name"
     printf 'machine = "%s"\ncommit = "%s"\ncommand = "%s"\n' "$machine" "$commit" "$command" \
         > "results/$name/about.toml"
     tail -n 3 "$runs/$name.log"

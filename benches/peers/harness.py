@@ -51,7 +51,8 @@ class Harness:
         environment = os.environ | {"OMP_NUM_THREADS": str(self.threads), "RAYON_NUM_THREADS": str(self.threads)}
         if not program.ours:
             # Ours keeps what `.cargo/config.toml` sets, as under `cargo run`; theirs has its own default.
-            environment.pop("OMP_WAIT_POLICY", None)
+            for name in ["OMP_WAIT_POLICY", "GLIBC_TUNABLES"]:
+                environment.pop(name, None)
         began = time.perf_counter()
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         wall = time.perf_counter() - began

@@ -31,6 +31,18 @@ pub fn formats() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(Format::ALL.map(Format::name)).try_map(|name| name.parse::<Format>())
 }
 
+/// Where a file lies or would lie, whatever the name that leads there; `None` for standard output and devices.
+fn place(path: &Path) -> Option<PathBuf> {
+    if path == Path::new("-") {
+        return None;
+    }
+    if let Ok(there) = path.canonicalize() {
+        return there.is_file().then_some(there);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Some(folder.canonicalize().ok()?.join(path.file_name()?))
+}
+
 impl DataArgs {
     /// Makes sure that standard input is read once, that no two outputs are the same file, and that no input is an
     /// output, whose file would be lost.
@@ -46,7 +58,7 @@ impl DataArgs {
             return Err(Usage("only one file can be standard input".to_owned()).into());
         }
         if let [first, second] = outputs.as_slice()
-            && first == second
+            && (first == second || place(first).is_some_and(|first| Some(first) == place(second)))
         {
             let text = format!("{}: two outputs cannot be the same file", first.display());
             return Err(Usage(text).into());

@@ -11,6 +11,7 @@ mod exit;
 mod members;
 mod output;
 mod progress;
+mod runtime;
 mod say;
 mod svg;
 mod tuning;
@@ -42,6 +43,9 @@ struct Cli {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if cli.command.computes() {
+        runtime::prepare();
+    }
     let run = || -> Result<ExitCode> {
         if let Some(threads) = cli.threads {
             rayon::ThreadPoolBuilder::new()

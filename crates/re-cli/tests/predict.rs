@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 
 use common::*;
 
@@ -162,4 +162,19 @@ fn ctrl_c_leaves_no_unfinished_predictions() {
     interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(folder.names(), Vec::<String>::new());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_libraries_read_at_the_start_is_set_where_it_is_missing() {
+    let mut child =
+        spawn_by("--unset=OMP_WAIT_POLICY", &["predict", &trained().path("run"), "-", "--format", "tsv"]);
+    let environment = format!("/proc/{}/environ", child.id());
+    let has = |name: &str| std::fs::read_to_string(&environment).unwrap_or_default().contains(name);
+    wait_for(|| has("OMP_WAIT_POLICY=passive"));
+    assert!(has("GLIBC_TUNABLES="));
+    // Its input and its output are those that it was started with.
+    child.stdin.take().unwrap().write_all(rows("dev.tsv", 2).as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(done.stdout).unwrap().lines().count(), 3);
 }

@@ -12,7 +12,7 @@
 //! use re_report::{Report, ReportOptions};
 //! # let out = tempfile::tempdir().expect("a folder");
 //! # let path = out.path().join("report.html");
-//! let report = Report::new(&["../../results/xlmr_full_data-e5"], &ReportOptions::default())?;
+//! let report = Report::new(&["../../results/mbert_baseline-seed7"], &ReportOptions::default())?;
 //! report.write(&path)?;
 //! # Ok::<(), re_report::Error>(())
 //! ```

@@ -37,7 +37,7 @@ impl Default for ReportOptions {
 ///
 /// ```
 /// use re_report::{Report, ReportOptions};
-/// let report = Report::new(&["../../results/xlmr_full_data-e5"], &ReportOptions::default())?;
+/// let report = Report::new(&["../../results/mbert_baseline-seed7"], &ReportOptions::default())?;
 /// assert!(report.to_html().starts_with("<!DOCTYPE html>"));
 /// for note in report.notes() {
 ///     eprintln!("{note}");

@@ -31,6 +31,7 @@
 //! pairs = [{ a = { vote = "mean", of = ["xlmr-7", "mbert-7"] }, b = "xlmr-7" }]
 //! by_label = { vote = "mean", of = ["xlmr-7", "mbert-7"] }
 //! curves = ["xlmr-7"]     # evaluations one after the other
+//! checkpoints = "xlmr-7"  # with checkpoint-STEP.csv, what `re predict RUN@STEP` says of the validation rows
 //! ```
 //!
 //! The tables stand between two comments, the findings between two others; whatever is written around them stays.
@@ -40,6 +41,7 @@ mod group;
 mod published;
 mod recorded;
 mod table;
+mod tracking;
 
 use std::path::{Path, PathBuf};
 

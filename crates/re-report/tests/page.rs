@@ -333,7 +333,7 @@ fn the_page_is_written_whole() {
 
 #[test]
 fn the_committed_run_has_a_page() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../results/xlmr_full_data-e5");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../results/mbert_baseline-seed7");
     let page = page(&new(&[folder]));
     assert_eq!(texts(&page, ".confusion tbody tr").len(), 41);
 }

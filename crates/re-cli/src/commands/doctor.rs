@@ -171,12 +171,13 @@ fn waiting() -> Finding {
         Ok(policy) if policy.eq_ignore_ascii_case("passive") => {
             Finding::good("idle threads", "OMP_WAIT_POLICY=passive")
         }
-        policy => Finding::other(
+        Ok(policy) => Finding::other(
             "idle threads",
             State::Optional,
-            format!("OMP_WAIT_POLICY={}", policy.as_deref().unwrap_or_default()),
+            format!("OMP_WAIT_POLICY={policy}"),
             "where other programs want the same cores, threads that spin are slow: export OMP_WAIT_POLICY=passive",
         ),
+        Err(_) => Finding::good("idle threads", "wait passively in re train, resume and predict"),
     }
 }
 

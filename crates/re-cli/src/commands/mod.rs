@@ -37,6 +37,11 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether a model computes for long.
+    pub const fn computes(&self) -> bool {
+        matches!(self, Self::Train(_) | Self::Resume(_) | Self::Predict(_))
+    }
+
     /// Does what was asked.
     pub fn run(self, say: Say) -> Result<ExitCode> {
         match self {

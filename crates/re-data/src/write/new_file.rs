@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 use crate::error::{Error, Result};
 
 /// A file that is written beside its place and moved there by [`NewFile::commit`], in place of an older one; without
@@ -15,7 +17,7 @@ pub struct NewFile {
 
 enum Out {
     Stream(Box<dyn Write + Send>),
-    File { out: BufWriter<File>, partial: PathBuf, target: PathBuf },
+    File { out: BufWriter<NamedTempFile>, target: PathBuf },
 }
 
 impl NewFile {
@@ -33,11 +35,7 @@ impl NewFile {
         } else {
             // The file that a link leads to is replaced, not the link.
             let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-            let mut partial = target.clone().into_os_string();
-            // Named after the process and never overwritten: NAME.part may be somebody's own file.
-            partial.push(format!(".{}.part", std::process::id()));
-            let partial = PathBuf::from(partial);
-            Out::File { out: BufWriter::new(File::create_new(&partial).map_err(io)?), partial, target }
+            Out::File { out: BufWriter::new(beside(&target).map_err(io)?), target }
         };
         Ok(Self { out: Some(out), path: path.to_owned() })
     }
@@ -50,7 +48,7 @@ impl NewFile {
     /// The unfinished file, which a process that a signal ends leaves behind; `None` for what is written directly.
     pub fn partial(&self) -> Option<&Path> {
         match &self.out {
-            Some(Out::File { partial, .. }) => Some(partial),
+            Some(Out::File { out, .. }) => Some(out.get_ref().path()),
             _ => None,
         }
     }
@@ -61,14 +59,29 @@ impl NewFile {
     /// [`Error::Io`] where that fails; an older file is then still there.
     pub fn commit(mut self) -> Result<()> {
         self.flush().map_err(|source| Error::io(&self.path, source))?;
-        let Some(Out::File { out, partial, target }) = self.out.take() else { return Ok(()) };
-        let moved = out.get_ref().sync_all().and_then(|()| fs::rename(&partial, &target));
-        moved.map_err(|source| {
-            // The first fault is the one to tell.
-            let _ = fs::remove_file(&partial);
-            Error::io(&self.path, source)
-        })
+        let Some(Out::File { out, target }) = self.out.take() else { return Ok(()) };
+        let done = out.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| {
+            file.as_file().sync_all()?;
+            file.persist(&target).map_err(|fault| fault.error)
+        });
+        done.map(drop).map_err(|source| Error::io(&self.path, source))
     }
+}
+
+/// An unfinished file in the folder of `target`, under a name that no file has.
+fn beside(target: &Path) -> io::Result<NamedTempFile> {
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut prefix = target.file_name().unwrap_or_default().to_owned();
+    prefix.push(".");
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(".part");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // What the user's mask leaves of them, as for any new file.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
 }
 
 impl Write for NewFile {
@@ -85,15 +98,6 @@ impl Write for NewFile {
             Some(Out::Stream(out)) => out.flush(),
             Some(Out::File { out, .. }) => out.flush(),
             None => Ok(()),
-        }
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        if let Some(Out::File { partial, .. }) = &self.out {
-            // Nothing is lost but disk space where this fails.
-            let _ = fs::remove_file(partial);
         }
     }
 }
@@ -126,9 +130,13 @@ mod tests {
         drop(NewFile::create(&path).unwrap());
         NewFile::create(&path).unwrap().commit().unwrap();
         assert_eq!(fs::read_to_string(&other).unwrap(), "other");
-        // One that is being written is not begun a second time.
-        let file = NewFile::create(&path).unwrap();
-        assert!(NewFile::create(&path).is_err() && file.partial().unwrap().exists());
+        // Two that are written at the same time do not meet; the last one stays.
+        let [mut first, mut second] = [(); 2].map(|()| NewFile::create(&path).unwrap());
+        first.write_all(b"first").unwrap();
+        second.write_all(b"second").unwrap();
+        second.commit().unwrap();
+        first.commit().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first");
     }
 
     #[cfg(unix)]

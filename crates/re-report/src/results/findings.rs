@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::recorded::Recorded;
 use super::table::{cell, table};
+use super::tracking::tracking;
 use crate::error::{Error, Result};
 use crate::gold::{GoldFiles, Scored};
 use crate::number::{count, percent, points};
@@ -31,6 +32,8 @@ pub(super) struct Finding {
     /// Runs whose evaluations are looked at one after the other.
     #[serde(default)]
     curves: Vec<String>,
+    /// A run whose checkpoints have all predicted the validation rows.
+    checkpoints: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -202,7 +205,13 @@ impl Finding {
             text += &by_label(voters, evidence)?;
         }
         if !self.curves.is_empty() {
-            text += &curves(&self.curves, evidence)?;
+            text += &curves(&self.curves, evidence);
+        }
+        if let Some(name) = &self.checkpoints {
+            text += &match evidence.runs.get(name.as_str()) {
+                Some(recorded) => tracking(&recorded.run, evidence.scored(name)?)?,
+                None => format!("`{name}`: no run yet.\n\n"),
+            };
         }
         Ok(text)
     }
@@ -268,7 +277,7 @@ fn by_label(voters: &Voters, evidence: &mut Evidence<'_>) -> Result<String> {
 }
 
 /// How steadily the accuracy rises: evaluations of the second half of the training, one after the other.
-fn curves(names: &[String], evidence: &Evidence<'_>) -> Result<String> {
+fn curves(names: &[String], evidence: &Evidence<'_>) -> String {
     let lines = names.iter().map(|name| {
         let log = evidence.runs.get(name.as_str()).and_then(|run| run.run.log());
         let Some(log) = log else {
@@ -285,7 +294,7 @@ fn curves(names: &[String], evidence: &Evidence<'_>) -> Result<String> {
     });
     let head =
         ["run", "accuracy at the evaluations of the second half", "root mean square change", "largest fall"];
-    Ok(format!("{}\n", table(head, lines)))
+    format!("{}\n", table(head, lines))
 }
 
 fn accuracy(evaluated: &Evaluated) -> f64 {

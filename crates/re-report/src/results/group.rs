@@ -10,6 +10,8 @@ use crate::run::RowSet;
 
 /// The setting in which the runs of a group may differ.
 const SEED: &str = "training.seed";
+/// How many checkpoints are kept.
+const KEPT: &str = "training.keep_last";
 
 /// One run, or several that differ in the seed alone, in the order of their seeds.
 #[derive(Debug)]
@@ -37,16 +39,19 @@ pub(super) fn groups(runs: Vec<Recorded>) -> Vec<Group> {
 
 fn alike(a: &Recorded, b: &Recorded) -> bool {
     let others = |run: &Recorded| {
-        let others = run.settings.iter().filter(|(key, _)| !is_seed(key));
+        let others = run.settings.iter().filter(|(key, _)| !may_differ(key));
         others.map(|(key, text)| (key.to_owned(), text.to_owned())).collect::<Vec<_>>()
     };
     let seeds = (a.settings.get(SEED), b.settings.get(SEED));
     a.experiment == b.experiment && seeds.0 != seeds.1 && others(a) == others(b)
 }
 
-/// Whether a key is that of the seed, of the run or of a training that it consists of.
-pub(super) fn is_seed(key: &str) -> bool {
-    key.strip_suffix(SEED).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+/// Whether a key is that of the seed, of the run or of a training that it consists of, or of a setting that changes no
+/// result.
+pub(super) fn may_differ(key: &str) -> bool {
+    let ends =
+        |end| key.strip_suffix(end).is_some_and(|before: &str| before.is_empty() || before.ends_with('.'));
+    ends(SEED) || ends(KEPT)
 }
 
 impl Group {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
-use super::group::{Figures, Group, is_seed};
+use super::group::{Figures, Group, may_differ};
 use super::published::{Found, Published};
 use crate::number::count;
 use crate::run::RowSet;
@@ -203,7 +203,7 @@ fn checkpoints(group: &Group) -> String {
 fn settings(groups: &[Group]) -> String {
     let texts = |group: &Group| -> Vec<(String, String)> {
         let first = group.runs.first();
-        let all = first.iter().flat_map(|run| run.settings.iter()).filter(|(key, _)| !is_seed(key));
+        let all = first.iter().flat_map(|run| run.settings.iter()).filter(|(key, _)| !may_differ(key));
         all.map(|(key, text)| (key.to_owned(), text.to_owned())).collect()
     };
     let all: Vec<Vec<(String, String)>> = groups.iter().map(texts).collect();
