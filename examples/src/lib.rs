@@ -88,11 +88,12 @@ fn check_files(name: &str, experiment: &Experiment) -> Result<()> {
         _ => None,
     };
     let types = experiment.data.entity_types.as_ref();
-    let additional = experiment.data.additional.iter().map(|path| (path, "--additional"));
-    let others = [(unlabelled, "--unlabelled"), (types, "--entity-types")];
-    let others = others.into_iter().filter_map(|(path, flag)| Some((path?, flag)));
-    if let Some((path, flag)) = additional.chain(others).find(|(path, _)| !path.exists()) {
-        bail!("{name} needs {flag} FILE: there is no {}", path.display());
+    let none = "; where the rows themselves have types: --set data.entity_types=";
+    let additional = experiment.data.additional.iter().map(|path| (path, "--additional", ""));
+    let others = [(unlabelled, "--unlabelled", ""), (types, "--entity-types", none)];
+    let others = others.into_iter().filter_map(|(path, flag, hint)| Some((path?, flag, hint)));
+    if let Some((path, flag, hint)) = additional.chain(others).find(|(path, ..)| !path.exists()) {
+        bail!("{name} needs {flag} FILE: there is no {}{hint}", path.display());
     }
     let to_train = experiment.plan.members().iter().filter(|member| member.run.is_none());
     to_train.filter_map(|member| member.experiment.as_ref()).try_for_each(|own| check_files(name, own))

@@ -82,7 +82,7 @@ pub struct ModelConfig {
     pub random_weights: bool,
 }
 
-/// Files of an experiment.
+/// Files of an experiment. An empty name is none: it takes away what extended settings name.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
@@ -93,6 +93,7 @@ pub struct DataConfig {
     /// for spaces and punctuation, are left out and counted.
     pub additional: Vec<PathBuf>,
     /// Labelled rows to evaluate on; instead of them `val_size` can set aside training rows.
+    #[serde(deserialize_with = "file")]
     pub validation: Option<PathBuf>,
     /// Share of the training rows that is set aside for validation, 0..1: stratified, grouped by sentence.
     pub val_size: f64,
@@ -100,10 +101,13 @@ pub struct DataConfig {
     /// one of its own, trainings of several seeds are compared on the same rows.
     pub split_seed: Option<u64>,
     /// Rows to predict after training. Where all of them have labels they are evaluated on, too, and decide nothing.
+    #[serde(deserialize_with = "file")]
     pub test: Option<PathBuf>,
     /// Names of the classes in order; where left out, the labels of the training rows, sorted, no-relation first.
+    #[serde(deserialize_with = "file")]
     pub labels: Option<PathBuf>,
     /// Types of the entities by row id.
+    #[serde(deserialize_with = "file")]
     pub entity_types: Option<PathBuf>,
     /// How training rows are varied anew in each epoch, in this order; not at all where left out.
     pub augmentation: Vec<AugmenterConfig>,
@@ -114,6 +118,11 @@ pub struct DataConfig {
     pub fold: Option<Fold>,
     /// What is asked about a row.
     pub target: Target,
+}
+
+fn file<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<PathBuf>, D::Error> {
+    let path = Option::<PathBuf>::deserialize(deserializer)?;
+    Ok(path.filter(|path| !path.as_os_str().is_empty()))
 }
 
 /// Length and truncation of rows.
@@ -208,5 +217,11 @@ mod tests {
                 other => panic!("{other}"),
             }
         }
+    }
+
+    #[test]
+    fn an_empty_name_takes_a_file_away() {
+        let data: DataConfig = toml::from_str("entity_types = \"\"\ntest = \"t.tsv\"").unwrap();
+        assert_eq!((data.entity_types, data.test), (None, Some(PathBuf::from("t.tsv"))));
     }
 }
