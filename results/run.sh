@@ -19,20 +19,20 @@ cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | sort -u | head -1)
 machine="$(nproc) cores, ${cpu:-processor unknown}"
 export OMP_WAIT_POLICY=passive GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 
-# The files of a run that are kept: no weights; probabilities to five digits.
+# The files of a run that are kept: no weights; probabilities to five digits, of the whole run alone.
 record() {
-    local from=$1 to=$2 file
+    local from=$1 to=$2 part=${3:-} file
     for file in config.toml metrics.jsonl summary.json submission.csv; do
         if [[ -e $from/$file ]]; then install -D -m 644 "$from/$file" "$to/$file"; fi
     done
     for file in "$from"/*_probabilities.csv; do
-        if [[ -e $file ]]; then
+        if [[ -e $file && -z $part ]]; then
             mkdir -p "$to"
             awk -F, -v OFS=, 'NR > 1 { for (i = 2; i <= NF; i++) $i = sprintf("%.5f", $i) + 0 } 1' "$file" > "$to/${file##*/}"
         fi
     done
     for file in "$from"/*/; do
-        if [[ -e $file/config.toml ]]; then record "${file%/}" "$to/$(basename "$file")"; fi
+        if [[ -e $file/config.toml ]]; then record "${file%/}" "$to/$(basename "$file")" part; fi
     done
 }
 
