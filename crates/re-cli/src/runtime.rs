@@ -5,9 +5,9 @@ use std::io;
 
 /// Variables that are set where the user has not: name, value.
 ///
-/// Threads that spin while they wait make computing ten times slower where another program wants the same cores; large
-/// tensors on small pages cost a large model a quarter of its time.
-pub const DEFAULTS: [(&str, &str); 2] =
+/// Threads that spin while they wait make computing slow where another program wants the same cores; large tensors on small
+/// pages make steps of a large model longer. `.cargo/config.toml` sets the same for programs that cargo starts.
+const DEFAULTS: [(&str, &str); 2] =
     [("OMP_WAIT_POLICY", "passive"), ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")];
 
 /// Starts this program once more, in the same process, where a variable is missing: the OpenMP library and the allocator

@@ -45,6 +45,8 @@ mod tracking;
 
 use std::path::{Path, PathBuf};
 
+use self::published::Report;
+use self::recorded::Recorded;
 use crate::error::{Error, Result};
 use crate::file;
 
@@ -65,13 +67,14 @@ pub const FINDINGS_END: &str = "<!-- findings: end -->";
 /// [`Error::NoRuns`] where there is no run; an error that names file, line or key where a file is damaged or a
 /// run is not complete.
 pub fn markdown(folder: &Path, document_folder: &Path) -> Result<String> {
-    let published = published::read(folder)?.experiments;
-    let runs = recorded::below(folder)?;
+    tables(recorded::below(folder)?, &published::read(folder)?, &relative(document_folder, folder)?)
+}
+
+fn tables(runs: Vec<Recorded>, report: &Report, link: &str) -> Result<String> {
     if runs.is_empty() {
         return Err(Error::NoRuns);
     }
-    let link = relative(document_folder, folder)?;
-    Ok(table::tables(&group::groups(runs), &published, &link))
+    Ok(table::tables(&group::groups(runs), &report.experiments, link))
 }
 
 /// The findings of `report.toml` in `folder` with the figures of the runs, as Markdown. `gold` are files with the
@@ -91,11 +94,14 @@ pub fn findings(folder: &Path, gold: &[PathBuf]) -> Result<String> {
 /// [`END`] once each, in this order, or, with findings, [`FINDINGS_BEGIN`] and [`FINDINGS_END`].
 pub fn renewed(document: &Path, folder: &Path, gold: &[PathBuf]) -> Result<Option<String>> {
     let text = std::fs::read_to_string(document).map_err(|source| Error::io(document, source))?;
-    let tables = markdown(folder, document.parent().unwrap_or(Path::new("")))?;
-    let mut new = replaced(&text, (BEGIN, END), &tables, document)?;
-    if findings::there(gold) && !published::read(folder)?.findings.is_empty() {
-        new = replaced(&new, (FINDINGS_BEGIN, FINDINGS_END), &findings(folder, gold)?, document)?;
+    let (runs, report) = (recorded::below(folder)?, published::read(folder)?);
+    let mut new = text.clone();
+    if findings::there(gold) && !report.findings.is_empty() {
+        let found = findings::markdown(&report.findings, &runs, gold)?;
+        new = replaced(&new, (FINDINGS_BEGIN, FINDINGS_END), &found, document)?;
     }
+    let link = relative(document.parent().unwrap_or(Path::new("")), folder)?;
+    new = replaced(&new, (BEGIN, END), &tables(runs, &report, &link)?, document)?;
     Ok((new != text).then_some(new))
 }
 

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use re_data::Probabilities;
 use re_ensemble::{Bootstrap, Comparison, Estimate, Member, Members, Vote, compare};
 use serde::Deserialize;
 
@@ -108,36 +107,25 @@ impl<'a> Evidence<'a> {
         self.read.get(name).ok_or(Error::NoRuns)
     }
 
-    fn predictions(&mut self, system: &System) -> Result<Probabilities> {
-        match system {
-            System::Run(name) => Ok(self.scored(name)?.probabilities.clone()),
-            System::Vote(voters) => self.vote(voters),
-        }
-    }
-
-    fn vote(&mut self, voters: &Voters) -> Result<Probabilities> {
-        let mut members = Vec::new();
+    /// What a system predicts, with the gold labels.
+    fn of(&mut self, system: &System) -> Result<Scored> {
+        let voters = match system {
+            System::Run(name) => return self.scored(name).cloned(),
+            System::Vote(voters) => voters,
+        };
+        let (mut members, mut rows) = (Vec::new(), None);
         for (number, system) in (1..).zip(&voters.of) {
+            let scored = self.of(system)?;
             // One system may have several voices.
-            members.push(Member::new(format!("{number}: {}", system.name()), self.predictions(system)?));
+            members.push(Member::new(format!("{number}: {}", system.name()), scored.probabilities.clone()));
+            rows = rows.or(Some(scored));
         }
-        Ok(Members::align(members)?.vote(voters.vote)?)
-    }
-
-    /// A run whose gold labels are those of the system.
-    fn rows_of(&mut self, system: &System) -> Result<Scored> {
-        match system {
-            System::Run(name) => self.scored(name).cloned(),
-            System::Vote(voters) => {
-                let first = voters.of.first().ok_or(Error::NoRuns)?;
-                let rows = self.rows_of(first)?;
-                Ok(Scored { probabilities: self.vote(voters)?, ..rows })
-            }
-        }
+        let probabilities = Members::align(members)?.vote(voters.vote)?;
+        Ok(Scored { probabilities, ..rows.ok_or(Error::NoRuns)? })
     }
 
     fn compare(&mut self, pair: &Pair) -> Result<Comparison> {
-        let (a, b) = (self.rows_of(&pair.a)?, self.rows_of(&pair.b)?);
+        let (a, b) = (self.of(&pair.a)?, self.of(&pair.b)?);
         let ids: Vec<&str> = a.examples.iter().map(|example| example.id()).collect();
         let (member_a, gold) = a.member("A", &ids)?;
         let (member_b, _) = b.member("B", &ids)?;
@@ -248,7 +236,7 @@ fn by_label(voters: &Voters, evidence: &mut Evidence<'_>) -> Result<String> {
     // Support and hits of each label, by the order of the labels.
     let mut labels: Vec<(String, u64, Vec<u64>)> = Vec::new();
     for (at, system) in systems.iter().enumerate() {
-        let scored = evidence.rows_of(system)?;
+        let scored = evidence.of(system)?;
         let names = scored.labels().names();
         if labels.is_empty() {
             labels = names.iter().map(|name| (name.clone(), 0, vec![0; systems.len()])).collect();

@@ -1,7 +1,7 @@
 //! Whether the accuracy on some rows tells which checkpoint is good on others.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rand::seq::SliceRandom;
 use re_data::random::stream;
@@ -75,7 +75,8 @@ fn files(run: &Run) -> Result<Vec<(u64, PathBuf)>> {
     Ok(files)
 }
 
-fn right(path: &std::path::Path, scored: &Scored) -> Result<Vec<bool>> {
+/// Which of the validation rows the answers in a file have right.
+fn right(path: &Path, scored: &Scored) -> Result<Vec<bool>> {
     let found: HashMap<String, String> =
         read::predictions(path)?.into_iter().map(|SavedPrediction { id, label, .. }| (id, label)).collect();
     let rows = scored.rows().map(|row| match found.get(row.example.id()) {
