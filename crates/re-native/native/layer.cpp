@@ -2,6 +2,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <ATen/ATen.h>
 
+#include "packed.h"
 #include "shim.h"
 
 namespace re {
@@ -120,20 +121,20 @@ public:
     Tensor forward(const Tensor& x, Kept& kept) {
         prepare(kept.weights);
         Tensor asked = of_asked(x);
-        if (asked_.defined()) kept.queries = at::mm(asked, of_queries(kept.weights[0]).t());
-        kept.qkv = at::mm(x, of_qkv(kept.weights[0]).t());
+        if (asked_.defined()) kept.queries = product(asked, of_queries(kept.weights[0]));
+        kept.qkv = product(x, of_qkv(kept.weights[0]));
         kept.context = empty(hidden_);
         kept.log_sums = at::empty({settings_.heads, results_}, at::kFloat);
         attend(kept);
-        kept.middle = at::mm(kept.context, weight(kept, 1, OW).t());
+        kept.middle = product(kept.context, weight(kept, 1, OW));
         kept.states = add_norm(kept.middle, OB, asked, NORM_W, 0, kept.middle_mean, kept.middle_scale);
-        kept.inner = at::mm(kept.states, weight(kept, 2, IW).t());
+        kept.inner = product(kept.states, weight(kept, 2, IW));
         Tensor active = empty(inner_);
         parts(results_, ROWS, [&](size_t, size_t first, size_t last) {
             kernels<S>().activate(settings_.activation, of<S>(kept.inner), floats(parameters_[IB]), of<S>(active), first,
                                   last, inner_);
         });
-        kept.end = at::mm(active, weight(kept, 3, EW).t());
+        kept.end = product(active, weight(kept, 3, EW));
         return add_norm(kept.end, EB, kept.states, END_W, 1, kept.end_mean, kept.end_scale);
     }
 

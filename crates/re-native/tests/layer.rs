@@ -164,3 +164,21 @@ fn what_does_not_fit_is_an_error() {
     wrong[10] = all[10].to_kind(Kind::Double);
     check(&x, &wrong, &[0, 10], &settings(0.0, 0), "parameter 10");
 }
+
+/// From some number of rows on, the products take weights in another layout: a row's result stays what it is alone.
+#[test]
+fn many_rows_give_what_each_gives_alone() {
+    let parameters = parameters();
+    let rows = 70;
+    let starts: Vec<i64> = (0..=rows).map(|row| row * 20).collect();
+    let x = random(&[rows * 20, HIDDEN], 3);
+    for (kind, allowed) in [(Kind::Float, 1e-5), (Kind::BFloat16, 0.05)] {
+        let x = x.to_kind(kind);
+        let all = run(&x, &parameters, &starts, &settings(0.0, 0));
+        for row in [0, 33, rows - 1] {
+            let alone = run(&x.narrow(0, row * 20, 20), &parameters, &[0, 20], &settings(0.0, 0));
+            let difference = (all.narrow(0, row * 20, 20) - alone).abs().max().double_value(&[]);
+            assert!(difference <= allowed, "{kind:?}, row {row}: {difference:e}");
+        }
+    }
+}
