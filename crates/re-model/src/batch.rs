@@ -11,7 +11,7 @@ use crate::ops::Precision;
 
 /// Rows laid end to end on a device: `T` tokens of `B` rows, no padding.
 ///
-/// In bf16 a few filler tokens follow the last row, so that sizes repeat; what the encoder returns has none of them.
+/// A few filler tokens may follow the last row, so that sizes repeat; what the encoder returns has none of them.
 #[derive(Debug)]
 pub struct TokenBatch {
     /// Rows of the word embeddings, `[T]`.
@@ -70,8 +70,10 @@ impl TokenBatch {
         }
         let positions: Vec<i64> =
             batch.lengths().flat_map(|n| (0..n as i64).map(|i| i + config.position_offset)).collect();
-        let even = encoder.precision() == Precision::Bf16 && batch.lengths().any(|n| n != longest);
-        let tokens = if even { even_size(batch.tokens(), 32) } else { batch.tokens() };
+        let tokens = match batch.lengths().all(|n| n == longest) {
+            true => batch.tokens(),
+            false => even_tokens(batch.tokens(), encoder.precision()),
+        };
         let put = |values: &[i64]| Ok::<_, Error>(Tensor::f_from_slice(values)?.f_to_device(device)?);
         let filled = |values: &[i64]| {
             let first = values.first().copied().unwrap_or_default();
@@ -234,10 +236,14 @@ impl Layout {
     }
 }
 
-/// The next size with few significant bits: at most `1 / parts` larger.
-///
-/// The kernels for bf16 products are compiled for each new shape and kept; with every number of tokens a shape of
-/// its own, steps would compile more than they compute, and memory would grow with every one.
+/// A number of tokens that repeats, at most a sixteenth larger, where products are compiled for each number and kept:
+/// with one for every batch, more would be compiled than computed, and memory would grow with each.
+pub(crate) fn even_tokens(tokens: usize, precision: Precision) -> usize {
+    let compiled = precision == Precision::Bf16 || tokens >= re_native::PACKED_ROWS;
+    if compiled { even_size(tokens, 32) } else { tokens }
+}
+
+/// The next size with few significant bits: at most `2 / parts` larger.
 pub(crate) fn even_size(size: usize, parts: usize) -> usize {
     size.next_multiple_of((size / parts).next_power_of_two())
 }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use tch::{Device, Kind, Tensor};
 
 use self::layer::Layer;
-use crate::batch::{TokenBatch, even_size};
+use crate::batch::{TokenBatch, even_tokens};
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::ops::{LayerNorm, Linear, Mode, Precision, dropout};
@@ -126,13 +126,10 @@ impl Encoder {
         Ok(states.f_narrow(0, 0, results as i64)?.f_to_kind(Kind::Float)?)
     }
 
-    /// Positions with the last one repeated, in bf16, so that sizes repeat as those of batches do.
+    /// Positions with the last one repeated, so that sizes repeat as those of batches do.
     fn even<'a>(&self, tokens: &'a [i64]) -> Cow<'a, [i64]> {
-        match tokens {
-            [.., last] if self.precision == Precision::Bf16 => {
-                let fillers = even_size(tokens.len(), 32) - tokens.len();
-                Cow::Owned([tokens, &vec![*last; fillers]].concat())
-            }
+        match (tokens, even_tokens(tokens.len(), self.precision) - tokens.len()) {
+            ([.., last], fillers) if fillers > 0 => Cow::Owned([tokens, &vec![*last; fillers]].concat()),
             _ => Cow::Borrowed(tokens),
         }
     }

@@ -4,17 +4,16 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/stack.h>
 
-namespace re {
+extern "C" const int64_t re_native_packed_rows;
 
-// Rows from which on the product gains more than the other layout of its weights takes.
-constexpr int64_t PACKED_ROWS = 1024;
+namespace re {
 
 inline bool can_pack(const at::Tensor& x) {
 #ifdef RE_X86
     // What libtorch asks for before it gives oneDNN bfloat16.
     static const bool packs_bf16 = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                                    __builtin_cpu_supports("avx512dq");
-    return x.size(0) >= PACKED_ROWS && at::globalContext().userEnabledMkldnn() &&
+    return x.size(0) >= re_native_packed_rows && at::globalContext().userEnabledMkldnn() &&
            (x.scalar_type() == at::kFloat || packs_bf16);
 #else
     return false;

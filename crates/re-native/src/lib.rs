@@ -25,6 +25,14 @@ use torch_sys::C_tensor;
 /// Number of parameters of an encoder layer.
 pub const LAYER_PARAMETERS: usize = 16;
 
+/// Rows of a matrix product from which on it gains more than another layout of its weights takes. Such a product is
+/// compiled for each number of rows and kept, as every product in bfloat16 is.
+pub const PACKED_ROWS: usize = 1024;
+
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals)]
+static re_native_packed_rows: i64 = PACKED_ROWS as i64;
+
 /// The activation between the two products of the feed-forward part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
