@@ -80,7 +80,7 @@ impl DataArgs {
         let options = ReadOptions { format: self.format, lenient: self.lenient, ..ReadOptions::default() };
         let reader = ExampleReader::new(input, path, &options)?;
         let types = self.entity_types.as_ref().map(EntityTypes::open).transpose()?;
-        Ok((Rows { reader, types, untyped: 0 }, progress))
+        Ok((Rows { reader, types, untyped: 0, types_count: self.entity_types.is_some() }, progress))
     }
 
     /// Reads all rows of a file, and says what was met.
@@ -111,6 +111,7 @@ pub struct Rows {
     reader: ExampleReader<'static>,
     types: Option<EntityTypes>,
     untyped: usize,
+    types_count: bool,
 }
 
 impl Iterator for Rows {
@@ -121,14 +122,12 @@ impl Iterator for Rows {
             Ok(example) => example,
             fault => return Some(fault),
         };
-        let Some(types) = &self.types else { return Some(Ok(example)) };
-        Some(Ok(match types.get(example.id()) {
+        let example = match self.types.as_ref().and_then(|types| types.get(example.id())) {
             Some(types) => example.with_entity_types(types.clone()),
-            None => {
-                self.untyped += 1;
-                example
-            }
-        }))
+            None => example,
+        };
+        self.untyped += usize::from(example.entities().iter().any(|entity| entity.kind().is_none()));
+        Some(Ok(example))
     }
 }
 
@@ -153,9 +152,14 @@ impl Rows {
         self.tell_types(path, say);
     }
 
-    /// Says how many rows the file of entity types does not know.
+    /// Types matter, although no file of them was given: rows without are told of.
+    pub fn want_types(&mut self) {
+        self.types_count = true;
+    }
+
+    /// Says how many rows have no types, where types matter.
     pub fn tell_types(&self, path: &Path, say: Say) {
-        if self.untyped > 0 {
+        if self.types_count && self.untyped > 0 {
             say.note(format!("{}: {} rows without entity types", path.display(), self.untyped));
         }
     }

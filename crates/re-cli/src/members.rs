@@ -1,13 +1,14 @@
 //! Members of a vote on the command line.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use re_data::read;
-use re_ensemble::{Member, Vote};
+use re_data::{RelationExample, read};
+use re_ensemble::{Gold, Member, Vote};
 use re_report::RowSet;
 
 /// A file of probabilities, and the name that it goes by.
@@ -36,6 +37,23 @@ impl MemberFile {
         let path = if self.path.is_dir() { self.path.join(rows.file()) } else { self.path.clone() };
         let probabilities = read::probabilities(&path).with_context(|| self.name.clone())?;
         Ok(Member::new(&self.name, probabilities))
+    }
+}
+
+/// The gold labels of the rows of a file that predictions with these ids are measured on: of all, or of the predicted
+/// ones alone.
+pub fn gold(path: &Path, rows: &[RelationExample], predicted: &[String], subset: bool) -> Result<Gold> {
+    let name = || path.display().to_string();
+    let gold = Gold::from_examples(rows).with_context(name)?;
+    if subset {
+        return gold.select(predicted).with_context(name);
+    }
+    let predicted: HashSet<&str> = predicted.iter().map(String::as_str).collect();
+    match rows.iter().find(|row| !predicted.contains(row.id())) {
+        Some(row) => {
+            bail!("{}: row {} is not predicted (--subset looks at predicted rows alone)", name(), row.id())
+        }
+        None => Ok(gold),
     }
 }
 

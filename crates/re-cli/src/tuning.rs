@@ -61,6 +61,14 @@ pub fn describe(tuned: &Tuned) -> String {
     text
 }
 
+/// The coverage of an interval on the command line.
+pub fn coverage(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(level) if level > 0.0 && level < 1.0 => Ok(level),
+        _ => Err("expected a number above 0 and below 1".to_owned()),
+    }
+}
+
 /// An estimate times 100, with its interval.
 pub fn percent(estimate: Estimate) -> String {
     let Estimate { value, low, high } = estimate;

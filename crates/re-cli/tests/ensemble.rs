@@ -150,10 +150,20 @@ fn advice_needs_the_right_rows() {
     let some: String = std::fs::read_to_string(&files[0]).unwrap().split_inclusive('\n').take(51).collect();
     let some = folder.file("some.csv", &some);
     let text = error(1, &["advise", &some, "--gold", &gold]);
-    assert!(text.contains("gold: a row with id 50, which") && text.contains("some.csv has not"), "{text}");
+    assert!(text.contains("gold.tsv: row 50 is not predicted (--subset"), "{text}");
     assert!(output(&["advise", &some, "--gold", &gold, "--subset"]).starts_with("50 rows in"));
-    assert!(error(1, &["advise", &some, "--gold", &gold, "--exhaustive-up-to", "17"]).contains("at most 16"));
+    let many = ["advise", &some, "--gold", &gold, "--subset", "--exhaustive-up-to", "17"];
+    assert!(error(1, &many).contains("at most 16"));
     assert!(error(2, &["advise", &some]).contains("--gold"));
+}
+
+/// The first 50 rows of every file, as one argument.
+fn first_rows(folder: &Folder, files: &[String]) -> String {
+    let first = |(at, file): (usize, &String)| {
+        let text = std::fs::read_to_string(file).unwrap();
+        folder.file(&format!("fewer{at}.csv"), &text.split_inclusive('\n').take(51).collect::<String>())
+    };
+    files.iter().enumerate().map(first).collect::<Vec<_>>().join(",")
 }
 
 #[test]
@@ -187,6 +197,10 @@ fn weights_from_one_split_are_applied_to_another() {
     for unused in [["--rounds", "5"], ["--l2", "0.1"], ["--folds", "4"]] {
         assert!(error(2, &[&["vote", &test[0]][..], &unused].concat()).contains("--tune"));
     }
+    let fewer = first_rows(&folder, &files);
+    let of_some = ["vote", &test[0], &test[1], "--tune", "greedy", "--out-of-fold", &fewer, "--gold", &gold];
+    assert!(error(1, &of_some).contains("gold.tsv: row 50 is not predicted (--subset"));
+    output(&[&of_some[..], &["--subset"]].concat());
     let one = ["vote", &test[0], &test[1], "--tune", "greedy", "--out-of-fold", &files[0], "--gold", &gold];
     assert!(error(2, &one).contains("--out-of-fold has 1 files for 2 members"));
     assert!(error(2, &["vote", &test[0], "--tune", "greedy"]).contains("--gold"));

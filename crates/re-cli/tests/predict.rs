@@ -101,7 +101,7 @@ fn bad_input_is_told_and_leaves_no_file() {
     let text = error(1, &["predict", &run, &bad, "--device", "cuda:99"]);
     assert!(text.contains("cuda:99"), "{text}");
     let text = error(1, &["predict", &embedded("model"), &bad]);
-    assert!(text.contains("relation_classifier.json: No such file"), "{text}");
+    assert!(text.contains("a pretrained encoder, not a trained classifier"), "{text}");
     let text = error(1, &["predict", &run, &bad, "--output", "/absent/p.csv"]);
     assert!(text.contains("/absent/p.csv: No such file"), "{text}");
 }

@@ -23,8 +23,10 @@ fn rows_are_shown_as_a_model_reads_them() {
         output(&["encode", &model, &dev, "--markup", "entity_tokens", "--id", "embedded-4528-1-0-3-9-14"]);
     assert!(marked.contains("[ENT]") && marked.contains(", with markers "), "{marked}");
     assert_eq!(marked.matches("sentence  ").count(), 1);
-    let said = stderr(&["encode", &model, &dev, "--id", "nobody"]);
-    assert!(said.contains("no row with id nobody"), "{said}");
+    let text = error(1, &["encode", &model, &dev, "--id", "nobody"]);
+    assert!(text.contains("dev.tsv: no row with id nobody"), "{text}");
+    let said = stderr(&["encode", &model, &dev, "--markup", "typed_punct"]);
+    assert!(said.contains("dev.tsv: 300 rows without entity types"), "{said}");
     // Rows behind the last one that is asked for are not read.
     let folder = Folder::new();
     let bad = folder.file("bad.tsv", &format!("{}x\ttoo few\n", rows("dev.tsv", 1)));

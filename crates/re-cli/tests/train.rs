@@ -115,6 +115,16 @@ fn faults_end_a_run_before_it_begins() {
     let empty = folder.file("empty.tsv", "");
     let text = train(&format!("data.train={empty}"));
     assert!(text.contains("training rows = 0, expected at least 1"), "{text}");
+    for (setting, expected) in [
+        ("training.learning_rate=-1", "learning_rate = -1, expected 0 or more"),
+        ("data.val_size=1.5", "data.val_size = 1.5, expected from 0 up to"),
+        ("data.train=", "data.train = \"\", expected a file of labelled rows"),
+    ] {
+        let arguments = ["train", &config, "--quiet", "--out", &folder.path("never"), "--set", setting];
+        let text = error(1, &arguments);
+        assert!(text.contains(expected), "{text}");
+    }
+    assert!(!folder.names().contains(&"never".to_owned()));
     let other = folder.path("other");
     for output in ["/absent/result", &folder.path("")] {
         let text = error(1, &["train", &config, "--quiet", "--out", &other, "--output", output]);

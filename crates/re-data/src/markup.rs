@@ -80,6 +80,11 @@ pub trait Markup: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether [`write`](Self::write) writes the entities' types.
+    fn writes_types(&self) -> bool {
+        false
+    }
+
     /// Whether 1 is added to the token type ids of the entities' tokens.
     fn entity_embedding(&self) -> bool {
         false

@@ -70,7 +70,7 @@ impl Gold {
     /// # Errors
     /// [`Error::MissingId`] where an id has no gold label, [`Error::DuplicateId`] where one stands twice.
     pub fn select(&self, ids: &[String]) -> Result<Self> {
-        row_numbers("selection", ids)?;
+        row_numbers("predictions", ids)?;
         let rows = row_numbers("gold", &self.ids)?;
         Self::grouped(
             ids.iter()
@@ -81,7 +81,7 @@ impl Gold {
                         || Error::MissingId {
                             member: "gold".into(),
                             id: id.clone(),
-                            reference: "selection".into(),
+                            reference: "predictions".into(),
                         },
                     )
                 })

@@ -175,6 +175,24 @@ impl Experiment {
         Layers::default().text(text, path)?.experiment()
     }
 
+    /// Checks the settings that can be judged before any file is read; a plan checks those of its members itself.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the first key that is out of range.
+    pub fn check(&self) -> Result<()> {
+        let fault = |key, found: String, expected: &str| {
+            Err(Error::Config { key, found, expected: expected.to_owned() })
+        };
+        if self.data.train.as_os_str().is_empty() {
+            return fault("data.train", "\"\"".to_owned(), "a file of labelled rows");
+        }
+        if !(0.0..1.0).contains(&self.data.val_size) {
+            let found = self.data.val_size.to_string();
+            return fault("data.val_size", found, "from 0 up to, not including, 1");
+        }
+        self.training.check()
+    }
+
     /// The experiment as the text of a TOML file, with every setting that was left to its default.
     ///
     /// # Errors

@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use re_ensemble::{Advice, AdviceOptions, Bootstrap, Estimate, Gold, Members, Tuned, advise};
+use re_ensemble::{Advice, AdviceOptions, Bootstrap, Estimate, Members, Tuned, advise};
 use re_report::RowSet;
 use serde::Serialize;
 
 use crate::data::DataArgs;
-use crate::members::{How, MemberFile};
+use crate::members::{How, MemberFile, gold};
 use crate::output::ResultArgs;
 use crate::say::Say;
-use crate::tuning::{TuneArgs, describe};
+use crate::tuning::{TuneArgs, coverage, describe};
 
 /// Say which models a vote needs, and which hurt it
 ///
@@ -42,10 +42,11 @@ pub struct Advise {
     #[arg(long, value_name = "N", default_value_t = AdviceOptions::default().exhaustive_up_to)]
     exhaustive_up_to: usize,
     /// Coverage of the intervals
-    #[arg(long, value_name = "F", default_value_t = Bootstrap::default().level)]
+    #[arg(long, value_name = "F", value_parser = coverage, default_value_t = Bootstrap::default().level)]
     level: f64,
     /// Resamples of the bootstrap
-    #[arg(long, value_name = "N", default_value_t = Bootstrap::default().resamples)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..),
+        default_value_t = Bootstrap::default().resamples)]
     resamples: u32,
     /// Seed of the bootstrap and of folds
     #[arg(long, value_name = "N", default_value_t = Bootstrap::default().seed)]
@@ -81,10 +82,8 @@ impl Advise {
         let members =
             self.files.iter().map(|file| file.read(RowSet::Validation)).collect::<Result<Vec<_>>>()?;
         let members = Members::align(members)?;
-        let mut gold = Gold::from_examples(&self.data.read(&self.gold, say)?.examples)?;
-        if self.subset {
-            gold = gold.select(members.ids())?;
-        }
+        let rows = self.data.read(&self.gold, say)?.examples;
+        let gold = gold(&self.gold, &rows, members.ids(), self.subset)?;
         let bootstrap = Bootstrap { level: self.level, resamples: self.resamples, seed: self.seed };
         let options =
             AdviceOptions { vote: self.how.into(), exhaustive_up_to: self.exhaustive_up_to, bootstrap };

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use re_data::markup::MarkedText;
 use re_data::{EncodeReport, Encoded, ExampleEncoder, RelationExample, TokenSpan};
@@ -54,6 +54,9 @@ impl Encode {
         let colours = output.path() == Path::new("-")
             && anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
         let (mut rows, mut progress) = self.data.open(&self.rows, output.path(), say)?;
+        if encoder.markup().writes_types() {
+            rows.want_types();
+        }
         let mut wanted: HashSet<&str> = self.id.iter().map(String::as_str).collect();
         let mut left = self.limit.unwrap_or(usize::MAX);
         let (mut total, mut lost) = (EncodeReport::default(), 0);
@@ -86,11 +89,12 @@ impl Encode {
         output.commit()?;
         progress.finish();
         rows.tell(&self.rows, say);
-        for id in wanted {
-            say.note(format!("no row with id {id}"));
-        }
         say.note(describe(&total, lost));
-        Ok(())
+        // In the order in which they were asked for.
+        match self.id.iter().find(|id| wanted.contains(id.as_str())) {
+            Some(id) => bail!("{}: no row with id {id}", self.rows.display()),
+            None => Ok(()),
+        }
     }
 }
 

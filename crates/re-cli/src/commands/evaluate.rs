@@ -10,15 +10,16 @@ use re_data::metrics::Metrics;
 use re_data::read::{self, Saved};
 use re_data::{LabelSet, Probabilities, RelationExample};
 use re_ensemble::significance::p_text;
-use re_ensemble::{Bootstrap, Comparison, Evaluation, Gold, Member, Members, compare, evaluate};
+use re_ensemble::{Bootstrap, Comparison, Evaluation, Member, Members, compare, evaluate};
 use re_report::Confusion;
 use serde::Serialize;
 
 use crate::data::{AllRows, DataArgs};
 use crate::exit::Usage;
+use crate::members::gold;
 use crate::output::ResultArgs;
 use crate::say::Say;
-use crate::tuning::percent;
+use crate::tuning::{coverage, percent};
 
 /// The most frequent mistakes that are shown.
 const MISTAKES: usize = 8;
@@ -53,7 +54,7 @@ pub struct Evaluate {
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
     /// Coverage of the intervals
-    #[arg(long, value_name = "F", default_value_t = Bootstrap::default().level)]
+    #[arg(long, value_name = "F", value_parser = coverage, default_value_t = Bootstrap::default().level)]
     level: f64,
     #[command(flatten)]
     data: DataArgs,
@@ -87,10 +88,7 @@ impl Evaluate {
             .collect::<Result<Vec<_>>>()?
             .into_iter();
         let Some(member) = members.next() else { return Ok(()) };
-        let mut gold = Gold::from_examples(&read.examples)?;
-        if self.subset {
-            gold = gold.select(member.probabilities().ids())?;
-        }
+        let gold = gold(&self.gold, &read.examples, member.probabilities().ids(), self.subset)?;
         let evaluation = evaluate(member.clone(), &gold, self.level)?;
         let bootstrap = Bootstrap { level: self.level, ..Bootstrap::default() };
         let against = members.next().map(|other| compare(member, other, &gold, &bootstrap)).transpose()?;
@@ -182,7 +180,12 @@ fn text(found: &Found, against: Option<&Path>) -> String {
     line("micro-F1", &format!("{:.2}{without}", 100.0 * metrics.micro_f1));
     line("macro-F1", &format!("{:.2}", 100.0 * metrics.macro_f1));
     if let Some(auprc) = metrics.auprc {
-        line("AUPRC", &format!("{:.2}", 100.0 * auprc));
+        let absent = metrics.per_label.iter().filter(|label| label.support == 0).count();
+        let note = match absent {
+            0 => String::new(),
+            _ => format!("  {absent} of {} labels have no row and count 50 each", metrics.per_label.len()),
+        };
+        line("AUPRC", &format!("{:.2}{note}", 100.0 * auprc));
     }
     if let Some(semeval) = metrics.semeval_macro_f1 {
         line("SemEval macro-F1", &format!("{:.2}", 100.0 * semeval));

@@ -84,6 +84,9 @@ impl Predict {
         say.detail(format!("model {}, {:?} on {}", folder.display(), parts.precision, self.device));
         let classifier = RelationClassifier::from_pretrained_with(folder, parts)?;
         let (mut rows, mut progress) = self.data.open(&self.input, self.predictions.path(), say)?;
+        if classifier.encoder().markup().writes_types() {
+            rows.want_types();
+        }
         let mut predictions = self.predictions.create(classifier.labels())?;
         let (mut truncated, mut lost) = (0, 0);
         classifier.predict_stream(&mut rows, self.chunk, |chunk| {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use clap::Args;
 use re_data::Probabilities;
-use re_ensemble::{Bootstrap, Gold, Member, Members, Prior, estimate_prior, shift_prior};
+use re_ensemble::{Bootstrap, Member, Members, Prior, estimate_prior, shift_prior};
 use re_report::RowSet;
 
 use crate::data::DataArgs;
 use crate::exit::Usage;
-use crate::members::{How, MemberFile};
+use crate::members::{self, How, MemberFile};
 use crate::output::PredictionArgs;
 use crate::say::Say;
 use crate::tuning::{TuneArgs, describe};
@@ -55,6 +55,9 @@ pub struct Vote {
     /// Labelled rows to find weights on
     #[arg(long, value_name = "FILE", requires = "tune", help_heading = "Finding weights")]
     gold: Option<PathBuf>,
+    /// Look at the rows of --out-of-fold alone, where --gold has more
+    #[arg(long, requires = "gold", help_heading = "Finding weights")]
+    subset: bool,
     /// Labelled training rows: how frequent the labels were when the models learnt
     #[arg(long, value_name = "FILE", requires = "target_prior", help_heading = "Other label frequencies")]
     train_prior: Option<PathBuf>,
@@ -122,8 +125,9 @@ impl Vote {
             Ok(Member::new(&member.name, file.read(RowSet::Validation)?.probabilities().clone()))
         };
         let unseen = out_of_fold.iter().zip(&self.files).map(read).collect::<Result<Vec<_>>>()?;
-        let gold = Gold::from_examples(&self.data.read(gold, say)?.examples)?;
-        let tuned = self.tuning.find(Members::align(unseen)?, &gold, Bootstrap::default())?;
+        let unseen = Members::align(unseen)?;
+        let gold = members::gold(gold, &self.data.read(gold, say)?.examples, unseen.ids(), self.subset)?;
+        let tuned = self.tuning.find(unseen, &gold, Bootstrap::default())?;
         let Some(tuned) = tuned else { return Ok(None) };
         say.note(describe(&tuned).trim_end());
         Ok(Some(tuned.vote(members)?))

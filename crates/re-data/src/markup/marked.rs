@@ -61,6 +61,10 @@ impl Markup for TypedPunct {
         ];
         Ok(insert_markers(example, &markers))
     }
+
+    fn writes_types(&self) -> bool {
+        true
+    }
 }
 
 /// New tokens for each role and type: `[S:PER]이순신[/S:PER]` for the subject, `[O:ORG]조선[/O:ORG]` for the object.
@@ -122,6 +126,10 @@ impl Markup for TypedTokens {
     fn tokens(&self) -> Vec<String> {
         let of_role = |role| self.types.iter().flat_map(move |kind| tokens(role, kind));
         of_role('S').chain(of_role('O')).collect()
+    }
+
+    fn writes_types(&self) -> bool {
+        true
     }
 }
 

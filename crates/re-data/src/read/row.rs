@@ -120,7 +120,8 @@ impl RawEntity {
         if let Some(span) = stated.filter(|_| there == Some(surface)) {
             return Ok((span, false));
         }
-        if let Some(span) = nearest(text, surface, start, max_shift) {
+        let misses = (end - start).abs_diff(surface.chars().count());
+        if let Some(span) = nearest(text, surface, start, max_shift).filter(|_| misses <= max_shift) {
             return Ok((span, true));
         }
         let found = match there {
@@ -187,6 +188,10 @@ mod tests {
         );
         assert!(fault("가 23456789 나", [11, 12], Some("가")).contains("\"나\" at characters 11..12"));
         assert!(fault("하나", [usize::MAX - 1, usize::MAX], Some("셋")).contains("of a text of 2"));
+        assert!(
+            fault("하나 둘", [0, 99], Some("하나")).contains("characters 0..99 of a text of 4"),
+            "the end"
+        );
         assert!(fault("하나", [1, 1], Some("하")).contains("at least one character"));
         assert!(fault("하나", [2, 0], None).contains("at least one character"));
         assert!(fault("하나", [1, 3], None).contains("characters 1..3, expected a span in a text of 2"));

@@ -35,6 +35,10 @@ struct Settings {
 
 impl Settings {
     fn read(path: &Path) -> Result<Self> {
+        if !path.exists() && path.with_file_name("config.json").is_file() {
+            let reason = format!("a pretrained encoder, not a trained classifier: {FILE} is missing");
+            return Err(Error::NoModel { name: path.parent().unwrap_or(path).to_owned(), reason });
+        }
         let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
         serde_json::from_str(&text).map_err(|source| Error::Json { path: path.to_owned(), source })
     }

@@ -86,6 +86,7 @@ impl RunFolder {
         start: Start,
         session: &mut Session<'_>,
     ) -> Result<Summary> {
+        experiment.check()?;
         let experiment = &self.resolved(experiment)?;
         let _lock = self.claim(start)?;
         let data = &ExperimentData::read(&experiment.data, experiment.training.seed)?;
