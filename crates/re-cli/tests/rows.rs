@@ -25,6 +25,7 @@ fn rows_are_shown_as_a_model_reads_them() {
     assert_eq!(marked.matches("sentence  ").count(), 1);
     let text = error(1, &["encode", &model, &dev, "--id", "nobody"]);
     assert!(text.contains("dev.tsv: no row with id nobody"), "{text}");
+    output(&["encode", &model, &dev, "--id", "nobody", "--limit", "0"]);
     let said = stderr(&["encode", &model, &dev, "--markup", "typed_punct"]);
     assert!(said.contains("dev.tsv: 300 rows without entity types"), "{said}");
     // Rows behind the last one that is asked for are not read.

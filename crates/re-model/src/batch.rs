@@ -70,9 +70,9 @@ impl TokenBatch {
         }
         let positions: Vec<i64> =
             batch.lengths().flat_map(|n| (0..n as i64).map(|i| i + config.position_offset)).collect();
-        let tokens = match batch.lengths().all(|n| n == longest) {
-            true => batch.tokens(),
-            false => even_tokens(batch.tokens(), encoder.precision()),
+        let tokens = match device == Device::Cpu || batch.lengths().any(|n| n != longest) {
+            true => even_tokens(batch.tokens(), encoder),
+            false => batch.tokens(),
         };
         let put = |values: &[i64]| Ok::<_, Error>(Tensor::f_from_slice(values)?.f_to_device(device)?);
         let filled = |values: &[i64]| {
@@ -238,8 +238,9 @@ impl Layout {
 
 /// A number of tokens that repeats, at most a sixteenth larger, where products are compiled for each number and kept:
 /// with one for every batch, more would be compiled than computed, and memory would grow with each.
-pub(crate) fn even_tokens(tokens: usize, precision: Precision) -> usize {
-    let compiled = precision == Precision::Bf16 || tokens >= re_native::PACKED_ROWS;
+pub(crate) fn even_tokens(tokens: usize, encoder: &Encoder) -> usize {
+    let packed = encoder.device() == Device::Cpu && tokens >= re_native::PACKED_ROWS;
+    let compiled = encoder.precision() == Precision::Bf16 || packed;
     if compiled { even_size(tokens, 32) } else { tokens }
 }
 

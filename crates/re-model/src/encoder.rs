@@ -128,7 +128,7 @@ impl Encoder {
 
     /// Positions with the last one repeated, so that sizes repeat as those of batches do.
     fn even<'a>(&self, tokens: &'a [i64]) -> Cow<'a, [i64]> {
-        match (tokens, even_tokens(tokens.len(), self.precision) - tokens.len()) {
+        match (tokens, even_tokens(tokens.len(), self) - tokens.len()) {
             ([.., last], fillers) if fillers > 0 => Cow::Owned([tokens, &vec![*last; fillers]].concat()),
             _ => Cow::Borrowed(tokens),
         }

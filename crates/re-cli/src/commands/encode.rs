@@ -90,8 +90,8 @@ impl Encode {
         progress.finish();
         rows.tell(&self.rows, say);
         say.note(describe(&total, lost));
-        // In the order in which they were asked for.
-        match self.id.iter().find(|id| wanted.contains(id.as_str())) {
+        // Rows behind the last one that --limit lets through may have it.
+        match self.id.iter().find(|id| left > 0 && wanted.contains(id.as_str())) {
             Some(id) => bail!("{}: no row with id {id}", self.rows.display()),
             None => Ok(()),
         }

@@ -128,7 +128,11 @@ impl RawEntity {
             Some(there) => format!("{there:?} at characters {chars}"),
             None => format!("characters {chars} of a text of {}", text.chars().count()),
         };
-        Err(place.error(self.field, found, format!("{surface:?} there or within {max_shift} characters")))
+        let expected = match misses <= max_shift {
+            true => format!("{surface:?} there or within {max_shift} characters"),
+            false => format!("{surface:?}, which has {} characters", surface.chars().count()),
+        };
+        Err(place.error(self.field, found, expected))
     }
 }
 
@@ -189,8 +193,8 @@ mod tests {
         assert!(fault("가 23456789 나", [11, 12], Some("가")).contains("\"나\" at characters 11..12"));
         assert!(fault("하나", [usize::MAX - 1, usize::MAX], Some("셋")).contains("of a text of 2"));
         assert!(
-            fault("하나 둘", [0, 99], Some("하나")).contains("characters 0..99 of a text of 4"),
-            "the end"
+            fault("하나 둘", [0, 99], Some("하나"))
+                .contains("text of 4, expected \"하나\", which has 2 characters")
         );
         assert!(fault("하나", [1, 1], Some("하")).contains("at least one character"));
         assert!(fault("하나", [2, 0], None).contains("at least one character"));
