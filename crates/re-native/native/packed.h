@@ -8,13 +8,32 @@ extern "C" const int64_t re_native_packed_rows;
 
 namespace re {
 
-inline bool can_pack(const at::Tensor& x) {
+// x wᵀ with the weights laid out anew. Throws where libtorch has no such product for this processor.
+inline at::Tensor packed_product(const at::Tensor& x, const at::Tensor& w) {
+    auto operation = [](const char* name) { return c10::Dispatcher::singleton().findSchemaOrThrow(name, ""); };
+    static const auto pack = operation("mkldnn::_reorder_linear_weight");
+    static const auto multiply = operation("mkldnn::_linear_pointwise");
+    torch::jit::Stack stack = {w, x.size(0)};
+    pack.callBoxed(stack);
+    c10::IValue packed = torch::jit::pop(stack), none;
+    stack = {x, packed, none, "none", c10::List<std::optional<at::Scalar>>(), none};
+    multiply.callBoxed(stack);
+    return torch::jit::pop(stack).toTensor();
+}
+
+// Whether that product works here: libtorch's own conditions differ with the processor, its build and the environment.
+inline bool packs(at::ScalarType kind) {
 #ifdef RE_X86
-    // What libtorch asks for before it gives oneDNN bfloat16.
-    static const bool packs_bf16 = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                                   __builtin_cpu_supports("avx512dq");
-    return x.size(0) >= re_native_packed_rows && at::globalContext().userEnabledMkldnn() &&
-           (x.scalar_type() == at::kFloat || packs_bf16);
+    auto works = [](at::ScalarType kind) {
+        try {
+            packed_product(at::ones({1, 1}, kind), at::ones({1, 1}, kind));
+            return true;
+        } catch (const std::exception&) {
+            return false;
+        }
+    };
+    static const bool of_float = works(at::kFloat), of_bf16 = works(at::kBFloat16);
+    return at::globalContext().userEnabledMkldnn() && (kind == at::kFloat ? of_float : of_bf16);
 #else
     return false;
 #endif
@@ -22,16 +41,8 @@ inline bool can_pack(const at::Tensor& x) {
 
 // x wᵀ, without gradients: `x` is [rows, in], `w` [out, in].
 inline at::Tensor product(const at::Tensor& x, const at::Tensor& w) {
-    auto operation = [](const char* name) { return c10::Dispatcher::singleton().findSchema({name, ""}); };
-    static const auto pack = operation("mkldnn::_reorder_linear_weight");
-    static const auto multiply = operation("mkldnn::_linear_pointwise");
-    if (!pack || !multiply || !can_pack(x)) return at::mm(x, w.t());
-    torch::jit::Stack stack = {w, x.size(0)};
-    pack->callBoxed(stack);
-    c10::IValue packed = torch::jit::pop(stack), none;
-    stack = {x, packed, none, "none", c10::List<std::optional<at::Scalar>>(), none};
-    multiply->callBoxed(stack);
-    return torch::jit::pop(stack).toTensor();
+    if (x.size(0) < re_native_packed_rows || !packs(x.scalar_type())) return at::mm(x, w.t());
+    return packed_product(x, w);
 }
 
 }  // namespace re
