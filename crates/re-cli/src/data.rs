@@ -152,9 +152,9 @@ impl Rows {
         self.tell_types(path, say);
     }
 
-    /// Types matter, although no file of them was given: rows without are told of.
-    pub fn want_types(&mut self) {
-        self.types_count = true;
+    /// Where types matter, although no file of them was given, rows without are told of.
+    pub fn want_types(&mut self, matter: bool) {
+        self.types_count |= matter;
     }
 
     /// Says how many rows have no types, where types matter.

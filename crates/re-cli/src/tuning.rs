@@ -23,14 +23,16 @@ pub struct TuneArgs {
     #[arg(long, value_name = "METHOD", requires = "gold")]
     pub tune: Option<Tune>,
     /// Rounds of the greedy search
-    #[arg(long, value_name = "N", default_value_t = 100, requires = "tune")]
-    rounds: usize,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), default_value_t = 100,
+        requires = "tune")]
+    rounds: u16,
     /// Pull of log-linear stacking to equal weights, above 0
-    #[arg(long, value_name = "F", default_value_t = 0.01, requires = "tune")]
+    #[arg(long, value_name = "F", value_parser = positive, default_value_t = 0.01, requires = "tune")]
     l2: f64,
     /// Folds of the cross-validation that says what the weights are worth
-    #[arg(long, value_name = "N", default_value_t = 10, requires = "tune")]
-    folds: usize,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..), default_value_t = 10,
+        requires = "tune")]
+    folds: u16,
 }
 
 impl TuneArgs {
@@ -39,10 +41,10 @@ impl TuneArgs {
         let tuning = match self.tune {
             None => return Ok(None),
             Some(Tune::Likelihood) => Tuning::Likelihood,
-            Some(Tune::Greedy) => Tuning::Greedy { rounds: self.rounds },
+            Some(Tune::Greedy) => Tuning::Greedy { rounds: self.rounds.into() },
             Some(Tune::LogLinear) => Tuning::LogLinear { l2: self.l2 },
         };
-        let nested = Nested { folds: self.folds, seed: bootstrap.seed, bootstrap };
+        let nested = Nested { folds: self.folds.into(), seed: bootstrap.seed, bootstrap };
         Ok(Some(OutOfFold::new(members, gold)?.tune(tuning, &nested)?))
     }
 }
@@ -67,6 +69,20 @@ pub fn coverage(text: &str) -> Result<f64, String> {
         Ok(level) if level > 0.0 && level < 1.0 => Ok(level),
         _ => Err("expected a number above 0 and below 1".to_owned()),
     }
+}
+
+/// A finite number that is not negative.
+pub fn from_zero(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
+        _ => Err("expected a number, 0 or more".to_owned()),
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    from_zero(text).and_then(|number| {
+        if number > 0.0 { Ok(number) } else { Err("expected a number above 0".to_owned()) }
+    })
 }
 
 /// An estimate times 100, with its interval.

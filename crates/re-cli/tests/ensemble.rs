@@ -110,7 +110,9 @@ fn what_does_not_match_is_an_error() {
     assert!(fault("empty.csv", "").contains("empty.csv:1: found the header \"\""));
     assert!(error(1, &["vote", &a, &a]).contains("two members are named"));
     assert!(error(2, &["vote", &a, "--weights", "1,2"]).contains("--weights has 2 values for 1 files"));
-    assert!(error(1, &["vote", &a, "--weights=-1"]).contains("weight -1 (expected a finite number >= 0"));
+    assert!(error(2, &["vote", &a, "--weights=-1"]).contains("expected a number, 0 or more"));
+    assert!(error(2, &["vote", &a, "--weights", "0"]).contains("--weights are all 0"));
+    assert!(error(2, &["vote", &a, "--tune", "greedy", "--gold", &a, "--folds", "1"]).contains("--folds"));
     assert!(error(2, &["vote", &a, "--how", "loud"]).contains("[possible values: mean, log-mean, hard]"));
 }
 
@@ -153,7 +155,7 @@ fn advice_needs_the_right_rows() {
     assert!(text.contains("gold.tsv: row 50 is not predicted (--subset"), "{text}");
     assert!(output(&["advise", &some, "--gold", &gold, "--subset"]).starts_with("50 rows in"));
     let many = ["advise", &some, "--gold", &gold, "--subset", "--exhaustive-up-to", "17"];
-    assert!(error(1, &many).contains("at most 16"));
+    assert!(error(2, &many).contains("17 is not in 0..=16"));
     assert!(error(2, &["advise", &some]).contains("--gold"));
 }
 

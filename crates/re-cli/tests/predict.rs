@@ -71,10 +71,16 @@ fn a_run_of_several_models_predicts_with_all_of_them() {
     let folder = Folder::new();
     let (config, run) = (config(&folder), folder.path("folds"));
     let folds = "plan={ name = \"k_fold\", folds = 2 }";
-    output(&["train", &config, "--quiet", "--out", &run, "--steps", "1", "--set", folds]);
+    let types = embedded("entity_types.tsv");
+    let given = format!("data.entity_types={types:?}");
+    let typed = ["--set", folds, "--set", "markup.name=typed_punct", "--set", &given];
+    output(&[&["train", &config, "--quiet", "--out", &run, "--steps", "1"][..], &typed].concat());
     let predict = ["predict", &run, &folder.path("test.tsv"), "--precision", "fp32", "--chunk", "4"];
-    let submission = output(&[&predict[..], &["--output-format", "submission"]].concat());
+    let as_submission = ["--entity-types", &types, "--output-format", "submission"];
+    let submission = output(&[&predict[..], &as_submission].concat());
     assert_eq!(submission, folder.read("folds/submission.csv"));
+    let said = stderr(&predict);
+    assert!(said.contains("rows without entity types"), "{said}");
     assert!(output(&["doctor", &run]).contains("folds: a run of several models, complete"));
 }
 

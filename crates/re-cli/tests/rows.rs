@@ -6,10 +6,6 @@ mod common;
 use common::*;
 use serde_json::Value;
 
-fn stderr(arguments: &[&str]) -> String {
-    String::from_utf8_lossy(&re(arguments).assert().success().get_output().stderr).into_owned()
-}
-
 #[test]
 fn rows_are_shown_as_a_model_reads_them() {
     let (model, dev) = (embedded("model"), embedded("dev.tsv"));

@@ -132,6 +132,11 @@ pub trait Predictor {
     /// # Errors
     /// [`Error::Predictor`] with whatever kept the model from answering.
     fn predict(&self, examples: &[RelationExample]) -> Result<Probabilities>;
+
+    /// Whether it looks at the types of the entities, so that rows without them are not what it was trained on.
+    fn reads_types(&self) -> bool {
+        false
+    }
 }
 
 /// A pointer to a predictor is one too, so that one loaded model can take part in several ensembles.
@@ -144,6 +149,10 @@ macro_rules! predict_through {
 
             fn predict(&self, examples: &[RelationExample]) -> Result<Probabilities> {
                 (**self).predict(examples)
+            }
+
+            fn reads_types(&self) -> bool {
+                (**self).reads_types()
             }
         }
     )+};

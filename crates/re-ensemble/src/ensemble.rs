@@ -89,6 +89,10 @@ impl Predictor for Ensemble<'_> {
     fn predict(&self, examples: &[RelationExample]) -> re_data::Result<Probabilities> {
         self.combine(examples).map_err(re_data::Error::predictor)
     }
+
+    fn reads_types(&self) -> bool {
+        self.members.iter().any(|member| member.predictor.reads_types())
+    }
 }
 
 impl Ensemble<'_> {

@@ -155,4 +155,8 @@ impl<F: Predictor, S: Predictor> Predictor for TwoStage<F, S> {
     fn predict(&self, examples: &[RelationExample]) -> re_data::Result<Probabilities> {
         self.combine(examples).map_err(re_data::Error::predictor)
     }
+
+    fn reads_types(&self) -> bool {
+        self.first.reads_types() || self.second.reads_types()
+    }
 }

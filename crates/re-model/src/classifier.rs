@@ -265,6 +265,10 @@ impl Predictor for RelationClassifier {
     fn predict(&self, examples: &[RelationExample]) -> re_data::Result<Probabilities> {
         RelationClassifier::predict(self, examples).map_err(re_data::Error::predictor)
     }
+
+    fn reads_types(&self) -> bool {
+        self.encoder.markup().writes_types()
+    }
 }
 
 /// Configuration and weights of a pretrained folder: its first `layers` layers, and no weights where it has none and

@@ -136,13 +136,8 @@ impl Run {
     }
 
     fn alone(folder: &Path) -> Result<Self> {
-        if !folder.is_dir() {
-            let kind = if folder.exists() {
-                std::io::ErrorKind::NotADirectory
-            } else {
-                std::io::ErrorKind::NotFound
-            };
-            return Err(Error::io(folder, kind.into()));
+        if !folder.metadata().map_err(|source| Error::io(folder, source))?.is_dir() {
+            return Err(Error::io(folder, std::io::ErrorKind::NotADirectory.into()));
         }
         if !is_run(folder) {
             return Err(Error::NotARun { folder: folder.to_owned(), expected: &FILES });

@@ -39,8 +39,8 @@ pub struct Advise {
     #[arg(long, value_enum, default_value_t = How::Mean)]
     how: How,
     /// Up to this many members all subsets are tried, at most 16; beyond, members join one by one
-    #[arg(long, value_name = "N", default_value_t = AdviceOptions::default().exhaustive_up_to)]
-    exhaustive_up_to: usize,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=16), default_value_t = 10)]
+    exhaustive_up_to: u8,
     /// Coverage of the intervals
     #[arg(long, value_name = "F", value_parser = coverage, default_value_t = Bootstrap::default().level)]
     level: f64,
@@ -85,8 +85,8 @@ impl Advise {
         let rows = self.data.read(&self.gold, say)?.examples;
         let gold = gold(&self.gold, &rows, members.ids(), self.subset)?;
         let bootstrap = Bootstrap { level: self.level, resamples: self.resamples, seed: self.seed };
-        let options =
-            AdviceOptions { vote: self.how.into(), exhaustive_up_to: self.exhaustive_up_to, bootstrap };
+        let exhaustive_up_to = self.exhaustive_up_to.into();
+        let options = AdviceOptions { vote: self.how.into(), exhaustive_up_to, bootstrap };
         let advice = advise(&members, &gold, &options)?;
         let tuned = self.tuning.find(members, &gold, bootstrap)?;
         let found = Found { tuned: tuned.as_ref().map(FoundWeights::of), advice };

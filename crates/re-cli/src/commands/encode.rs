@@ -54,9 +54,7 @@ impl Encode {
         let colours = output.path() == Path::new("-")
             && anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
         let (mut rows, mut progress) = self.data.open(&self.rows, output.path(), say)?;
-        if encoder.markup().writes_types() {
-            rows.want_types();
-        }
+        rows.want_types(encoder.markup().writes_types());
         let mut wanted: HashSet<&str> = self.id.iter().map(String::as_str).collect();
         let mut left = self.limit.unwrap_or(usize::MAX);
         let (mut total, mut lost) = (EncodeReport::default(), 0);

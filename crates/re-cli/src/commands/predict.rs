@@ -84,9 +84,7 @@ impl Predict {
         say.detail(format!("model {}, {:?} on {}", folder.display(), parts.precision, self.device));
         let classifier = RelationClassifier::from_pretrained_with(folder, parts)?;
         let (mut rows, mut progress) = self.data.open(&self.input, self.predictions.path(), say)?;
-        if classifier.encoder().markup().writes_types() {
-            rows.want_types();
-        }
+        rows.want_types(classifier.reads_types());
         let mut predictions = self.predictions.create(classifier.labels())?;
         let (mut truncated, mut lost) = (0, 0);
         classifier.predict_stream(&mut rows, self.chunk, |chunk| {
@@ -110,6 +108,7 @@ impl Predict {
     /// Predicts with whatever answers, chunk by chunk.
     fn ask(&self, predictor: &dyn Predictor, say: Say) -> Result<()> {
         let (mut rows, mut progress) = self.data.open(&self.input, self.predictions.path(), say)?;
+        rows.want_types(predictor.reads_types());
         let mut predictions = self.predictions.create(predictor.labels())?;
         loop {
             let chunk = rows.by_ref().take(self.chunk.get()).collect::<re_data::Result<Vec<_>>>()?;

@@ -90,7 +90,8 @@ impl Stats {
         let encoder = self.model.as_ref().map(|model| self.encoder.load(model)).transpose()?;
         let svg = self.svg.as_deref().map(create).transpose()?;
         let output = self.result.create()?;
-        let (rows, reader) = self.data.read_silently(&self.rows, say)?;
+        let (rows, mut reader) = self.data.read_silently(&self.rows, say)?;
+        reader.want_types(encoder.as_ref().is_some_and(|encoder| encoder.markup().writes_types()));
         reader.tell_types(&self.rows, say);
         let characters = histogram(rows.iter().map(|row| row.text().chars().count()), BINS);
         let counted = encoder.map(|encoder| Tokens::count(&rows, encoder)).transpose()?;

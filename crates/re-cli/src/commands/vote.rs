@@ -14,7 +14,7 @@ use crate::exit::Usage;
 use crate::members::{self, How, MemberFile};
 use crate::output::PredictionArgs;
 use crate::say::Say;
-use crate::tuning::{TuneArgs, describe};
+use crate::tuning::{TuneArgs, describe, from_zero};
 
 /// Combine the probabilities of several models
 ///
@@ -38,7 +38,7 @@ pub struct Vote {
     #[arg(long, value_enum, default_value_t = How::Mean, conflicts_with = "tune")]
     how: How,
     /// Weight of each file, 0 or more, in any unit [default: equal]
-    #[arg(long, value_name = "W,W,..", value_delimiter = ',', conflicts_with = "tune")]
+    #[arg(long, value_name = "W,W,..", value_delimiter = ',', value_parser = from_zero, conflicts_with = "tune")]
     weights: Option<Vec<f64>>,
     #[command(flatten)]
     tuning: TuneArgs,
@@ -68,6 +68,7 @@ pub struct Vote {
     #[arg(
         long,
         value_name = "F",
+        value_parser = from_zero,
         default_value_t = 1.0,
         requires = "train_prior",
         help_heading = "Other label frequencies"
@@ -101,6 +102,9 @@ impl Vote {
         if weights.len() != self.files.len() {
             let counts = (weights.len(), self.files.len());
             return Err(Usage(format!("--weights has {} values for {} files", counts.0, counts.1)).into());
+        }
+        if weights.iter().all(|weight| *weight == 0.0) {
+            return Err(Usage("--weights are all 0, expected one above".to_owned()).into());
         }
         let members = self.files.iter().zip(weights);
         let members = members.map(|(file, weight)| Ok(file.read(RowSet::Test)?.with_weight(weight)));

@@ -55,6 +55,11 @@ pub fn output_of(mut command: Command) -> String {
     String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
 }
 
+/// What a command that succeeds says beside its output.
+pub fn stderr(arguments: &[&str]) -> String {
+    String::from_utf8_lossy(&re(arguments).assert().success().get_output().stderr).into_owned()
+}
+
 /// Standard error of a run that ends with `code` and writes nothing to standard output.
 pub fn error(code: i32, arguments: &[&str]) -> String {
     error_of(code, re(arguments))

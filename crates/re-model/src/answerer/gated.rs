@@ -98,6 +98,10 @@ impl<C: Predictor> Predictor for GatedAnswerer<C> {
     fn predict(&self, examples: &[RelationExample]) -> Result<Probabilities> {
         self.ask(examples)?.probabilities(self.answerer.rule())
     }
+
+    fn reads_types(&self) -> bool {
+        self.classifier.reads_types()
+    }
 }
 
 impl GatedAnswers {
