@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use re_ensemble::{Bootstrap, Estimate, Gold, Members, Nested, OutOfFold, Tuned, Tuning};
+use re_ensemble::{Bootstrap, Gold, Members, Nested, OutOfFold, Tuned, Tuning};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Tune {
@@ -55,7 +55,7 @@ pub fn describe(tuned: &Tuned) -> String {
     for (name, weight) in tuned.weights() {
         let _ = writeln!(text, "{weight:6.3}  {name}");
     }
-    let [accuracy, gain] = [tuned.nested_accuracy(), tuned.gain_over_equal()].map(percent);
+    let (accuracy, gain) = (tuned.nested_accuracy().percent(), tuned.gain_over_equal().points());
     let _ = writeln!(
         text,
         "accuracy {accuracy} where each row's weights were found without it, {gain} points over equal weights"
@@ -83,10 +83,4 @@ fn positive(text: &str) -> Result<f64, String> {
     from_zero(text).and_then(|number| {
         if number > 0.0 { Ok(number) } else { Err("expected a number above 0".to_owned()) }
     })
-}
-
-/// An estimate times 100, with its interval.
-pub fn percent(estimate: Estimate) -> String {
-    let Estimate { value, low, high } = estimate;
-    format!("{:.2} [{:.2}, {:.2}]", 100.0 * value, 100.0 * low, 100.0 * high)
 }

@@ -168,7 +168,7 @@ fn two_predictions_are_compared() {
     assert_eq!((&found["against"]["only_a"], &found["against"]["only_b"]), (&1.into(), &0.into()));
     let text = output(&["evaluate", &perfect, &gold, "--against", &predictions, "--level", "0.8"]);
     assert!(
-        text.contains("difference 25.00 [0.00, 50.00] points; 1 rows only the first gets right, 0 only"),
+        text.contains("difference +25.00 [0.00, +50.00] points; 1 rows only the first gets right, 0 only"),
         "{text}"
     );
     assert!(text.ends_with(" only the other; McNemar p 1.000\n"), "{text}");

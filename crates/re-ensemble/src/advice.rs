@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::significance::{Bootstrap, Estimate};
+use crate::significance::{Bootstrap, Estimate, p_text};
 use crate::vote::Vote;
 
 /// Subsets that the text table shows; the struct has all.
@@ -128,8 +128,8 @@ impl Advice {
     fn write_members(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:>3}  {:<22}  {:<24}  member", "", "accuracy", "contribution")?;
         for (at, member) in self.members.iter().enumerate() {
-            let contribution = member.contribution.map_or("-".to_owned(), |c| points(&c));
-            let accuracy = percent(&member.accuracy);
+            let contribution = member.contribution.map_or("-".to_owned(), |c| c.points());
+            let accuracy = member.accuracy.percent();
             writeln!(f, "{:>3}  {accuracy:<22}  {contribution:<24}  {}", at + 1, member.name)?;
         }
         writeln!(f)
@@ -140,12 +140,12 @@ impl Advice {
         for pair in &self.pairs {
             writeln!(
                 f,
-                "{:>8.1}  {:>10.1}  {:>10.1}  {:>5}  {:>9.4}  {}",
+                "{:>8.1}  {:>10.1}  {:>10.1}  {:>5}  {:>9}  {}",
                 100.0 * pair.disagreement,
                 100.0 * pair.double_fault,
                 100.0 * pair.same_error,
                 pair.q.map_or("-".to_owned(), |q| format!("{q:.2}")),
-                pair.mcnemar_p,
+                p_text(pair.mcnemar_p),
                 self.numbers(&pair.members),
             )?;
         }
@@ -155,7 +155,7 @@ impl Advice {
     fn write_subsets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<22}  {:<24}  members", "accuracy", "gain over best member")?;
         for subset in self.subsets.iter().take(SHOWN_SUBSETS) {
-            let (accuracy, gain) = (percent(&subset.accuracy), points(&subset.gain));
+            let (accuracy, gain) = (subset.accuracy.percent(), subset.gain.points());
             writeln!(f, "{accuracy:<22}  {gain:<24}  {}", self.numbers(&subset.members))?;
         }
         if let Some(more @ 1..) = self.subsets.len().checked_sub(SHOWN_SUBSETS) {
@@ -207,21 +207,11 @@ impl fmt::Display for Advice {
         for member in self.dropped() {
             write!(f, "drop: {}", member.name)?;
             match &member.contribution {
-                Some(c) if c.high < 0.0 => writeln!(f, ": it would cost {} points", points(c))?,
-                Some(c) => writeln!(f, ": no gain shown, {} points", points(c))?,
+                Some(c) if c.high < 0.0 => writeln!(f, ": it would cost {} points", c.points())?,
+                Some(c) => writeln!(f, ": no gain shown, {} points", c.points())?,
                 None => writeln!(f)?,
             }
         }
         Ok(())
     }
-}
-
-/// An accuracy in percent with its interval.
-fn percent(e: &Estimate) -> String {
-    format!("{:5.2} [{:.2}, {:.2}]", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high)
-}
-
-/// A difference in percentage points with its interval.
-fn points(e: &Estimate) -> String {
-    format!("{:+.2} [{:+.2}, {:+.2}]", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high)
 }

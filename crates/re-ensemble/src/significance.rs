@@ -26,6 +26,25 @@ pub struct Estimate {
     pub high: f64,
 }
 
+impl Estimate {
+    /// For people: a share in percent, with its interval.
+    pub fn percent(&self) -> String {
+        self.text(|share| format!("{:.2}", 100.0 * share))
+    }
+
+    /// For people: a difference of shares in percentage points, with its interval; all but zero with a sign.
+    pub fn points(&self) -> String {
+        self.text(|difference| {
+            let text = format!("{:+.2}", 100.0 * difference);
+            if text == "+0.00" || text == "-0.00" { "0.00".to_owned() } else { text }
+        })
+    }
+
+    fn text(&self, number: impl Fn(f64) -> String) -> String {
+        format!("{} [{}, {}]", number(self.value), number(self.low), number(self.high))
+    }
+}
+
 /// Settings of a bootstrap over rows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -19,7 +19,7 @@ use crate::exit::Usage;
 use crate::members::gold;
 use crate::output::ResultArgs;
 use crate::say::Say;
-use crate::tuning::{coverage, percent};
+use crate::tuning::coverage;
 
 /// The most frequent mistakes that are shown.
 const MISTAKES: usize = 8;
@@ -175,7 +175,7 @@ fn text(found: &Found, against: Option<&Path>) -> String {
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "{name:<16} {value}");
     };
-    line("accuracy", &percent(evaluation.accuracy_interval));
+    line("accuracy", &evaluation.accuracy_interval.percent());
     let without = no_relation.as_ref().map(|name| format!("  without {name}")).unwrap_or_default();
     line("micro-F1", &format!("{:.2}{without}", 100.0 * metrics.micro_f1));
     line("macro-F1", &format!("{:.2}", 100.0 * metrics.macro_f1));
@@ -227,8 +227,8 @@ fn comparison_text(comparison: Option<&Comparison>, against: Option<&Path>) -> S
     format!(
         "\nagainst {}: accuracy {}\ndifference {} points; {} rows only the first gets right, {} only the other; McNemar p {}\n",
         against.display(),
-        percent(comparison.accuracy_b),
-        percent(comparison.difference),
+        comparison.accuracy_b.percent(),
+        comparison.difference.points(),
         comparison.only_a,
         comparison.only_b,
         p_text(comparison.mcnemar_p)
