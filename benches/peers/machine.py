@@ -25,14 +25,17 @@ def describe(root: Path, threads: int) -> dict[str, str]:
         "processor": f"{processor.get('Model name', 'unknown').strip()}, {processor.get('CPU(s)', '?').strip()} "
                      f"cores ({', '.join(features)}), {threads} threads used",
         "memory": f"{int(memory.split()[1]) / 2**20:.1f} GiB",
-        # More than a little says that the machine was shared, and that the numbers are worth less.
-        "load before the run": f"{os.getloadavg()[0]:.2f} in the last minute",
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version() + ": " + ", ".join(
             f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES),
         "rust": output("rustc", "--version", cwd=root),
         "libtorch": "2.11.0, CPU part",
     }
+
+
+def load() -> float:
+    """Processes that ran in the last minute: more than a little says that the machine was shared."""
+    return os.getloadavg()[0]
 
 
 def commit(root: Path) -> str:

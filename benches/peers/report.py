@@ -53,16 +53,15 @@ def section(name: str, result: dict) -> str:
         rows = [comparison_row(comparison) for comparison in result["comparisons"]]
         parts.append(table(["comparison", "of", "found", "to reach", "reached"], rows))
     parts.extend(result["notes"])
-    parts.append(f"Measured at {result['when']}.")
+    rates = result["rates"]
+    parts.append(f"Measured at {result['when']}: load {result['load']:.2f} before the run, matrix products fp32 "
+                 f"{rates['fp32'] / 1e9:.0f} and bf16 {rates['bf16'] / 1e9:.0f} GFLOP/s, copies "
+                 f"{rates['bandwidth'] / 1e9:.1f} GB/s.")
     return "\n\n".join(parts) + "\n"
 
 
 def generated(results: dict, order: list[str]) -> str:
     machine = [[key, value] for key, value in results["machine"].items()]
-    rates = results["rates"]
-    machine.append(["matrix products", f"fp32 {rates['fp32'] / 1e9:.0f} GFLOP/s, bf16 {rates['bf16'] / 1e9:.0f} "
-                                       "GFLOP/s (2048 x 2048, best of many)"])
-    machine.append(["memory", f"{rates['bandwidth'] / 1e9:.1f} GB/s (copy, reads and writes counted)"])
     sections = [section(name, results["workloads"][name]) for name in order if name in results["workloads"]]
     return "\n".join([table(["machine", ""], machine), "", *sections])
 

@@ -55,12 +55,13 @@ def main() -> None:
     stored = args.cache / "results.json"
     results = json.loads(stored.read_text()) if stored.exists() and not args.quick else {}
     results["machine"] = machine.describe(ROOT, args.threads)
-    results["rates"] = harness.rates = harness.rate()
+    harness.rates = harness.rate()
     # Before the first result is written into the document, which is in the repository itself.
-    commit = machine.commit(ROOT)
+    commit, load = machine.commit(ROOT), machine.load()
     for name in args.only:
         result = workloads.ALL[name](harness)
-        results.setdefault("workloads", {})[name] = result | {"when": f"{commit}, {machine.now()}"}
+        results.setdefault("workloads", {})[name] = result | {
+            "when": f"{commit}, {machine.now()}", "load": load, "rates": harness.rates}
         print(report.section(name, results["workloads"][name]), flush=True)
         if not args.quick:
             # After each workload, so that a run that is cut off loses only the one it is in.
