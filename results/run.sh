@@ -55,7 +55,9 @@ while read -r name example arguments; do
     # shellcheck disable=SC2206
     arguments=(${arguments//RUNS/$runs})
     arguments=("${arguments[@]//DATA/$data}")
-    [[ " ${arguments[*]} " == *" --train "* ]] || arguments=("${p_stage2[@]}" "${arguments[@]}")
+    # Other rows than the report's give figures that do not stand beside its own.
+    experiment=$example
+    if [[ " ${arguments[*]} " == *" --train "* ]]; then experiment=$name; else arguments=("${p_stage2[@]}" "${arguments[@]}"); fi
     [[ " ${arguments[*]} " == *" --model "* ]] || arguments=(--model "$model" "${arguments[@]}")
     out=$runs/$name commit=$(git rev-parse --short HEAD)
     command="cargo run --release --example $example -- ${arguments[*]} --out $out"
@@ -68,7 +70,7 @@ while read -r name example arguments; do
     fi < /dev/null >> "$runs/$name.log" 2>&1 || { echo "$name ended with $?; see $runs/$name.log"; continue; }
     record "$out" "results/$name"
     predict_checkpoints "$out" "results/$name"
-    printf 'machine = "%s"\ncommit = "%s"\ncommand = "%s"\n' "$machine" "$commit" "$command" \
+    printf '%s = "%s"\n' experiment "$experiment" machine "$machine" commit "$commit" command "$command" \
         > "results/$name/about.toml"
     tail -n 3 "$runs/$name.log"
 done < results/experiments.txt
