@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Makes unseen_best.csv from the probabilities that are recorded in results/: predictions/unseen_best.sh RE > unseen_best.csv
-# RE: the command line, as `cargo build --release --package re-cli` makes it. Weights are those under which the labels of
-# the validation rows, which no member was trained on, are most likely.
+# Makes unseen_best.csv from the probabilities that are recorded in results/.
+#
+#   predictions/unseen_best.sh RE
+#
+# RE: the command line, as `cargo build --release --package re-cli` makes it.
 set -euo pipefail
+[[ $# -eq 1 ]] || { sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 2; }
+re=$(realpath "$1")
 cd "$(dirname "$0")/../results"
-k_fold=k_fold-typed-additional additional=mbert_additional_data-seed7 typed=typed_markers-seed7
-"$1" vote k_fold=$k_fold additional=$additional typed=$typed \
-    --tune likelihood --out-of-fold $k_fold,$additional,$typed --gold ../../shared/data/p-stage2/train.tsv --subset \
-    --output-format submission
+"$re" vote k_fold-typed-additional mbert_additional_data-seed7 typed_markers-seed7 \
+    --output-format submission --output ../predictions/unseen_best.csv

@@ -56,8 +56,12 @@ while read -r name example arguments; do
     arguments=(${arguments//RUNS/$runs})
     arguments=("${arguments[@]//DATA/$data}")
     # Other rows than the report's give figures that do not stand beside its own.
-    experiment=$example
-    if [[ " ${arguments[*]} " == *" --train "* ]]; then experiment=$name; else arguments=("${p_stage2[@]}" "${arguments[@]}"); fi
+    about=()
+    if [[ " ${arguments[*]} " == *" --train "* ]]; then
+        about=(experiment "${name%-seed*}")
+    else
+        arguments=("${p_stage2[@]}" "${arguments[@]}")
+    fi
     [[ " ${arguments[*]} " == *" --model "* ]] || arguments=(--model "$model" "${arguments[@]}")
     out=$runs/$name commit=$(git rev-parse --short HEAD)
     command="cargo run --release --example $example -- ${arguments[*]} --out $out"
@@ -70,7 +74,7 @@ while read -r name example arguments; do
     fi < /dev/null >> "$runs/$name.log" 2>&1 || { echo "$name ended with $?; see $runs/$name.log"; continue; }
     record "$out" "results/$name"
     predict_checkpoints "$out" "results/$name"
-    printf '%s = "%s"\n' experiment "$experiment" machine "$machine" commit "$commit" command "$command" \
+    printf '%s = "%s"\n' "${about[@]}" machine "$machine" commit "$commit" command "$command" \
         > "results/$name/about.toml"
     tail -n 3 "$runs/$name.log"
 done < results/experiments.txt

@@ -42,6 +42,15 @@ def comparison_row(comparison: dict) -> list[str]:
     ]
 
 
+def conditions(result: dict) -> str:
+    # Results in a cache of an earlier version do not know them.
+    if "rates" not in result:
+        return ""
+    rates = result["rates"]
+    return (f": load {result['load']:.2f} before the run, matrix products fp32 {rates['fp32'] / 1e9:.0f} and bf16 "
+            f"{rates['bf16'] / 1e9:.0f} GFLOP/s, copies {rates['bandwidth'] / 1e9:.1f} GB/s")
+
+
 def section(name: str, result: dict) -> str:
     programs = [program_row(program, result["unit"]) for program in result["programs"]]
     runs = len(result["programs"][0]["values"])
@@ -53,10 +62,7 @@ def section(name: str, result: dict) -> str:
         rows = [comparison_row(comparison) for comparison in result["comparisons"]]
         parts.append(table(["comparison", "of", "found", "to reach", "reached"], rows))
     parts.extend(result["notes"])
-    rates = result["rates"]
-    parts.append(f"Measured at {result['when']}: load {result['load']:.2f} before the run, matrix products fp32 "
-                 f"{rates['fp32'] / 1e9:.0f} and bf16 {rates['bf16'] / 1e9:.0f} GFLOP/s, copies "
-                 f"{rates['bandwidth'] / 1e9:.1f} GB/s.")
+    parts.append(f"Measured at {result['when']}{conditions(result)}.")
     return "\n\n".join(parts) + "\n"
 
 

@@ -55,9 +55,11 @@ def main() -> None:
     stored = args.cache / "results.json"
     results = json.loads(stored.read_text()) if stored.exists() and not args.quick else {}
     results["machine"] = machine.describe(ROOT, args.threads)
+    # Before our own load.
+    load = machine.load()
     harness.rates = harness.rate()
     # Before the first result is written into the document, which is in the repository itself.
-    commit, load = machine.commit(ROOT), machine.load()
+    commit = machine.commit(ROOT)
     for name in args.only:
         result = workloads.ALL[name](harness)
         results.setdefault("workloads", {})[name] = result | {

@@ -72,7 +72,7 @@ pub fn coverage(text: &str) -> Result<f64, String> {
 }
 
 /// A finite number that is not negative.
-pub fn from_zero(text: &str) -> Result<f64, String> {
+pub fn non_negative(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
         _ => Err("expected a number, 0 or more".to_owned()),
@@ -80,7 +80,7 @@ pub fn from_zero(text: &str) -> Result<f64, String> {
 }
 
 fn positive(text: &str) -> Result<f64, String> {
-    from_zero(text).and_then(|number| {
+    non_negative(text).and_then(|number| {
         if number > 0.0 { Ok(number) } else { Err("expected a number above 0".to_owned()) }
     })
 }

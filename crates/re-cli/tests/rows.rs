@@ -22,8 +22,13 @@ fn rows_are_shown_as_a_model_reads_them() {
     let text = error(1, &["encode", &model, &dev, "--id", "nobody"]);
     assert!(text.contains("dev.tsv: no row with id nobody"), "{text}");
     output(&["encode", &model, &dev, "--id", "nobody", "--limit", "0"]);
-    let said = stderr(&["encode", &model, &dev, "--markup", "typed_punct"]);
-    assert!(said.contains("dev.tsv: 300 rows without entity types"), "{said}");
+    for typed in [
+        ["encode", &model, &dev, "--markup", "typed_punct"],
+        ["stats", &dev, "--model", &model, "--markup=typed_punct"],
+    ] {
+        let said = stderr(&typed);
+        assert!(said.contains("dev.tsv: 300 rows without entity types"), "{said}");
+    }
     // Rows behind the last one that is asked for are not read.
     let folder = Folder::new();
     let bad = folder.file("bad.tsv", &format!("{}x\ttoo few\n", rows("dev.tsv", 1)));

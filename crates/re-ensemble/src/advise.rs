@@ -19,12 +19,17 @@ use crate::vote::{Scores, Vote, correct};
 pub struct AdviceOptions {
     /// The vote under which subsets are measured.
     pub vote: Vote,
-    /// Up to this many members all subsets are tried, at most 16; with more, members join one at a
+    /// Up to this many members all subsets are tried, at most [`Self::MOST_EXHAUSTIVE`]; with more, members join one at a
     /// time, at each step the one that helps most, and then join or leave the best subset as long as
     /// that helps.
     pub exhaustive_up_to: usize,
     /// How intervals are found.
     pub bootstrap: Bootstrap,
+}
+
+impl AdviceOptions {
+    /// The most members of which all subsets can be tried.
+    pub const MOST_EXHAUSTIVE: usize = 16;
 }
 
 impl Default for AdviceOptions {
@@ -50,7 +55,7 @@ impl Default for AdviceOptions {
 /// unknown, [`Error::NoRows`], and [`Error::Argument`] where a setting is out of range.
 pub fn advise(members: &Members, gold: &Gold, options: &AdviceOptions) -> Result<Advice> {
     options.bootstrap.check()?;
-    if options.exhaustive_up_to > 16 {
+    if options.exhaustive_up_to > AdviceOptions::MOST_EXHAUSTIVE {
         let found = options.exhaustive_up_to.to_string();
         return Err(Error::Argument { name: "exhaustive_up_to", found, expected: "at most 16 members" });
     }

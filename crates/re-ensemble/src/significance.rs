@@ -33,6 +33,12 @@ impl Estimate {
     }
 
     /// For people: a difference of shares in percentage points, with its interval; all but zero with a sign.
+    ///
+    /// ```
+    /// # use re_ensemble::Estimate;
+    /// let gain = Estimate { value: 0.0125, low: -0.00001, high: 0.02 };
+    /// assert_eq!(gain.points(), "+1.25 [0.00, +2.00]");
+    /// ```
     pub fn points(&self) -> String {
         self.text(|difference| {
             let text = format!("{:+.2}", 100.0 * difference);

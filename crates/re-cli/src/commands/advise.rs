@@ -39,8 +39,9 @@ pub struct Advise {
     #[arg(long, value_enum, default_value_t = How::Mean)]
     how: How,
     /// Up to this many members all subsets are tried, at most 16; beyond, members join one by one
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=16), default_value_t = 10)]
-    exhaustive_up_to: u8,
+    #[arg(long, value_name = "N", value_parser = exhaustive,
+        default_value_t = AdviceOptions::default().exhaustive_up_to)]
+    exhaustive_up_to: usize,
     /// Coverage of the intervals
     #[arg(long, value_name = "F", value_parser = coverage, default_value_t = Bootstrap::default().level)]
     level: f64,
@@ -85,8 +86,8 @@ impl Advise {
         let rows = self.data.read(&self.gold, say)?.examples;
         let gold = gold(&self.gold, &rows, members.ids(), self.subset)?;
         let bootstrap = Bootstrap { level: self.level, resamples: self.resamples, seed: self.seed };
-        let exhaustive_up_to = self.exhaustive_up_to.into();
-        let options = AdviceOptions { vote: self.how.into(), exhaustive_up_to, bootstrap };
+        let options =
+            AdviceOptions { vote: self.how.into(), exhaustive_up_to: self.exhaustive_up_to, bootstrap };
         let advice = advise(&members, &gold, &options)?;
         let tuned = self.tuning.find(members, &gold, bootstrap)?;
         let found = Found { tuned: tuned.as_ref().map(FoundWeights::of), advice };
@@ -96,6 +97,12 @@ impl Advise {
         };
         self.result.write(text, &found)
     }
+}
+
+fn exhaustive(text: &str) -> Result<usize, String> {
+    let most = AdviceOptions::MOST_EXHAUSTIVE;
+    let number = text.parse().ok().filter(|number| *number <= most);
+    number.ok_or_else(|| format!("expected a number of members, at most {most}"))
 }
 
 impl FoundWeights {

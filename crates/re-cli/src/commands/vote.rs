@@ -14,7 +14,7 @@ use crate::exit::Usage;
 use crate::members::{self, How, MemberFile};
 use crate::output::PredictionArgs;
 use crate::say::Say;
-use crate::tuning::{TuneArgs, describe, from_zero};
+use crate::tuning::{TuneArgs, describe, non_negative};
 
 /// Combine the probabilities of several models
 ///
@@ -38,7 +38,7 @@ pub struct Vote {
     #[arg(long, value_enum, default_value_t = How::Mean, conflicts_with = "tune")]
     how: How,
     /// Weight of each file, 0 or more, in any unit [default: equal]
-    #[arg(long, value_name = "W,W,..", value_delimiter = ',', value_parser = from_zero, conflicts_with = "tune")]
+    #[arg(long, value_name = "W,W,..", value_delimiter = ',', value_parser = non_negative, conflicts_with = "tune")]
     weights: Option<Vec<f64>>,
     #[command(flatten)]
     tuning: TuneArgs,
@@ -68,7 +68,7 @@ pub struct Vote {
     #[arg(
         long,
         value_name = "F",
-        value_parser = from_zero,
+        value_parser = non_negative,
         default_value_t = 1.0,
         requires = "train_prior",
         help_heading = "Other label frequencies"

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use re_data::write::{self, PredictionFormat};
 use re_data::{LabelSet, Predictor, Probabilities, RelationExample};
+use re_ensemble::significance::p_text;
 use re_ensemble::{Bootstrap, Gold, Member, Members, compare};
 use re_model::RelationClassifier;
 
@@ -191,12 +192,12 @@ fn versus(
     let member = |(name, probabilities): (&str, &Probabilities)| Member::new(name, probabilities.clone());
     let found =
         compare(member(first), member(second), &Gold::from_examples(examples)?, &Bootstrap::default())?;
-    let [value, low, high] = [found.difference.value, found.difference.low, found.difference.high]
-        .map(|share| 100.0 * share + 0.0);
     Ok(format!(
-        "{} against {}: {value:+.2} points of accuracy, 95 % interval {low:+.2} to {high:+.2} (paired bootstrap), \
-         McNemar's p = {:.3}",
-        first.0, second.0, found.mcnemar_p
+        "{} against {}: {} points of accuracy (95 %, paired bootstrap), McNemar's p {}",
+        first.0,
+        second.0,
+        found.difference.points(),
+        p_text(found.mcnemar_p)
     ))
 }
 
