@@ -49,9 +49,16 @@ predict_checkpoints() {
     done
 }
 
+# The training rows without the fixed split's validation rows, for runs that set rows aside among these.
+training_part() {
+    awk -F'\t' 'NR == FNR { split($1, id, ","); kept_out[id[1]]; next } !($1 in kept_out)' \
+        results/mbert_baseline-seed7/validation_probabilities.csv $data/p-stage2/train.tsv > "$1"
+}
+
 while read -r name example arguments; do
     [[ -n $name && $name != \#* && $name == $pattern ]] || continue
     [[ ! -e results/$name/summary.json ]] || continue
+    if [[ $arguments == *RUNS/training_part.tsv* ]]; then training_part "$runs/training_part.tsv"; fi
     # shellcheck disable=SC2206
     arguments=(${arguments//RUNS/$runs})
     arguments=("${arguments[@]//DATA/$data}")

@@ -47,7 +47,7 @@ pub struct Flags {
     #[arg(long, value_name = "F")]
     pub val_size: Option<f64>,
     /// Trained run to vote instead of a member that would be trained (repeatable): for the first such
-    /// member, or for the one that is named
+    /// member, or for the one that is named; without checkpoints, what it saved of the same rows votes
     #[arg(long, value_name = "[MEMBER=]RUN[@STEP]", verbatim_doc_comment)]
     pub member: Vec<String>,
     /// Settings in TOML, instead of those of the experiment

@@ -203,6 +203,65 @@ fn a_given_member_lends_its_step() {
 }
 
 #[test]
+fn a_run_whose_models_are_gone_votes_by_what_it_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = experiment(folder.path(), Plan::Single {});
+    let at = |name: &str| folder.path().join(name);
+    let best = fresh(&base, &at("split")).step.unwrap();
+    fresh(&Experiment { plan: Plan::KFold { folds: 2 }, ..base.clone() }, &at("folds"));
+    let of = |experiment: &Experiment| {
+        let members = vec![given("split", at("split")), given("folds", at("folds"))];
+        with(experiment, members, vec![vote("v", Vote::Mean, &["split", "folds"], None)])
+    };
+    let before = fresh(&of(&base), &at("before"));
+    for run in ["split", "folds/fold-1", "folds/fold-2"] {
+        for checkpoint in Checkpoint::list(&at(run)).unwrap() {
+            std::fs::remove_dir_all(checkpoint.path).unwrap();
+        }
+    }
+    let (summary, watch) = watched(&of(&base), &at("after"), Start::Fresh);
+    for name in ["split", "folds"] {
+        assert!(
+            watch.has(&format!("{name}: {} has no models any more", at(name).display())),
+            "{:?}",
+            watch.told
+        );
+    }
+    let accuracy = |summary: &re_train::experiment::Summary| {
+        summary.parts.iter().map(|part| part.evaluation.metrics.accuracy).collect::<Vec<_>>()
+    };
+    assert_eq!((summary.parts.len(), accuracy(&summary)), (before.parts.len(), accuracy(&before)));
+    for file in ["validation_probabilities.csv", "test_probabilities.csv"] {
+        let said = |run: &str| probabilities(&at(run), file).values().to_vec();
+        let (before, after) = (said("before"), said("after"));
+        assert!(before.iter().zip(&after).all(|(a, b)| (a - b).abs() < 1e-6), "{file}");
+    }
+
+    // It still knows its best step.
+    let mut lending = with(
+        &base,
+        vec![member("a", &base, 42), full("a_full", "a")],
+        vec![vote("v", Vote::Mean, &["a", "a_full"], None)],
+    );
+    lending.use_run(&at("split").display().to_string()).unwrap();
+    fresh(&lending, &at("lending"));
+    let steps = Checkpoint::list(&at("lending/a_full")).unwrap();
+    assert_eq!(steps.last().map(|checkpoint| checkpoint.step), Some(best));
+
+    // Other rows with the same ids.
+    let mut elsewhere = base;
+    let rows = corpus();
+    let moved: Vec<_> = rows[40..80]
+        .iter()
+        .zip(&rows[120..160])
+        .map(|(row, like)| RelationExample::new(like.id(), row.text(), row.entities().clone()).unwrap())
+        .collect();
+    elsewhere.data.test = Some(file(folder.path(), "moved.jsonl", &moved));
+    let error = go(&of(&elsewhere), &at("elsewhere"), Start::Fresh).unwrap_err().to_string();
+    assert!(error.contains("whose saved probabilities are of another row"), "{error}");
+}
+
+#[test]
 fn what_cannot_be_voted_on_is_known_before_training() {
     let folder = tempfile::tempdir().unwrap();
     let base = experiment(folder.path(), Plan::Single {});

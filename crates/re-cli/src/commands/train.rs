@@ -47,7 +47,8 @@ pub struct Train {
     /// Optimizer steps; all trainings of the experiment, their warm-up and their evaluations scale with them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
-    /// Trained run to vote in place of a member that would be trained (repeatable)
+    /// Trained run to vote in place of a member that would be trained (repeatable); without checkpoints, what it saved
+    /// of the same rows votes
     #[arg(long, value_name = "[MEMBER=]RUN[@STEP]")]
     member: Vec<String>,
     /// Folder of the run [default: the first free runs/NAME-N, after the name of the last CONFIG.toml]

@@ -87,7 +87,8 @@ pub enum Plan {
 pub struct MemberConfig {
     /// What votes call it, and name of its folder.
     pub member: String,
-    /// A trained run, as `RUN` or `RUN@STEP`, instead of a training.
+    /// A trained run, as `RUN` or `RUN@STEP`, instead of a training. In a vote a run whose checkpoints were removed takes part by
+    /// the probabilities that it saved of the same rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<PathBuf>,
     /// Name of a member before it, whose settings it is trained with on all rows, validation rows included, up to the

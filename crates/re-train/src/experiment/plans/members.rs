@@ -1,16 +1,17 @@
 //! What members have in common, of votes and before questions.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use re_data::RelationExample;
 use re_data::split::letters;
+use re_data::{Entity, RelationExample};
 
 use super::super::plan::{MemberConfig, Plan};
 use super::super::session::Session;
 use super::super::trained::{recorded, trained_on};
 use super::super::{DataConfig, Experiment, ExperimentData};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A member's settings with the rows in the roles that they have in the experiment it is a member of.
 pub(super) fn on_rows_of(experiment: &Experiment, member: &Experiment) -> Experiment {
@@ -76,6 +77,38 @@ pub(super) fn rows_known_to<'a>(
     let Some(types) = own.or_else(of_run) else { return Ok(Cow::Borrowed(data)) };
     let config = DataConfig { entity_types: Some(types), ..experiment.data.clone() };
     Ok(Cow::Owned(ExperimentData::read(&config, experiment.training.seed)?))
+}
+
+/// The rows that a run was about, read again.
+pub(super) fn rows_of(run: &Path) -> Result<ExperimentData> {
+    let (_, experiment) = recorded(run).ok_or_else(|| Error::NoModel { reference: run.to_owned() })?;
+    ExperimentData::read(&experiment.data, experiment.training.seed)
+}
+
+/// Makes sure that rows with the same ids are the same: files of other rows number theirs alike.
+pub(super) fn check_same_rows(
+    name: &str,
+    run: &Path,
+    of_run: &[RelationExample],
+    here: &[RelationExample],
+) -> Result<()> {
+    let places = |row: &RelationExample| row.entities().each_ref().map(Entity::span);
+    let own: HashMap<&str, &RelationExample> = of_run.iter().map(|row| (row.id(), row)).collect();
+    let same = |row: &&RelationExample| {
+        own.get(row.id()).is_some_and(|own| own.text() == row.text() && places(own) == places(row))
+    };
+    match here.iter().find(|row| !same(row)) {
+        None => Ok(()),
+        Some(row) => Err(Error::config(
+            "plan.members.run",
+            format!(
+                "{} for {name}, whose saved probabilities are of another row {}",
+                run.display(),
+                row.id()
+            ),
+            "a run with its models, or probabilities of the same rows",
+        )),
+    }
 }
 
 /// The file of entity types that an experiment is trained with, or that a member of it is.

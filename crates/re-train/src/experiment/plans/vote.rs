@@ -1,6 +1,7 @@
 //! Several models vote.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use re_data::read;
 use re_data::write::PredictionFormat;
@@ -11,9 +12,9 @@ use super::super::plan::{MemberConfig, VoteConfig};
 use super::super::run::RunFolder;
 use super::super::session::Session;
 use super::super::summary::Summary;
-use super::super::trained::load_predictor;
+use super::super::trained::{has_lost_models, load_predictor};
 use super::super::{Experiment, ExperimentData, model_folder};
-use super::members::{may_validate, on_rows_of, rows_known_to};
+use super::members::{check_same_rows, may_validate, on_rows_of, rows_known_to, rows_of};
 use super::{
     TEST, VALIDATION, aligned, evaluate, evaluated, on_everything, predict, save, say_test, say_validation,
     versus,
@@ -68,9 +69,19 @@ pub(in super::super) fn run(
 }
 
 impl<'a> Election<'a> {
-    /// Predicts with a trained run.
+    /// Predicts with a trained run or, where its models are gone, takes what it has said.
     fn ask_run(&mut self, member: &'a MemberConfig, session: &mut Session<'_>) -> Result<()> {
         let (name, Some(run)) = (member.member.as_str(), &member.run) else { return Ok(()) };
+        let ballot = match has_lost_models(run)? {
+            true => self.take(name, run, session)?,
+            false => self.predict(member, run, session)?,
+        };
+        self.ballots.insert(name, ballot);
+        Ok(())
+    }
+
+    fn predict(&self, member: &MemberConfig, run: &Path, session: &mut Session<'_>) -> Result<Ballot> {
+        let name = member.member.as_str();
         session.note(&format!("{name}: predicting with {}", run.display()))?;
         let predictor = load_predictor(run, &self.experiment.training)?;
         let here = self.subfolder(name)?;
@@ -87,9 +98,44 @@ impl<'a> Election<'a> {
             true => ask(&data.validation, VALIDATION)?,
             false => None,
         };
-        let test = ask(&data.test, TEST)?;
-        self.ballots.insert(name, Ballot { validation, test });
-        Ok(())
+        Ok(Ballot { validation, test: ask(&data.test, TEST)? })
+    }
+
+    /// The probabilities that a run without models has left.
+    fn take(&self, name: &str, run: &Path, session: &mut Session<'_>) -> Result<Ballot> {
+        let ballot = self.saved(name, run)?;
+        if ballot.validation.is_none() && ballot.test.is_none() {
+            return Err(Error::NoModel { reference: run.to_owned() });
+        }
+        session.note(&format!(
+            "{name}: {} has no models any more, its saved probabilities vote",
+            run.display()
+        ))?;
+        let (here, of_run) = (self.subfolder(name)?, rows_of(run)?);
+        for (file, said, rows, own) in [
+            (VALIDATION, &ballot.validation, &self.data.validation, &of_run.validation),
+            (TEST, &ballot.test, &self.data.test, &of_run.test),
+        ] {
+            let Some(probabilities) = said else { continue };
+            check_same_rows(name, run, own, rows)?;
+            save(&here, file, PredictionFormat::Probabilities, probabilities)?;
+        }
+        Ok(ballot)
+    }
+
+    /// What the files of a run say of the rows here.
+    fn saved(&self, name: &str, run: &Path) -> Result<Ballot> {
+        let said = |file, rows: &[RelationExample]| -> Result<Option<Probabilities>> {
+            let path = run.join(file);
+            if rows.is_empty() || !path.is_file() {
+                return Ok(None);
+            }
+            Ok(Some(aligned(name, read::probabilities(path)?, &self.data.labels, rows)?))
+        };
+        Ok(Ballot {
+            validation: said(VALIDATION, &self.data.validation)?,
+            test: said(TEST, &self.data.test)?,
+        })
     }
 
     /// Trains a member; false where that was interrupted.
@@ -108,17 +154,7 @@ impl<'a> Election<'a> {
         };
         let Some((run, result)) = self.folder.part(name, &own, session)? else { return Ok(false) };
         self.steps.extend(result.step.map(|step| (name, step)));
-        let saved = |file, rows: &[RelationExample]| -> Result<Option<Probabilities>> {
-            let path = run.path().join(file);
-            if rows.is_empty() || !path.is_file() {
-                return Ok(None);
-            }
-            Ok(Some(aligned(name, read::probabilities(path)?, &self.data.labels, rows)?))
-        };
-        let ballot = Ballot {
-            validation: saved(VALIDATION, &self.data.validation)?,
-            test: saved(TEST, &self.data.test)?,
-        };
+        let ballot = self.saved(name, run.path())?;
         self.ballots.insert(name, ballot);
         Ok(true)
     }
@@ -129,6 +165,9 @@ impl<'a> Election<'a> {
         let member = self.members.iter().find(|member| member.member == other).ok_or_else(missing)?;
         let own = on_rows_of(self.experiment, member.experiment.as_ref().ok_or_else(missing)?);
         let step = match &member.run {
+            Some(run) if has_lost_models(run)? => {
+                Summary::read(run)?.and_then(|summary| summary.step).ok_or_else(missing)?
+            }
             Some(run) => Checkpoint { step: 0, path: model_folder(run)? }.state()?.step,
             None => self.steps.get(other).copied().ok_or_else(missing)?,
         };
