@@ -22,7 +22,7 @@ pub struct Flags {
     /// Allow --model to be downloaded by its name (built with `--features hub`)
     #[arg(long)]
     pub download: bool,
-    /// Labelled training rows (competition TSV or JSONL)
+    /// Labelled training rows, in any layout that `re convert --help` lists
     #[arg(long, value_name = "FILE")]
     pub train: Option<PathBuf>,
     /// Further labelled rows to train on (repeatable); those whose sentences are evaluated on are left out

@@ -8,13 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use re_train::experiment::{Encoders, Layers, Plan, RunFolder, Summary};
-use re_train::observer::stop_on_signals;
+use re_train::observer::StopSignal;
 use re_train::{Experiment, Start, StopReason, Terminal};
 
 pub use flags::Flags;
-
-/// Exit code of a program that Ctrl-C ended.
-const INTERRUPTED: i32 = 130;
 
 /// Runs the experiment whose settings are `examples/configs/NAME.toml`, with the command line's flags.
 ///
@@ -33,11 +30,11 @@ pub fn run(name: &str) -> Result<()> {
     if let Some(steps) = flags.save_steps {
         experiment.for_each(&mut |experiment| experiment.training.save_steps = steps);
     }
-    let stop = stop_on_signals().context("installing the Ctrl-C handler")?;
-    let summary = folder.run(&experiment, start, vec![Box::new(Terminal::default())], stop)?;
+    let stop = StopSignal::install().context("installing the Ctrl-C handler")?;
+    let summary = folder.run(&experiment, start, vec![Box::new(Terminal::default())], stop.flag())?;
     tell(name, &folder, &summary);
     if summary.reason == StopReason::Interrupted {
-        std::process::exit(INTERRUPTED);
+        std::process::exit(stop.exit_code().into());
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use re_data::write::NewFile;
+use re_train::observer::hangup_is_ignored;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -43,13 +44,6 @@ fn watch() -> Result<()> {
         }
     });
     Ok(())
-}
-
-/// What `nohup` has started ignores hang-ups, and a handler would undo that. Unknown where there is no `/proc`.
-fn hangup_is_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_none_or(|mask| mask & 1 != 0)
 }
 
 /// Removes the unfinished files, unless one is being created.

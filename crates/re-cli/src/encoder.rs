@@ -1,13 +1,14 @@
 //! Flags for how rows are written for a model.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use re_data::{EncodeOptions, ExampleEncoder, LostEntities, MarkupConfig, Tokenizer, Truncation};
-use re_model::{EncoderConfig, RelationClassifier};
-use re_train::Experiment;
-use re_train::experiment::{EncodingConfig, model_folder};
+use re_data::{EncodeOptions, ExampleEncoder, LostEntities, Markup, MarkupConfig, Tokenizer, Truncation};
+use re_model::{EncoderConfig, QuestionAnswerer, RelationClassifier};
+use re_train::experiment::{EncodingConfig, Plan, model_folder};
+use re_train::{Experiment, QuestionConfig};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Cut {
@@ -58,14 +59,18 @@ impl EncoderArgs {
     /// The encoder of a trained model or run, of the settings of an experiment, or of a bare tokenizer.
     pub fn load(&self, model: &Path) -> Result<ExampleEncoder> {
         let encoder = if model.extension().is_some_and(|extension| extension == "toml") {
-            let Experiment { model, encoding, markup, .. } = Experiment::from_file(model)?;
-            untrained(&re_model::hub::model_folder(&model.folder, model.download)?, &markup, encoding)?
+            let experiment = Experiment::from_file(model)?;
+            let (model, encoding) = (&experiment.model, experiment.encoding.clone());
+            let folder = re_model::hub::model_folder(&model.folder, model.download)?;
+            untrained(&folder, written(&experiment)?, encoding)?
         } else {
             let folder = if is_tokenizer(model) { model.to_owned() } else { model_folder(model)? };
-            if folder.join("relation_classifier.json").is_file() {
+            if RelationClassifier::is_in(&folder) {
                 RelationClassifier::trained_encoder(&folder, None)?
+            } else if QuestionAnswerer::is_in(&folder) {
+                QuestionAnswerer::trained_encoder(&folder)?
             } else {
-                untrained(&folder, &MarkupConfig::Plain {}, EncodingConfig::default())?
+                untrained(&folder, MarkupConfig::Plain {}.build()?.into(), EncodingConfig::default())?
             }
         };
         let mut options = encoder.options().clone();
@@ -89,12 +94,21 @@ impl EncoderArgs {
     }
 }
 
+/// How an experiment writes rows: in its markup, or as questions.
+fn written(experiment: &Experiment) -> Result<Arc<dyn Markup>> {
+    let asks = matches!(experiment.plan, Plan::QuestionAnswering { .. });
+    match experiment.questions.clone().or_else(|| asks.then(QuestionConfig::default)) {
+        Some(questions) => Ok(Arc::new(questions.all_questions()?)),
+        None => Ok(experiment.markup.build()?.into()),
+    }
+}
+
 fn is_tokenizer(folder: &Path) -> bool {
     ["tokenizer.json", "vocab.txt"].iter().any(|file| folder.join(file).is_file())
 }
 
 /// The encoder that a training on `folder` would begin with.
-fn untrained(folder: &Path, markup: &MarkupConfig, encoding: EncodingConfig) -> Result<ExampleEncoder> {
+fn untrained(folder: &Path, markup: Arc<dyn Markup>, encoding: EncodingConfig) -> Result<ExampleEncoder> {
     let mut options = EncodeOptions {
         max_length: encoding.max_length,
         truncation: encoding.truncation,
@@ -107,7 +121,7 @@ fn untrained(folder: &Path, markup: &MarkupConfig, encoding: EncodingConfig) -> 
         options.max_length = options.max_length.min(config.max_length());
     }
     let tokenizer = Tokenizer::from_folder(folder).with_context(|| folder.display().to_string())?;
-    Ok(ExampleEncoder::new(tokenizer, markup.build()?, options)?)
+    Ok(ExampleEncoder::new(tokenizer, markup, options)?)
 }
 
 /// A model on the command line.

@@ -10,9 +10,6 @@ pub const CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (Ctrl-C), 129 hung up, 143 terminated.
 A closed pipe, as by `| head`, is no failure.";
 
-/// Exit code of a command that Ctrl-C ended.
-pub const INTERRUPTED: u8 = 130;
-
 /// Arguments that contradict each other in a way that the parser cannot know.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

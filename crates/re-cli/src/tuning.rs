@@ -60,6 +60,9 @@ pub fn describe(tuned: &Tuned) -> String {
         text,
         "accuracy {accuracy} where each row's weights were found without it, {gain} points over equal weights"
     );
+    if tuned.converged() == Some(false) {
+        text += "the search ended before it converged: try a higher --l2\n";
+    }
     text
 }
 

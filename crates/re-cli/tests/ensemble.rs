@@ -215,6 +215,12 @@ fn weights_from_one_split_are_applied_to_another() {
     let same =
         ["vote", &files[0], &files[1], "--tune", "greedy", "--out-of-fold", &out_of_fold, "--gold", &gold];
     assert!(error(1, &[&same[..], &["--quiet"]].concat()).contains("row 0 was used to tune these weights"));
+    // Where each file numbers its rows from 0, equal ids are no sign.
+    output(&[&same[..], &["--quiet", "--other-rows"]].concat());
+    let advise = ["advise", &files[0], &files[1], "--gold", &gold, "--tune", "log-linear", "--json"];
+    let found: serde_json::Value = serde_json::from_str(&output(&advise)).unwrap();
+    assert_eq!(found["tuned"]["offsets"].as_array().unwrap().len(), 2, "{found}");
+    assert_eq!(found["tuned"]["converged"], true, "{found}");
 }
 
 #[test]

@@ -236,3 +236,23 @@ fn the_layout_of_the_result_must_be_known() {
     let text = error(2, &["convert", &embedded("dev.tsv")]);
     assert!(text.contains("the name - tells no layout: choose one with --to"), "{text}");
 }
+
+#[test]
+fn rows_of_models_that_answer_are_questions() {
+    let folder = Folder::new();
+    let (config, run) = (config(&folder), folder.path("run"));
+    let asking = "[questions]\nvalidation_rows = 2\n[plan]\nname = \"question_answering\"\n\
+                  members = [{ member = \"classifier\", settings = { training = { steps = 1 } } }]\n";
+    let text = std::fs::read_to_string(&config).unwrap() + asking;
+    let config = folder.file("asking.toml", &text);
+    output(&["train", &config, "--out", &run, "--quiet"]);
+    let answerer = folder.path("run/answerer");
+    for model in [&config, &answerer] {
+        let text = output(&["encode", model, &embedded("dev.tsv"), "--limit", "1"]);
+        assert!(text.contains("장하아") && text.contains('?'), "{model}: {text}");
+    }
+    let text = output(&["doctor", &answerer]);
+    assert!(text.contains("trained to answer questions"), "{text}");
+    let text = output(&["predict", &answerer, &folder.path("test.tsv"), "--quiet"]);
+    assert_eq!(text.lines().count(), 11, "{text}");
+}

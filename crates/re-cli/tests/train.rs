@@ -158,12 +158,17 @@ fn ctrl_c_saves_a_checkpoint_and_resume_goes_on() {
 
     // The rest of so many steps would take too long: it is enough that it goes on, and can be interrupted again.
     let before = std::fs::read_to_string(&metrics).unwrap().lines().count();
-    let child = spawn(&["resume", &run]);
-    wait_for(|| std::fs::read_to_string(&metrics).unwrap().lines().count() > before);
-    interrupt(&child);
+    let child = spawn_by("--ignore-signal=HUP", &["resume", &run]);
+    let lines = || std::fs::read_to_string(&metrics).unwrap().lines().count();
+    wait_for(|| lines() > before);
+    // What `nohup` has started goes on when the terminal is closed.
+    send("HUP", &child);
+    let before = lines();
+    wait_for(|| lines() > before + 1);
+    send("TERM", &child);
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-    assert_eq!(ended.status.code(), Some(130), "{said}");
+    assert_eq!(ended.status.code(), Some(143), "{said}");
     assert!(said.contains("resuming at step "), "{said}");
 }
 

@@ -135,7 +135,10 @@ pub enum Error {
         expected: Option<String>,
     },
     /// A row was used to tune the weights, so that a vote on it with these weights would measure nothing.
-    #[error("row {id} was used to tune these weights; use the nested estimate for it")]
+    #[error(
+        "row {id} was used to tune these weights: use the nested estimate for it or, if it is another row with the same id, \
+         say so (--other-rows, Tuned::for_other_rows)"
+    )]
     TunedOn {
         /// Id of the row.
         id: String,

@@ -1,6 +1,7 @@
 //! Gold labels of rows, and which rows belong together.
 
 use re_data::RelationExample;
+use re_data::split::letters;
 
 use crate::error::{Error, Result};
 use crate::members::{Members, row_numbers, row_order};
@@ -15,7 +16,7 @@ pub struct Gold {
 }
 
 impl Gold {
-    /// Gold labels of labelled examples; examples with equal texts form a group.
+    /// Gold labels of labelled examples; examples whose texts have the same [`letters`] form a group, as in splits.
     ///
     /// # Errors
     /// [`Error::Unlabelled`] where an example has no label, [`Error::DuplicateId`] where an id stands twice.
@@ -24,7 +25,7 @@ impl Gold {
         for example in examples {
             let id = example.id().to_owned();
             let label = example.label().ok_or_else(|| Error::Unlabelled { id: id.clone() })?;
-            rows.push((id, label.to_owned(), example.text().to_owned()));
+            rows.push((id, label.to_owned(), letters(example.text())));
         }
         Self::grouped(rows)
     }

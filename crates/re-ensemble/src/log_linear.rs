@@ -7,6 +7,8 @@ use crate::vote::{PROBABILITY_FLOOR, softmax_into};
 
 /// Length of the gradient below which the fit has converged.
 const CONVERGED: f64 = 1e-6;
+/// The same where rounding keeps the loss from falling any further.
+const ROUNDED: f64 = 1e-4;
 /// Steps after which the fit stops in any case.
 const MAX_STEPS: usize = 400;
 /// Steps from which the curvature is told.
@@ -44,9 +46,10 @@ impl LogLinear {
                     break (next, next_loss, next_gradient);
                 }
                 step /= 2.0;
-                // Below this rounding decides, so the present model is as good as any.
+                // Below this rounding decides.
                 if step < 1e-12 {
-                    return (model, true);
+                    let converged = gradient.length() < ROUNDED;
+                    return (model, converged);
                 }
             };
             let (moved, change) = (next.plus(&model, -1.0), next_gradient.plus(&gradient, -1.0));

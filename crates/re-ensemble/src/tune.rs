@@ -29,7 +29,7 @@ pub enum Tuning {
     /// that leaves most rows right; a tie goes to the higher likelihood, then to the first name. The
     /// best round's counts are the weights.
     Greedy {
-        /// Number of rounds; at least 1. Weights are multiples of one over it.
+        /// Number of rounds; at least 1. Weights are multiples of one over that of the best round.
         rounds: usize,
     },
     /// Stacking (Wolpert, 1992) by a small logistic regression: the log-probabilities of a class are
@@ -188,12 +188,13 @@ impl Tuned {
         self.names.iter().map(String::as_str).zip(weights.iter().copied())
     }
 
-    /// Offsets added to the classes' logits, in label order; empty for a mean.
-    pub fn offsets(&self) -> &[f64] {
-        match &self.pool {
+    /// Each label with the offset that is added to its logit, in label order; none for a mean.
+    pub fn offsets(&self) -> impl Iterator<Item = (&str, f64)> {
+        let offsets: &[f64] = match &self.pool {
             Pool::Mean(_) => &[],
             Pool::LogLinear { model, .. } => &model.offsets,
-        }
+        };
+        self.labels.names().iter().map(String::as_str).zip(offsets.iter().copied())
     }
 
     /// Whether the fit of [`Tuning::LogLinear`] has reached its optimum rather than run out of steps;
@@ -222,10 +223,18 @@ impl Tuned {
         self.gain_over_equal
     }
 
+    /// For predictions of other rows that have the same ids, as where each file numbers its rows from 0: no id counts as
+    /// that of a row that the weights were tuned on any more.
+    #[must_use]
+    pub fn for_other_rows(mut self) -> Self {
+        self.rows.clear();
+        self
+    }
+
     /// Combines the same members' predictions for other rows with the tuned weights.
     ///
     /// # Errors
-    /// [`Error::TunedOn`] where a row is one that the weights were tuned on, [`Error::MemberSet`] where
+    /// [`Error::TunedOn`] where a row has the id of one that the weights were tuned on, see [`Tuned::for_other_rows`]; [`Error::MemberSet`] where
     /// the members are others, and as [`Members::align`] where the label sets differ.
     pub fn vote(&self, members: &Members) -> Result<Probabilities> {
         if let Some(id) = members.ids().iter().find(|id| self.rows.contains(*id)) {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use re_data::metrics::Metrics;
 use re_data::read::{self, ReadOptions};
+use re_data::split::letters;
 use re_data::{LabelSet, Prediction, Probabilities, RelationExample};
 use re_ensemble::{Gold, Member};
 
@@ -67,7 +68,7 @@ impl Scored {
         let probabilities = Probabilities::new(ids, self.probabilities.labels().clone(), values)?;
         let label = |class| self.labels().name(class).unwrap_or_default().to_owned();
         let triple =
-            |row: &&Row<'_>| (row.example.id().to_owned(), label(row.gold), row.example.text().to_owned());
+            |row: &&Row<'_>| (row.example.id().to_owned(), label(row.gold), letters(row.example.text()));
         Ok((Member::new(name, probabilities), Gold::grouped(chosen.iter().map(triple))?))
     }
 }

@@ -7,11 +7,14 @@ pub use jsonl::JsonlLog;
 pub use terminal::Terminal;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use re_data::metrics::Metrics;
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 
 /// What happens during a training.
 #[derive(Debug, Clone, Copy)]
@@ -139,18 +142,45 @@ pub trait Observer {
     fn notify(&mut self, event: &Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
 }
 
-/// A flag that becomes true on Ctrl-C (SIGINT), SIGTERM or SIGHUP, for [`Trainer::stop_when`](crate::Trainer::stop_when).
-///
-/// A second signal ends the process at once.
-///
-/// # Errors
-/// [`std::io::Error`] where the system refuses the handler.
-pub fn stop_on_signals() -> std::io::Result<std::sync::Arc<std::sync::atomic::AtomicBool>> {
-    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        // The order matters: the first signal finds the flag still false and only raises it.
-        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, std::sync::Arc::clone(&stop))?;
-        signal_hook::flag::register(signal, std::sync::Arc::clone(&stop))?;
+/// What stops a training in an orderly way: Ctrl-C (SIGINT), SIGTERM or SIGHUP. A second signal ends the process at once.
+#[derive(Debug, Clone, Default)]
+pub struct StopSignal {
+    raised: Arc<AtomicBool>,
+    signal: Arc<AtomicUsize>,
+}
+
+impl StopSignal {
+    /// Watches for signals from now on; for a hang-up only where it would end the process, so not below `nohup`.
+    ///
+    /// # Errors
+    /// [`std::io::Error`] where the system refuses the handler.
+    pub fn install() -> std::io::Result<Self> {
+        let stop = Self::default();
+        let hangup = Some(SIGHUP).filter(|_| !hangup_is_ignored());
+        for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
+            // The order matters: the first signal finds the flag still false and only raises it.
+            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop.raised))?;
+            flag::register_usize(signal, Arc::clone(&stop.signal), signal.unsigned_abs() as usize)?;
+            flag::register(signal, Arc::clone(&stop.raised))?;
+        }
+        Ok(stop)
     }
-    Ok(stop)
+
+    /// Becomes true on a signal, for [`Trainer::stop_when`](crate::Trainer::stop_when) and
+    /// [`RunFolder::run`](crate::experiment::RunFolder::run).
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.raised)
+    }
+
+    /// Exit code that tells which signal came, as shells do: 128 and its number.
+    pub fn exit_code(&self) -> u8 {
+        u8::try_from(128 + self.signal.load(Ordering::Relaxed)).unwrap_or(u8::MAX)
+    }
+}
+
+/// Whether hang-ups are ignored, as below `nohup`, which a handler would undo. Unknown where there is no `/proc`.
+pub fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_none_or(|mask| mask & 1 != 0)
 }

@@ -90,8 +90,15 @@ impl QuestionConfig {
     /// # Errors
     /// As [`Questions::from_path`] and [`Questions::for_labels`].
     pub fn questions(&self, labels: &LabelSet) -> Result<Questions> {
-        let all = self.file.as_ref().map_or_else(Questions::korean, Questions::from_path)?;
-        Ok(all.for_labels(labels)?)
+        Ok(self.all_questions()?.for_labels(labels)?)
+    }
+
+    /// The questions for whatever relations there are.
+    ///
+    /// # Errors
+    /// As [`Questions::from_path`].
+    pub fn all_questions(&self) -> Result<Questions> {
+        Ok(self.file.as_ref().map_or_else(Questions::korean, Questions::from_path)?)
     }
 }
 

@@ -248,8 +248,12 @@ fn a_run_whose_models_are_gone_votes_by_what_it_saved() {
     let steps = Checkpoint::list(&at("lending/a_full")).unwrap();
     assert_eq!(steps.last().map(|checkpoint| checkpoint.step), Some(best));
 
-    // Other rows with the same ids.
-    let mut elsewhere = base;
+    // Another split has other validation rows, and another file other rows with the same ids.
+    let mut elsewhere = base.clone();
+    elsewhere.data.split_seed = Some(8);
+    let (summary, watch) = watched(&of(&elsewhere), &at("other split"), Start::Fresh);
+    assert!(watch.has("folds: its validation rows are others"), "{:?}", watch.told);
+    assert!(summary.parts.iter().all(|part| part.rows == Rows::Test), "{:?}", summary.parts.len());
     let rows = corpus();
     let moved: Vec<_> = rows[40..80]
         .iter()
@@ -257,8 +261,16 @@ fn a_run_whose_models_are_gone_votes_by_what_it_saved() {
         .map(|(row, like)| RelationExample::new(like.id(), row.text(), row.entities().clone()).unwrap())
         .collect();
     elsewhere.data.test = Some(file(folder.path(), "moved.jsonl", &moved));
-    let error = go(&of(&elsewhere), &at("elsewhere"), Start::Fresh).unwrap_err().to_string();
-    assert!(error.contains("whose saved probabilities are of another row"), "{error}");
+    let error = go(&of(&elsewhere), &at("elsewhere"), Start::Fresh).unwrap_err();
+    assert!(matches!(error, Error::NoModel { .. }), "{error}");
+
+    // Rows that have changed since.
+    file(folder.path(), "test.jsonl", &rows[121..161]);
+    let error = go(&of(&base), &at("changed"), Start::Fresh).unwrap_err().to_string();
+    assert!(
+        error.contains("for split, which has no models any more") && error.contains("have changed"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -347,4 +359,11 @@ fn a_given_member_sees_the_entity_types_that_it_was_trained_with() {
         let of = |run: &str| probabilities(&folder.path().join(run), name);
         assert_eq!(of("run/typed"), of("typed"), "{name}");
     }
+
+    // Those of the settings in whose place it stands do not matter.
+    let mut settings = typed;
+    settings.data.entity_types = Some("/absent/entity_types.tsv".into());
+    let member = MemberConfig { run: Some(folder.path().join("typed")), ..member("typed", &settings, 1) };
+    let experiment = with(&base, vec![member], vec![vote("v", Vote::Mean, &["typed"], None)]);
+    fresh(&experiment, &folder.path().join("settled"));
 }

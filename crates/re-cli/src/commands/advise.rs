@@ -72,6 +72,11 @@ struct Found {
 #[derive(Debug, Serialize)]
 struct FoundWeights {
     weights: Vec<(String, f64)>,
+    /// Added to the labels' logits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    offsets: Vec<(String, f64)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    converged: Option<bool>,
     nested_accuracy: Estimate,
     gain_over_equal: Estimate,
 }
@@ -107,8 +112,11 @@ fn exhaustive(text: &str) -> Result<usize, String> {
 
 impl FoundWeights {
     fn of(tuned: &Tuned) -> Self {
+        let named = |(name, number): (&str, f64)| (name.to_owned(), number);
         Self {
-            weights: tuned.weights().map(|(name, weight)| (name.to_owned(), weight)).collect(),
+            weights: tuned.weights().map(named).collect(),
+            offsets: tuned.offsets().map(named).collect(),
+            converged: tuned.converged(),
             nested_accuracy: tuned.nested_accuracy(),
             gain_over_equal: tuned.gain_over_equal(),
         }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use re_data::read::{ExampleReader, ReadOptions};
-use re_model::{EncoderConfig, Precision, Weights, device};
+use re_model::{EncoderConfig, Precision, QuestionAnswerer, RelationClassifier, Weights, device};
 use re_train::Error;
 use re_train::experiment::{Summary, model_folder};
 use serde::Serialize;
@@ -242,7 +242,13 @@ fn model(path: &Path) -> Result<String> {
     };
     let config = EncoderConfig::from_folder(&folder)?;
     let tokenizer = re_data::Tokenizer::from_folder(&folder)?;
-    let trained = if folder.join("relation_classifier.json").is_file() { "trained" } else { "to be trained" };
+    let trained = if RelationClassifier::is_in(&folder) {
+        "trained"
+    } else if QuestionAnswerer::is_in(&folder) {
+        "trained to answer questions"
+    } else {
+        "to be trained"
+    };
     let weights = Weights::open(&folder)?;
     Ok(format!(
         "{}: {trained}, {:?}, {} layers of width {}, {} tokens, weights in {}",

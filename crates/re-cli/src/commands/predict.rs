@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use re_data::Predictor;
 use re_data::write::PredictionFormat;
-use re_model::{Precision, RelationClassifier, TrainedParts};
+use re_model::{Precision, QuestionAnswerer, RelationClassifier, TrainedParts};
 use re_train::experiment::{load_predictor, model_folder};
 use re_train::{Error, TrainConfig};
 
@@ -67,9 +67,9 @@ impl Predict {
         });
         let settings = TrainConfig { device: self.device.clone(), precision, ..TrainConfig::default() };
         match model_folder(&self.model) {
-            Ok(folder) => self.stream(&folder, &settings, say),
-            // Several models may answer together.
-            Err(Error::NoModel { .. }) => self.ask(&*load_predictor(&self.model, &settings)?, say),
+            Ok(folder) if !QuestionAnswerer::is_in(&folder) => self.stream(&folder, &settings, say),
+            // Several models may answer together, or one by questions.
+            Ok(_) | Err(Error::NoModel { .. }) => self.ask(&*load_predictor(&self.model, &settings)?, say),
             Err(error) => Err(error.into()),
         }
     }

@@ -6,10 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use re_train::experiment::{Encoders, Layers, RunFolder, Summary};
-use re_train::observer::{Observer, stop_on_signals};
+use re_train::observer::{Observer, StopSignal};
 use re_train::{Experiment, Start, StopReason, Terminal};
 
-use crate::exit::INTERRUPTED;
 use crate::output::ResultArgs;
 use crate::say::Say;
 
@@ -114,16 +113,16 @@ pub fn run(
 ) -> Result<ExitCode> {
     // What cannot be written should be known now, not after hours of training.
     result.check(folder.path())?;
-    let stop = stop_on_signals().context("installing the Ctrl-C handler")?;
+    let stop = StopSignal::install().context("installing the Ctrl-C handler")?;
     let mut observers: Vec<Box<dyn Observer>> = Vec::new();
     if say != Say::Nothing {
         observers.push(Box::new(Terminal::default()));
     }
-    let summary = folder.run(experiment, start, observers, stop)?;
+    let summary = folder.run(experiment, start, observers, stop.flag())?;
     let path = folder.path().display();
     if summary.reason == StopReason::Interrupted {
         say.note(format!("interrupted; go on with\n  re resume {path}"));
-        return Ok(ExitCode::from(INTERRUPTED));
+        return Ok(ExitCode::from(stop.exit_code()));
     }
     result.write(|| text(folder, &summary), &summary)?;
     Ok(ExitCode::SUCCESS)

@@ -58,6 +58,9 @@ pub struct Vote {
     /// Look at the rows of --out-of-fold alone, where --gold has more
     #[arg(long, requires = "gold", help_heading = "Finding weights")]
     subset: bool,
+    /// The rows to vote on are others than those of --gold, even where their ids are the same
+    #[arg(long, requires = "gold", help_heading = "Finding weights")]
+    other_rows: bool,
     /// Labelled training rows: how frequent the labels were when the models learnt
     #[arg(long, value_name = "FILE", requires = "target_prior", help_heading = "Other label frequencies")]
     train_prior: Option<PathBuf>,
@@ -134,6 +137,7 @@ impl Vote {
         let tuned = self.tuning.find(unseen, &gold, Bootstrap::default())?;
         let Some(tuned) = tuned else { return Ok(None) };
         say.note(describe(&tuned).trim_end());
+        let tuned = if self.other_rows { tuned.for_other_rows() } else { tuned };
         Ok(Some(tuned.vote(members)?))
     }
 

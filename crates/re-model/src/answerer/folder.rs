@@ -1,14 +1,15 @@
 //! Trained folders: Hugging Face layout plus `question_answering.json` and `questions.json`.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use re_data::{EncodeOptions, Questions, Tokenizer};
+use re_data::{EncodeOptions, ExampleEncoder, Questions, Tokenizer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tch::Device;
 
 use super::{QuestionAnswerer, Rule};
-use crate::classifier::ModelParts;
+use crate::classifier::{MarkupChoice, ModelParts, trained_encoder};
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::ops::Precision;
@@ -25,6 +26,13 @@ const QUESTIONS: &str = "questions.json";
 struct Settings {
     rule: Rule,
     encoding: EncodeOptions,
+}
+
+fn settings(folder: &Path) -> Result<(Settings, Questions)> {
+    let path = folder.join(FILE);
+    let text = std::fs::read_to_string(&path).map_err(|source| Error::io(&path, source))?;
+    let settings = serde_json::from_str(&text).map_err(|source| Error::Json { path, source })?;
+    Ok((settings, Questions::from_path(folder.join(QUESTIONS))?))
 }
 
 impl QuestionAnswerer {
@@ -51,11 +59,7 @@ impl QuestionAnswerer {
         precision: Precision,
     ) -> Result<Self> {
         let folder = folder.as_ref();
-        let path = folder.join(FILE);
-        let text = std::fs::read_to_string(&path).map_err(|source| Error::io(&path, source))?;
-        let Settings { rule, encoding } =
-            serde_json::from_str(&text).map_err(|source| Error::Json { path, source })?;
-        let questions = Questions::from_path(folder.join(QUESTIONS))?;
+        let (Settings { rule, encoding }, questions) = settings(folder)?;
         let weights = Weights::open(folder)?;
         let config = EncoderConfig::from_folder(folder)?;
         let parts = ModelParts { config, weights: Some(&weights), device, seed: 0 };
@@ -67,6 +71,18 @@ impl QuestionAnswerer {
         } else {
             Err(Error::MissingTensors { path: weights.path().to_owned(), names: report.missing })
         }
+    }
+
+    /// What turns examples with the label to be asked for into rows for the answerer in a trained folder, without loading
+    /// its weights.
+    ///
+    /// # Errors
+    /// As [`QuestionAnswerer::from_pretrained_with`].
+    pub fn trained_encoder(folder: impl AsRef<Path>) -> Result<ExampleEncoder> {
+        let folder = folder.as_ref();
+        let (settings, questions) = settings(folder)?;
+        let markup = MarkupChoice::Own(Arc::new(questions));
+        trained_encoder(folder, &markup, settings.encoding, &EncoderConfig::from_folder(folder)?)
     }
 
     /// Writes everything that [`QuestionAnswerer::from_pretrained`] needs into `folder`, which is created.

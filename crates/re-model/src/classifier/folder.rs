@@ -63,7 +63,7 @@ fn own(path: &Path, part: &'static str) -> Error {
 }
 
 /// The encoder of a trained folder's examples: all tokens are known to its model.
-fn trained_encoder(
+pub(crate) fn trained_encoder(
     folder: &Path,
     markup: &MarkupChoice,
     encoding: EncodeOptions,
@@ -91,6 +91,11 @@ pub struct TrainedParts {
 }
 
 impl RelationClassifier {
+    /// Whether a trained classifier lies in `folder`, as opposed to a pretrained encoder or something else.
+    pub fn is_in(folder: impl AsRef<Path>) -> bool {
+        folder.as_ref().join(FILE).is_file()
+    }
+
     /// Loads a trained folder: a checkpoint of a run, or what [`RelationClassifier::save`] wrote.
     ///
     /// # Errors

@@ -23,8 +23,11 @@ pub fn model_folder(reference: impl AsRef<Path>) -> Result<PathBuf> {
     }
     let model = Summary::read(run)?.and_then(|summary| summary.model);
     let Some(step) = step else {
-        let latest = Checkpoint::list(run)?.pop().map(|checkpoint| checkpoint.path);
-        return model.or(latest).ok_or_else(absent);
+        let Some(best) = model else {
+            return Checkpoint::list(run)?.pop().map(|checkpoint| checkpoint.path).ok_or_else(absent);
+        };
+        // Where it was removed, another one in its place would be another model.
+        return if best.is_dir() { Ok(best) } else { Err(absent()) };
     };
     let of_model = model.as_ref().and_then(|model| model.parent()).filter(|folder| *folder != run);
     for folder in [Some(run), of_model].into_iter().flatten() {
@@ -69,9 +72,12 @@ mod tests {
         std::fs::write(at("run/summary.json"), summary.text(&at("run")).unwrap()).unwrap();
         assert_eq!(model_folder(at("run")).unwrap(), two, "the best one");
         assert_eq!(model_folder(at("run@4")).unwrap(), four);
+        let gone = Summary { model: Some(at("run/gone")), ..Summary::new(StopReason::Completed) };
+        save(&at("lost"), 4);
+        std::fs::write(at("lost/summary.json"), gone.text(&at("run")).unwrap()).unwrap();
         std::fs::write(four.join("config.json"), "{}").unwrap();
         assert_eq!(model_folder(&four).unwrap(), four);
-        for absent in ["run@3", "other", "run@x"] {
+        for absent in ["run@3", "other", "run@x", "lost"] {
             let error = model_folder(at(absent)).unwrap_err().to_string();
             assert!(error.contains(absent) && error.contains("RUN@STEP"), "{error}");
         }

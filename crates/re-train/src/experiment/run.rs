@@ -302,7 +302,7 @@ impl RunFolder {
 }
 
 /// A hash of all rows that an experiment reads.
-fn data_hash(experiment: &Experiment, data: &ExperimentData) -> Result<String> {
+pub(super) fn data_hash(experiment: &Experiment, data: &ExperimentData) -> Result<String> {
     let Plan::PseudoLabels { unlabelled, .. } = &experiment.plan else { return Ok(data.hash()) };
     let file = std::fs::read(unlabelled).map_err(|source| Error::io(unlabelled, source))?;
     Ok(format!("{}{:016x}", data.hash(), fnv1a(&file)))

@@ -66,20 +66,6 @@ pub fn load_predictor(reference: impl AsRef<Path>, config: &TrainConfig) -> Resu
     }
 }
 
-/// Whether a complete run has kept what it said but not the models, as one whose checkpoints were removed for their size.
-pub(super) fn has_lost_models(run: &Path) -> Result<bool> {
-    let Some(summary) = Summary::read(run)? else { return Ok(false) };
-    if let Some(model) = &summary.model {
-        return Ok(!model.is_dir());
-    }
-    for part in RunFolder::new(run).parts()? {
-        if has_lost_models(part.path())? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 pub(super) fn classifier(folder: &Path, config: &TrainConfig) -> Result<RelationClassifier> {
     let (device, precision) = (Some(config.device()?), config.precision());
     let parts = TrainedParts { device, precision, ..TrainedParts::default() };

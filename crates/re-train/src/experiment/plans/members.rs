@@ -8,6 +8,7 @@ use re_data::split::letters;
 use re_data::{Entity, RelationExample};
 
 use super::super::plan::{MemberConfig, Plan};
+use super::super::run::{CONFIG, data_hash};
 use super::super::session::Session;
 use super::super::trained::{recorded, trained_on};
 use super::super::{DataConfig, Experiment, ExperimentData};
@@ -72,43 +73,45 @@ pub(super) fn rows_known_to<'a>(
     if experiment.data.entity_types.is_some() {
         return Ok(Cow::Borrowed(data));
     }
-    let of_run = || entity_types(recorded(member.run.as_ref()?)?.1);
-    let own = member.experiment.as_deref().cloned().and_then(entity_types);
-    let Some(types) = own.or_else(of_run) else { return Ok(Cow::Borrowed(data)) };
+    let of_run = member.run.as_ref().and_then(|run| recorded(run)).and_then(|(_, run)| entity_types(run));
+    let own = || member.experiment.as_deref().cloned().and_then(entity_types);
+    let Some(types) = of_run.or_else(own) else { return Ok(Cow::Borrowed(data)) };
     let config = DataConfig { entity_types: Some(types), ..experiment.data.clone() };
     Ok(Cow::Owned(ExperimentData::read(&config, experiment.training.seed)?))
 }
 
 /// The rows that a run was about, read again.
-pub(super) fn rows_of(run: &Path) -> Result<ExperimentData> {
-    let (_, experiment) = recorded(run).ok_or_else(|| Error::NoModel { reference: run.to_owned() })?;
-    ExperimentData::read(&experiment.data, experiment.training.seed)
+///
+/// # Errors
+/// [`Error::Config`] where its files are gone or have changed: nobody knows then what its probabilities are of.
+pub(super) fn rows_of(name: &str, run: &Path) -> Result<ExperimentData> {
+    let unknown = |why: String| {
+        Error::config(
+            "plan.members.run",
+            format!("{} for {name}, which has no models any more; {why}", run.display()),
+            "a run with its models, or with the files of rows that its saved probabilities are of",
+        )
+    };
+    let (folder, experiment) = recorded(run).ok_or_else(|| unknown(format!("it has no {CONFIG}")))?;
+    let data = ExperimentData::read(&experiment.data, experiment.training.seed);
+    let data = data.map_err(|error| unknown(error.to_string()))?;
+    match folder.data_hash()? {
+        Some(hash) if hash == data_hash(&experiment, &data)? => Ok(data),
+        Some(_) => {
+            Err(unknown(format!("{} or its other rows have changed", experiment.data.train.display())))
+        }
+        None => Err(unknown("there is no record of its rows".to_owned())),
+    }
 }
 
-/// Makes sure that rows with the same ids are the same: files of other rows number theirs alike.
-pub(super) fn check_same_rows(
-    name: &str,
-    run: &Path,
-    of_run: &[RelationExample],
-    here: &[RelationExample],
-) -> Result<()> {
-    let places = |row: &RelationExample| row.entities().each_ref().map(Entity::span);
-    let own: HashMap<&str, &RelationExample> = of_run.iter().map(|row| (row.id(), row)).collect();
-    let same = |row: &&RelationExample| {
-        own.get(row.id()).is_some_and(|own| own.text() == row.text() && places(own) == places(row))
+/// Whether these are the same rows, in whatever order: files of other rows may number theirs alike.
+pub(super) fn same_rows(some: &[RelationExample], others: &[RelationExample]) -> bool {
+    let known: HashMap<&str, &RelationExample> = some.iter().map(|row| (row.id(), row)).collect();
+    let spans = |row: &RelationExample| row.entities().each_ref().map(Entity::span);
+    let same = |row: &RelationExample| {
+        known.get(row.id()).is_some_and(|known| known.text() == row.text() && spans(known) == spans(row))
     };
-    match here.iter().find(|row| !same(row)) {
-        None => Ok(()),
-        Some(row) => Err(Error::config(
-            "plan.members.run",
-            format!(
-                "{} for {name}, whose saved probabilities are of another row {}",
-                run.display(),
-                row.id()
-            ),
-            "a run with its models, or probabilities of the same rows",
-        )),
-    }
+    some.len() == others.len() && others.iter().all(same)
 }
 
 /// The file of entity types that an experiment is trained with, or that a member of it is.

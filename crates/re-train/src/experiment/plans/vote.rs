@@ -5,16 +5,16 @@ use std::path::Path;
 
 use re_data::read;
 use re_data::write::PredictionFormat;
-use re_data::{Probabilities, RelationExample};
+use re_data::{Predictor, Probabilities, RelationExample};
 use re_ensemble::{Member, Members};
 
 use super::super::plan::{MemberConfig, VoteConfig};
 use super::super::run::RunFolder;
 use super::super::session::Session;
 use super::super::summary::Summary;
-use super::super::trained::{has_lost_models, load_predictor};
+use super::super::trained::load_predictor;
 use super::super::{Experiment, ExperimentData, model_folder};
-use super::members::{check_same_rows, may_validate, on_rows_of, rows_known_to, rows_of};
+use super::members::{may_validate, on_rows_of, rows_known_to, rows_of, same_rows};
 use super::{
     TEST, VALIDATION, aligned, evaluate, evaluated, on_everything, predict, save, say_test, say_validation,
     versus,
@@ -72,25 +72,31 @@ impl<'a> Election<'a> {
     /// Predicts with a trained run or, where its models are gone, takes what it has said.
     fn ask_run(&mut self, member: &'a MemberConfig, session: &mut Session<'_>) -> Result<()> {
         let (name, Some(run)) = (member.member.as_str(), &member.run) else { return Ok(()) };
-        let ballot = match has_lost_models(run)? {
-            true => self.take(name, run, session)?,
-            false => self.predict(member, run, session)?,
+        let ballot = match load_predictor(run, &self.experiment.training) {
+            Ok(predictor) => self.predict(member, run, &predictor, session)?,
+            Err(Error::NoModel { .. }) if Summary::read(run)?.is_some() => self.take(name, run, session)?,
+            Err(error) => return Err(error),
         };
         self.ballots.insert(name, ballot);
         Ok(())
     }
 
-    fn predict(&self, member: &MemberConfig, run: &Path, session: &mut Session<'_>) -> Result<Ballot> {
+    fn predict(
+        &self,
+        member: &MemberConfig,
+        run: &Path,
+        predictor: &impl Predictor,
+        session: &mut Session<'_>,
+    ) -> Result<Ballot> {
         let name = member.member.as_str();
         session.note(&format!("{name}: predicting with {}", run.display()))?;
-        let predictor = load_predictor(run, &self.experiment.training)?;
         let here = self.subfolder(name)?;
         let data = rows_known_to(member, self.experiment, self.data)?;
         let ask = |rows: &[RelationExample], file| -> Result<Option<Probabilities>> {
             if rows.is_empty() {
                 return Ok(None);
             }
-            let probabilities = aligned(name, predict(&predictor, rows)?, &self.data.labels, rows)?;
+            let probabilities = aligned(name, predict(predictor, rows)?, &self.data.labels, rows)?;
             save(&here, file, PredictionFormat::Probabilities, &probabilities)?;
             Ok(Some(probabilities))
         };
@@ -101,41 +107,51 @@ impl<'a> Election<'a> {
         Ok(Ballot { validation, test: ask(&data.test, TEST)? })
     }
 
-    /// The probabilities that a run without models has left.
+    /// The probabilities that a run without models has left, of those rows that are its own.
     fn take(&self, name: &str, run: &Path, session: &mut Session<'_>) -> Result<Ballot> {
-        let ballot = self.saved(name, run)?;
-        if ballot.validation.is_none() && ballot.test.is_none() {
-            return Err(Error::NoModel { reference: run.to_owned() });
-        }
+        let own = rows_of(name, run)?;
         session.note(&format!(
             "{name}: {} has no models any more, its saved probabilities vote",
             run.display()
         ))?;
-        let (here, of_run) = (self.subfolder(name)?, rows_of(run)?);
-        for (file, said, rows, own) in [
-            (VALIDATION, &ballot.validation, &self.data.validation, &of_run.validation),
-            (TEST, &ballot.test, &self.data.test, &of_run.test),
+        let (here, mut ballot) = (self.subfolder(name)?, Ballot::default());
+        for (what, file, own, rows, slot) in [
+            ("validation", VALIDATION, &own.validation, &self.data.validation, &mut ballot.validation),
+            ("test", TEST, &own.test, &self.data.test, &mut ballot.test),
         ] {
-            let Some(probabilities) = said else { continue };
-            check_same_rows(name, run, own, rows)?;
-            save(&here, file, PredictionFormat::Probabilities, probabilities)?;
+            if rows.is_empty() {
+            } else if !run.join(file).is_file() {
+                session.note(&format!("{name}: has saved no probabilities of {what} rows"))?;
+            } else if !same_rows(own, rows) {
+                session.note(&format!(
+                    "{name}: its {what} rows are others, and it says nothing of those here"
+                ))?;
+            } else {
+                *slot = self.saved(name, run, file, rows)?;
+            }
+            if let Some(probabilities) = slot {
+                save(&here, file, PredictionFormat::Probabilities, probabilities)?;
+            }
         }
-        Ok(ballot)
+        match ballot {
+            Ballot { validation: None, test: None } => Err(Error::NoModel { reference: run.to_owned() }),
+            ballot => Ok(ballot),
+        }
     }
 
-    /// What the files of a run say of the rows here.
-    fn saved(&self, name: &str, run: &Path) -> Result<Ballot> {
-        let said = |file, rows: &[RelationExample]| -> Result<Option<Probabilities>> {
-            let path = run.join(file);
-            if rows.is_empty() || !path.is_file() {
-                return Ok(None);
-            }
-            Ok(Some(aligned(name, read::probabilities(path)?, &self.data.labels, rows)?))
-        };
-        Ok(Ballot {
-            validation: said(VALIDATION, &self.data.validation)?,
-            test: said(TEST, &self.data.test)?,
-        })
+    /// What a file of a run says of the rows here; `None` where there is none of either.
+    fn saved(
+        &self,
+        name: &str,
+        run: &Path,
+        file: &str,
+        rows: &[RelationExample],
+    ) -> Result<Option<Probabilities>> {
+        let path = run.join(file);
+        if rows.is_empty() || !path.is_file() {
+            return Ok(None);
+        }
+        Ok(Some(aligned(name, read::probabilities(path)?, &self.data.labels, rows)?))
     }
 
     /// Trains a member; false where that was interrupted.
@@ -154,7 +170,11 @@ impl<'a> Election<'a> {
         };
         let Some((run, result)) = self.folder.part(name, &own, session)? else { return Ok(false) };
         self.steps.extend(result.step.map(|step| (name, step)));
-        let ballot = self.saved(name, run.path())?;
+        let saved = |file, rows: &[RelationExample]| self.saved(name, run.path(), file, rows);
+        let ballot = Ballot {
+            validation: saved(VALIDATION, &self.data.validation)?,
+            test: saved(TEST, &self.data.test)?,
+        };
         self.ballots.insert(name, ballot);
         Ok(true)
     }
@@ -165,10 +185,10 @@ impl<'a> Election<'a> {
         let member = self.members.iter().find(|member| member.member == other).ok_or_else(missing)?;
         let own = on_rows_of(self.experiment, member.experiment.as_ref().ok_or_else(missing)?);
         let step = match &member.run {
-            Some(run) if has_lost_models(run)? => {
-                Summary::read(run)?.and_then(|summary| summary.step).ok_or_else(missing)?
-            }
-            Some(run) => Checkpoint { step: 0, path: model_folder(run)? }.state()?.step,
+            Some(run) => match model_folder(run) {
+                Ok(path) => Checkpoint { step: 0, path }.state()?.step,
+                Err(error) => Summary::read(run)?.and_then(|summary| summary.step).ok_or(error)?,
+            },
             None => self.steps.get(other).copied().ok_or_else(missing)?,
         };
         let rows = ExperimentData::read(&own.data, own.training.seed)?.train.len();
