@@ -16,7 +16,7 @@ data=../shared/data
 p_stage2=(--train $data/p-stage2/train.tsv --labels $data/p-stage2/label_type.pkl --test $data/p-stage2/unseen.tsv)
 binaries=${RE_EXAMPLES:-target/release/examples}
 cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | sort -u | head -1)
-machine="$(nproc) cores, ${cpu:-processor unknown}"
+machine="$(nproc --all) cores, ${cpu:-processor unknown}${OMP_NUM_THREADS:+, threads: $OMP_NUM_THREADS}"
 export OMP_WAIT_POLICY=passive GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 
 # The files of a run that are kept: no weights; probabilities to five digits, of the whole run alone.
