@@ -93,7 +93,7 @@ fn the_settings_are_those_of_the_report() {
         ("entity_tokens", "entity_tokens_full_data"),
         ("xlmr", "xlmr_full_data"),
     ] {
-        assert_eq!(of(full).plan, Plan::StepTransfer {});
+        assert_eq!(of(full).plan, Plan::StepTransfer { split: None });
         assert_eq!(of(full).training, of(split).training);
         assert_eq!(of(full).markup, of(split).markup);
     }

@@ -31,7 +31,7 @@ fn assert_close(a: &Probabilities, b: &Probabilities) {
 #[test]
 fn everything_is_trained_on_up_to_the_step_that_was_best_on_the_split() {
     let folder = tempfile::tempdir().unwrap();
-    let mut experiment = experiment(folder.path(), Plan::StepTransfer {});
+    let mut experiment = experiment(folder.path(), Plan::StepTransfer { split: None });
     // Without learning no evaluation is better than the first: step 1 is the best of 3.
     experiment.training.learning_rate = 0.0;
     let run = folder.path().join("run");
@@ -55,9 +55,46 @@ fn everything_is_trained_on_up_to_the_step_that_was_best_on_the_split() {
 }
 
 #[test]
+fn a_run_on_the_split_lends_its_best_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let base = experiment(folder.path(), Plan::Single {});
+    let step = fresh(&base, &at("split")).step;
+    for checkpoint in Checkpoint::list(&at("split")).unwrap() {
+        std::fs::remove_dir_all(checkpoint.path).unwrap();
+    }
+    type Change<'a> = &'a dyn Fn(&mut Experiment);
+    let transfer = |change: Change<'_>| {
+        let plan = Plan::StepTransfer { split: Some(at("split")) };
+        let mut experiment = Experiment { plan, ..base.clone() };
+        change(&mut experiment);
+        experiment
+    };
+    let (summary, watch) = watched(&transfer(&|e| e.training.keep_last = 1), &at("run"), Start::Fresh);
+    assert_eq!((summary.step, watch.rows()), (step, vec![120]));
+    fresh(&transfer(&|e| e.plan = Plan::StepTransfer { split: None }), &at("whole"));
+    for name in ["submission.csv", "full/test_probabilities.csv"] {
+        let bytes = |run: &str| std::fs::read(at(run).join(name)).unwrap();
+        assert_eq!(bytes("run"), bytes("whole"), "{name}");
+    }
+    let changes: [(Change<'_>, &str); 5] = [
+        (&|e| e.training.learning_rate = 1e-4, "with another training"),
+        (&|e| e.markup = re_data::MarkupConfig::Pair {}, "with another markup"),
+        (&|e| e.data.split_seed = Some(8), "on other rows"),
+        (&|e| e.plan = Plan::StepTransfer { split: Some(at("absent")) }, "absent without a result"),
+        (&|e| e.plan = Plan::StepTransfer { split: Some(at("run")) }, "run with another plan"),
+    ];
+    for (number, (change, expected)) in changes.into_iter().enumerate() {
+        let run = at(&number.to_string());
+        let error = go(&transfer(change), &run, Start::Fresh).unwrap_err().to_string();
+        assert!(error.starts_with("plan.split = ") && error.contains(expected), "{expected}: {error}");
+    }
+}
+
+#[test]
 fn the_rows_of_a_validation_file_are_part_of_everything() {
     let folder = tempfile::tempdir().unwrap();
-    let mut experiment = experiment(folder.path(), Plan::StepTransfer {});
+    let mut experiment = experiment(folder.path(), Plan::StepTransfer { split: None });
     experiment.data.val_size = 0.0;
     experiment.data.validation = Some(file(folder.path(), "validation.jsonl", &corpus()[200..250]));
     let (summary, watch) = watched(&experiment, &folder.path().join("run"), Start::Fresh);
@@ -290,14 +327,17 @@ fn what_a_plan_needs_is_known_before_training() {
         experiment
     };
     let cases = [
-        (with(Plan::StepTransfer {}, |e| e.data.val_size = 0.0), "data.val_size = 0, expected more than 0"),
+        (
+            with(Plan::StepTransfer { split: None }, |e| e.data.val_size = 0.0),
+            "data.val_size = 0, expected more than 0",
+        ),
         (with(Plan::KFold { folds: 1 }, none), "k = 1"),
         (with(Plan::KFold { folds: 2 }, |e| e.data.target = Target::Related), "data.target = Related"),
         (with(Plan::TwoStage { gate: Gate::Decide { threshold: 2.0 } }, none), "threshold = 2"),
         (renamed, "a no-relation class"),
         (doubled, "stands twice"),
         (
-            with(Plan::StepTransfer {}, |e| {
+            with(Plan::StepTransfer { split: None }, |e| {
                 e.data.fold = Some(re_train::experiment::Fold { number: 1, of: 2 });
             }),
             "data.fold",
@@ -310,7 +350,7 @@ fn what_a_plan_needs_is_known_before_training() {
         // Nothing was begun, so that the mended experiment may start here.
         assert!(matches!(go(experiment, &run, Start::Resume), Err(Error::NoCheckpoint { .. })));
     }
-    let mut mended = experiment(folder.path(), Plan::StepTransfer {});
+    let mut mended = experiment(folder.path(), Plan::StepTransfer { split: None });
     mended.training.steps = 1;
     fresh(&mended, &folder.path().join("0"));
 }

@@ -27,7 +27,7 @@ fn plans(folder: &Path) -> Vec<Plan> {
     };
     let of = ["a", "nested", "full"].map(str::to_owned).to_vec();
     vec![
-        Plan::StepTransfer {},
+        Plan::StepTransfer { split: None },
         Plan::KFold { folds: 2 },
         Plan::PseudoLabels {
             unlabelled: file(folder, "unlabelled.jsonl", &corpus()[200..240]),
@@ -36,7 +36,11 @@ fn plans(folder: &Path) -> Vec<Plan> {
         },
         Plan::TwoStage { gate: Gate::Decide { threshold: 0.5 } },
         Plan::Vote {
-            members: vec![member("a", Plan::default()), member("nested", Plan::StepTransfer {}), full],
+            members: vec![
+                member("a", Plan::default()),
+                member("nested", Plan::StepTransfer { split: None }),
+                full,
+            ],
             votes: vec![VoteConfig { vote: "v".to_owned(), how: Vote::Hard, of, weights: None }],
         },
     ]

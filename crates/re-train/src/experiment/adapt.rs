@@ -130,7 +130,8 @@ impl Experiment {
                     }
                 }
             }
-            Plan::Single {} | Plan::StepTransfer {} | Plan::KFold { .. } | Plan::TwoStage { .. } => {}
+            Plan::StepTransfer { split } => paths.extend(split),
+            Plan::Single {} | Plan::KFold { .. } | Plan::TwoStage { .. } => {}
         }
     }
 }

@@ -21,7 +21,11 @@ pub enum Plan {
     ///
     /// The split is what [`DataConfig`](super::DataConfig) says: a share of the training rows or a file; everything is
     /// then all rows of both sides. The best checkpoint of the split is kept whatever `training.keep_best` says.
-    StepTransfer {},
+    StepTransfer {
+        /// A complete run of the same training on the same split, in place of another one. Its checkpoints are not needed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        split: Option<PathBuf>,
+    },
     /// One training for each fold (folders `fold-1`, ...), stratified and grouped by sentence. Probabilities of
     /// the rows that each model has not seen are saved (`out_of_fold_probabilities.csv`), and the models vote with the
     /// mean of theirs.

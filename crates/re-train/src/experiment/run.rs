@@ -103,7 +103,9 @@ impl RunFolder {
         }
         let summary = match &experiment.plan {
             Plan::Single {} => plans::train(self, experiment, data, start, session),
-            Plan::StepTransfer {} => plans::transfer::run(self, experiment, data, session),
+            Plan::StepTransfer { split } => {
+                plans::transfer::run(self, experiment, data, split.as_deref(), session)
+            }
             Plan::KFold { folds } => plans::folds::run(self, experiment, data, *folds, session),
             Plan::PseudoLabels { unlabelled, threshold, rounds } => {
                 let settings = plans::pseudo::Settings { unlabelled, threshold: *threshold, rounds: *rounds };

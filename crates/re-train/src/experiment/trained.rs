@@ -60,7 +60,7 @@ pub fn load_predictor(reference: impl AsRef<Path>, config: &TrainConfig) -> Resu
                 Election { run: reference, members: &members, votes: &votes, config, loaded: HashMap::new() };
             Ok(Box::new(election.predictor(&last)?))
         }
-        Plan::Single {} | Plan::StepTransfer {} | Plan::PseudoLabels { .. } => {
+        Plan::Single {} | Plan::StepTransfer { .. } | Plan::PseudoLabels { .. } => {
             Err(Error::NoModel { reference: reference.to_owned() })
         }
     }

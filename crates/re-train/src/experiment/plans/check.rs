@@ -13,6 +13,7 @@ use super::super::{Experiment, ExperimentData};
 use super::members::on_rows_of;
 use super::question_answering::ANSWERER;
 use super::single::check_types;
+use super::transfer::given_split;
 use super::{SUBMISSION, TEST, VALIDATION};
 use crate::error::{Error, Result};
 
@@ -40,12 +41,13 @@ pub(in super::super) fn check(experiment: &Experiment, data: &ExperimentData) ->
         {
             fault("data.target", format!("{:?}", experiment.data.target), "relation beside this plan")
         }
-        Plan::StepTransfer {} if data.validation.is_empty() => fault(
+        Plan::StepTransfer { .. } if data.validation.is_empty() => fault(
             "data.val_size",
             experiment.data.val_size.to_string(),
             "more than 0, or data.validation: step transfer finds the best step on rows set aside",
         ),
-        Plan::StepTransfer {} => Ok(()),
+        Plan::StepTransfer { split: Some(run) } => given_split(run, experiment, data).map(drop),
+        Plan::StepTransfer { split: None } => Ok(()),
         Plan::KFold { folds: count } => {
             data.check_ids()?;
             let (rows, _) = folds(&experiment.data, *count, experiment.training.seed)?;
