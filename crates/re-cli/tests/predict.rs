@@ -104,6 +104,19 @@ fn bad_input_is_told_and_leaves_no_file() {
     assert_eq!(lenient.lines().count(), 6);
     let text = error(2, &["predict", &run, &bad, "--lenient", "--output-format", "submission"]);
     assert!(text.contains("a submission has a line for every row"), "{text}");
+    // An entity that no token covers: the other rows are answered.
+    let accent = "x\tCafe\u{301} met Ann\t\u{301}\t4\t4\tAnn\t10\t12\tblind\n";
+    let uncovered = folder.file("uncovered.tsv", &(rows("test.tsv", 2) + accent));
+    let text = error(1, &["predict", &run, &uncovered, "--output", &folder.path("p.csv")]);
+    assert!(text.contains("uncovered.tsv: example x: no token covers entity 1"), "{text}");
+    let assert = re(&["predict", &run, &uncovered, "--lenient"]).assert().success();
+    let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert_eq!(told(&assert.get_output().stdout).lines().count(), 3);
+    let said = told(&assert.get_output().stderr);
+    assert!(
+        said.contains("uncovered.tsv: 1 rows left out, the first: ") && said.contains("example x"),
+        "{said}"
+    );
     let text = error(1, &["predict", &run, &bad, "--device", "cuda:99"]);
     assert!(text.contains("cuda:99"), "{text}");
     let text = error(1, &["predict", &embedded("model"), &bad]);

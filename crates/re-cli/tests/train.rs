@@ -87,7 +87,10 @@ fn unknown_and_wrong_settings_are_named() {
         |assignment: &str| error(1, &["train", &config, "--out", &folder.path("run"), "--set", assignment]);
     assert!(set("training.stepz=4").contains("--set: training.stepz: unknown field `stepz`"));
     assert!(set("training.steps=many").contains("training.steps"));
-    assert!(set("training.steps").contains("--set = training.steps, expected KEY=VALUE"));
+    for wrong in ["training.steps", "=1"] {
+        let text = error(2, &["train", &config, "--set", wrong]);
+        assert!(text.contains("expected KEY=VALUE"), "{text}");
+    }
     assert!(set("training.batch_size=0").contains("batch_size = 0, expected at least 1"));
     assert!(set("data.train=/absent.tsv").contains("/absent.tsv: No such file"));
     assert!(set("model.folder=/absent").contains("/absent"));

@@ -59,6 +59,7 @@ fn what_may_be_missing_and_what_is_left_over() {
 #[case::no_id(("\"guid\": \"g\", ", ""), "guid", "nothing", "an identifier")]
 #[case::empty_id(("\"g\"", "\"\""), "guid", "\"\"", "an identifier")]
 #[case::id_kind(("\"g\"", "[1]"), "guid", "[1]", "an identifier")]
+#[case::id_beyond_64_bits(("\"g\"", "12345678901234567890123"), "guid", "1.2345678901234568e+22", "up to 64 bits")]
 #[case::no_text(("\"sentence\": \"가나 다\", ", ""), "sentence", "nothing", "a string")]
 #[case::text_kind(("\"가나 다\"", "3"), "sentence", "3", "a string")]
 #[case::empty_text(("\"가나 다\"", "\"\""), "sentence", "an empty text", "a sentence")]

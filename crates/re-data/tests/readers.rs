@@ -304,7 +304,7 @@ fn real_files(#[case] file: &str, #[case] expected: [usize; 4]) {
         return;
     };
     let labels = Some(Arc::new(LabelSet::from_path(labels).unwrap()));
-    let read::ReadResult { examples, report } =
+    let read::ReadResult { examples, report, .. } =
         read::examples(path, &ReadOptions { labels, ..ReadOptions::default() }).unwrap();
     assert_eq!(
         [report.rows, report.repaired.count, report.overlapping.count, report.unlabelled.count],

@@ -4,7 +4,7 @@ mod folder;
 mod stream;
 
 pub use folder::TrainedParts;
-pub(crate) use folder::trained_encoder;
+pub(crate) use folder::{check_complete, trained_encoder};
 pub use stream::PredictedChunk;
 
 use std::path::Path;

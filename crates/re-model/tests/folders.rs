@@ -201,6 +201,17 @@ fn folders_that_do_not_fit_are_refused() {
     assert!(matches!(load(&config), Err(Error::Safetensors { .. })));
 }
 
+#[test]
+fn a_trained_model_that_says_it_has_fewer_layers_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    classifier(MarkupConfig::Plain {}, HeadConfig::EntityMean).save(folder.path()).unwrap();
+    let path = folder.path().join("config.json");
+    let text = with_number(&std::fs::read_to_string(&path).unwrap(), "num_hidden_layers", "2");
+    std::fs::write(&path, text).unwrap();
+    let error = RelationClassifier::from_pretrained(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("num_hidden_layers") && error.contains("encoder.layer.2."), "{error}");
+}
+
 /// Replaces the number behind a key of a JSON text.
 fn with_number(text: &str, key: &str, value: &str) -> String {
     let mut json: serde_json::Value = serde_json::from_str(text).unwrap();

@@ -96,6 +96,10 @@ impl Checkpoint {
     pub fn save(run: &Path, state: &TrainerState, fill: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
         let path = Self::path(run, state.step);
         if !path.join(STATE).is_file() {
+            if path.is_dir() {
+                // Somebody has taken its state away: it is no checkpoint, and in the way of one.
+                std::fs::remove_dir_all(&path).map_err(|source| Error::io(&path, source))?;
+            }
             write_folder(&path, |partial| {
                 fill(partial)?;
                 let file = partial.join(STATE);
@@ -229,5 +233,10 @@ mod tests {
         remove_partial(run).unwrap();
         assert!(!Checkpoint::path(run, 12).with_extension("part").exists());
         assert_eq!(Checkpoint::list(run).unwrap()[0].state().unwrap(), state(2));
+        // One that has lost its state is none, and written again.
+        std::fs::remove_file(Checkpoint::path(run, 10).join(STATE)).unwrap();
+        assert_eq!(steps(), [2, 6]);
+        Checkpoint::save(run, &state(10), |_| Ok(())).unwrap();
+        assert_eq!(steps(), [2, 6, 10]);
     }
 }

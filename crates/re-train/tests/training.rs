@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use re_data::{MarkupConfig, Predictor};
 use re_model::{RelationClassifier, Weights};
-use re_train::experiment::RunFolder;
+use re_train::experiment::{DataConfig, ExperimentData, RunFolder};
 use re_train::{Checkpoint, ClassWeights, Error, Event, Experiment, LossConfig, Observer, Start, StopReason};
 
 fn experiment() -> Experiment {
@@ -206,4 +206,37 @@ fn rows_that_cannot_be_predicted_are_found_before_training() {
     let error = run.run(&experiment, Start::Fresh, Vec::new(), Arc::default()).unwrap_err();
     assert!(matches!(error, Error::Data(re_data::Error::LostEntity { .. })), "{error}");
     assert_eq!(Checkpoint::list(run.path()).unwrap(), []);
+}
+
+#[test]
+fn what_the_rows_do_not_allow_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = experiment();
+    let rows = std::fs::read_to_string(&experiment.data.train).unwrap();
+    let rows: Vec<&str> = rows.lines().take(12).collect();
+    let write = |name: &str, lines: &[&str]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+        path
+    };
+    experiment.data.train = write("train.tsv", &rows);
+    experiment.data.test = Some(write("test.tsv", &[rows[0], rows[1], rows[0]]));
+    (experiment.data.val_size, experiment.data.validation) = (0.001, None);
+    let notes = ExperimentData::read(&experiment.data, 7).unwrap().notes;
+    let told = |text: &str| assert!(notes.iter().any(|note| note.contains(text)), "{text}: {notes:?}");
+    told("data.val_size = 0.001 of 12 rows sets none aside");
+    told("report, vote, advise and evaluate will not read");
+
+    // The layout of a benchmark brings its labels, where no file names them.
+    let semeval =
+        "1\t\"The <e1>fire</e1> came from the <e2>engine</e2>.\"\nCause-Effect(e2,e1)\nComment:\n\n";
+    experiment.data = DataConfig { train: folder.path().join("train.txt"), ..DataConfig::default() };
+    std::fs::write(&experiment.data.train, semeval).unwrap();
+    let data = ExperimentData::read(&experiment.data, 7).unwrap();
+    assert_eq!(data.labels.len(), 19);
+    assert!(
+        data.notes.iter().any(|note| note.contains("19 labels are those of semeval")),
+        "{:?}",
+        data.notes
+    );
 }

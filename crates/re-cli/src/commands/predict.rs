@@ -67,6 +67,8 @@ impl Predict {
         });
         let settings = TrainConfig { device: self.device.clone(), precision, ..TrainConfig::default() };
         match model_folder(&self.model) {
+            // Rows that cannot be encoded are left out one by one.
+            Ok(_) if self.data.lenient => self.ask(&*load_predictor(&self.model, &settings)?, say),
             Ok(folder) if !QuestionAnswerer::is_in(&folder) => self.stream(&folder, &settings, say),
             // Several models may answer together, or one by questions.
             Ok(_) | Err(Error::NoModel { .. }) => self.ask(&*load_predictor(&self.model, &settings)?, say),
@@ -87,12 +89,13 @@ impl Predict {
         rows.want_types(classifier.reads_types());
         let mut predictions = self.predictions.create(classifier.labels())?;
         let (mut truncated, mut lost) = (0, 0);
-        classifier.predict_stream(&mut rows, self.chunk, |chunk| {
+        let done = classifier.predict_stream(&mut rows, self.chunk, |chunk| {
             truncated += chunk.encoding.truncated;
             lost += chunk.encoding.lost.len();
             progress.advance(chunk.examples.len());
             predictions.write(&chunk.probabilities)
-        })?;
+        });
+        done.map_err(|error| self.of_input(error))?;
         predictions.finish()?;
         progress.finish();
         rows.tell(&self.input, say);
@@ -110,17 +113,59 @@ impl Predict {
         let (mut rows, mut progress) = self.data.open(&self.input, self.predictions.path(), say)?;
         rows.want_types(predictor.reads_types());
         let mut predictions = self.predictions.create(predictor.labels())?;
+        let mut left_out = LeftOut::default();
         loop {
             let chunk = rows.by_ref().take(self.chunk.get()).collect::<re_data::Result<Vec<_>>>()?;
             if chunk.is_empty() {
                 break;
             }
-            predictions.write(&predictor.predict(&chunk)?)?;
+            match predictor.predict(&chunk) {
+                Ok(probabilities) => predictions.write(&probabilities)?,
+                Err(_) if self.data.lenient => {
+                    for row in &chunk {
+                        match predictor.predict(std::slice::from_ref(row)) {
+                            Ok(probabilities) => predictions.write(&probabilities)?,
+                            Err(error) => left_out.add(&error),
+                        }
+                    }
+                }
+                Err(error) => return Err(self.of_input(error)),
+            }
             progress.advance(chunk.len());
         }
         predictions.finish()?;
         progress.finish();
         rows.tell(&self.input, say);
+        if let Some(first) = left_out.first {
+            say.note(format!(
+                "{}: {} rows left out, the first: {first}",
+                self.input.display(),
+                left_out.count
+            ));
+        }
         Ok(())
+    }
+
+    /// An error about a row, with the name of its file; others are left as they are.
+    fn of_input(&self, error: impl Into<anyhow::Error>) -> anyhow::Error {
+        let error = error.into();
+        if error.to_string().contains("example ") {
+            return error.context(self.input.display().to_string());
+        }
+        error
+    }
+}
+
+/// Rows that a model cannot answer.
+#[derive(Default)]
+struct LeftOut {
+    count: usize,
+    first: Option<String>,
+}
+
+impl LeftOut {
+    fn add(&mut self, error: &re_data::Error) {
+        self.count += 1;
+        self.first.get_or_insert_with(|| error.to_string());
     }
 }

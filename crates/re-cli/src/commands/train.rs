@@ -41,7 +41,7 @@ pub struct Train {
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     base: Option<PathBuf>,
     /// Change one setting, such as training.seed=8 (repeatable)
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
     set: Vec<String>,
     /// Optimizer steps; all trainings of the experiment, their warm-up and their evaluations scale with them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -100,6 +100,13 @@ impl Train {
         }
         self.member.iter().try_for_each(|run| experiment.use_run(run))?;
         Ok(experiment)
+    }
+}
+
+fn assignment(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((key, _)) if !key.trim().is_empty() => Ok(text.to_owned()),
+        _ => Err("expected KEY=VALUE, such as training.steps=100".to_owned()),
     }
 }
 

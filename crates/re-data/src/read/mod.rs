@@ -201,6 +201,8 @@ pub struct ReadResult {
     pub examples: Vec<RelationExample>,
     /// What the reader met.
     pub report: ReadReport,
+    /// Layout of the file.
+    pub format: Format,
 }
 
 /// Reads all examples of a file, or of standard input where `path` is `-`.
@@ -210,7 +212,7 @@ pub struct ReadResult {
 pub fn examples(path: impl AsRef<Path>, options: &ReadOptions) -> Result<ReadResult> {
     let mut reader = ExampleReader::open(path, options)?;
     let examples = reader.by_ref().collect::<Result<_>>()?;
-    Ok(ReadResult { examples, report: reader.report })
+    Ok(ReadResult { examples, format: reader.format(), report: reader.report })
 }
 
 /// A file to read, or standard input where `path` is `-`.

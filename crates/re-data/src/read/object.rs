@@ -82,11 +82,18 @@ impl Object {
         number.map(Some).ok_or_else(|| self.fault(place, name, &value, "a number from 0 to 1"))
     }
 
-    /// An id: a string that is not empty, or a number as other tools write it.
+    /// An id: a string that is not empty, or a whole number. A number of more than 64 bits would lose digits, and others
+    /// are written in many ways.
     pub(crate) fn id(&mut self, place: &Place<'_>, name: &'static str) -> Result<String> {
         match self.required(place, name, "an identifier")? {
             Value::String(id) if !id.is_empty() => Ok(id),
-            Value::Number(number) => Ok(number.to_string()),
+            Value::Number(number) if !number.is_f64() => Ok(number.to_string()),
+            number @ Value::Number(_) => Err(self.fault(
+                place,
+                name,
+                &number,
+                "an identifier: a string or a whole number of up to 64 bits",
+            )),
             other => Err(self.fault(place, name, &other, "an identifier")),
         }
     }

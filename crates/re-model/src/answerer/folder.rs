@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use tch::Device;
 
 use super::{QuestionAnswerer, Rule};
-use crate::classifier::{MarkupChoice, ModelParts, trained_encoder};
+use crate::classifier::{MarkupChoice, ModelParts, check_complete, trained_encoder};
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::ops::Precision;
@@ -66,11 +66,8 @@ impl QuestionAnswerer {
         let (mut answerer, report) =
             Self::assemble(parts, Tokenizer::from_folder(folder)?, encoding, questions, rule)?;
         answerer.model.set_precision(precision);
-        if report.missing.is_empty() {
-            Ok(answerer)
-        } else {
-            Err(Error::MissingTensors { path: weights.path().to_owned(), names: report.missing })
-        }
+        check_complete(folder, &weights, &answerer.model, report)?;
+        Ok(answerer)
     }
 
     /// What turns examples with the label to be asked for into rows for the answerer in a trained folder, without loading

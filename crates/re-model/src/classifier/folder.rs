@@ -12,7 +12,9 @@ use super::{HeadBuilder, HeadChoice, MarkupChoice, ModelParts, RelationClassifie
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::head::HeadConfig;
+use crate::model::RelationModel;
 use crate::ops::Precision;
+use crate::parameters::LoadReport;
 use crate::weights::Weights;
 
 /// Name of the file that says how examples become rows and logits become labels.
@@ -77,6 +79,27 @@ pub(crate) fn trained_encoder(
     Ok(encoder)
 }
 
+/// Makes sure that a trained model has all that its file has, and the file all that the model has.
+pub(crate) fn check_complete(
+    folder: &Path,
+    weights: &Weights,
+    model: &RelationModel,
+    report: LoadReport,
+) -> Result<()> {
+    if !report.missing.is_empty() {
+        return Err(Error::MissingTensors { path: weights.path().to_owned(), names: report.missing });
+    }
+    match report.unused.iter().find(|name| name.contains("encoder.layer.")) {
+        None => Ok(()),
+        Some(name) => Err(Error::Config {
+            path: folder.join("config.json"),
+            field: "num_hidden_layers",
+            found: model.config().num_hidden_layers.to_string(),
+            expected: format!("the layers of {}, which has {name}, too", weights.path().display()),
+        }),
+    }
+}
+
 /// Parts of a trained classifier that its folder cannot name, and where to put it.
 #[derive(Default)]
 pub struct TrainedParts {
@@ -128,11 +151,8 @@ impl RelationClassifier {
         let (mut classifier, report) = Self::assemble(model, encoder, labels, markup, head)?;
         classifier.model.set_precision(parts.precision);
         classifier.set_logit_adjustment(settings.logit_adjustment)?;
-        if report.missing.is_empty() {
-            Ok(classifier)
-        } else {
-            Err(Error::MissingTensors { path: weights.path().to_owned(), names: report.missing })
-        }
+        check_complete(folder, &weights, &classifier.model, report)?;
+        Ok(classifier)
     }
 
     /// What turns examples into rows for the classifier in a trained folder, without loading its weights. `markup`

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use re_data::random::fnv1a;
-use re_data::read::{self, EntityTypes, ReadOptions, ReadReport};
+use re_data::read::{self, EntityTypes, Format, ReadOptions, ReadReport};
 use re_data::split::{self, Split, letters};
 use re_data::{LabelSet, RelationExample};
 use serde::{Deserialize, Serialize};
@@ -76,19 +76,19 @@ impl ExperimentData {
         let all = reader.read(&config.train)?;
         let labels = match &reader.labels {
             Some(labels) => Arc::clone(labels),
-            None => Arc::new(LabelSet::of_names(all.iter().filter_map(RelationExample::label))?),
+            None => Arc::new(reader.labels_of(&all)?),
         };
-        if config.labels.is_none() {
-            let count = labels.len();
-            reader.notes.push(format!(
-                "no label file: the {count} labels of the training rows are numbered in sorted order"
-            ));
-        }
         reader.labels = Some(Arc::clone(&labels));
         let (mut train, mut validation) = match &config.validation {
             Some(path) => (all, reader.read(path)?),
             None => divide(&all, &split::by_fraction(&all, config.val_size, seed)?),
         };
+        if config.val_size > 0.0 && validation.is_empty() {
+            let (share, rows) = (config.val_size, train.len());
+            reader.notes.push(format!(
+                "data.val_size = {share} of {rows} rows sets none aside: nothing is validated on"
+            ));
+        }
         let mut holdout = Vec::new();
         if let Some(fold) = config.fold {
             holdout = std::mem::take(&mut validation);
@@ -117,7 +117,19 @@ impl ExperimentData {
             data.train.append(&mut rows);
         }
         data.notes = reader.notes;
+        data.notes.extend(data.repeated_ids());
         data.ask(config.target)
+    }
+
+    /// Which rows have the id of another one: what is said of them cannot be told apart any more.
+    fn repeated_ids(&self) -> Vec<String> {
+        let rows = [("validation", &self.validation), ("holdout", &self.holdout), ("test", &self.test)];
+        let repeated = rows.into_iter().filter_map(|(name, rows)| unique_ids(name, rows).err());
+        repeated
+            .map(|error| {
+                format!("{error}; report, vote, advise and evaluate will not read what is said of them")
+            })
+            .collect()
     }
 
     /// Rows that are evaluated on: those set aside and, where they have labels, the test rows.
@@ -207,6 +219,8 @@ struct Reader {
     types: Option<EntityTypes>,
     lenient: bool,
     notes: Vec<String>,
+    /// Layout of the last file.
+    format: Option<Format>,
 }
 
 impl Reader {
@@ -216,6 +230,7 @@ impl Reader {
             types: config.entity_types.as_ref().map(EntityTypes::open).transpose()?,
             lenient: config.lenient,
             notes: Vec::new(),
+            format: None,
         })
     }
 
@@ -224,6 +239,7 @@ impl Reader {
             ReadOptions { lenient: self.lenient, labels: self.labels.clone(), ..ReadOptions::default() };
         let found = read::examples(path, &options)?;
         self.note(path, &found.report);
+        self.format = Some(found.format);
         let Some(types) = &self.types else { return Ok(found.examples) };
         let (examples, report) = types.attach(found.examples);
         if report.missing.count > 0 {
@@ -234,6 +250,22 @@ impl Reader {
             ));
         }
         Ok(examples)
+    }
+
+    /// Labels where no file names them: those of the benchmark in whose layout the rows are, if they are its, or those that
+    /// occur.
+    fn labels_of(&mut self, rows: &[RelationExample]) -> Result<LabelSet> {
+        let found = LabelSet::of_names(rows.iter().filter_map(RelationExample::label))?;
+        let knows = |labels: &LabelSet| found.names().iter().all(|name| labels.id(name).is_some());
+        let benchmark = self.format.and_then(|format| Some((format, format.labels().filter(knows)?)));
+        let (labels, which) = match benchmark {
+            Some((format, labels)) => {
+                (labels, format!("labels are those of {}, in its order", format.name()))
+            }
+            None => (found, "labels of the training rows are numbered in sorted order".to_owned()),
+        };
+        self.notes.push(format!("no label file: the {} {which}", labels.len()));
+        Ok(labels)
     }
 
     fn note(&mut self, path: &Path, report: &ReadReport) {

@@ -53,10 +53,10 @@ impl RunFolder {
     /// The resolved configuration of the run that lies here.
     ///
     /// # Errors
-    /// [`Error::NoCheckpoint`] where there is none.
+    /// [`Error::NoCheckpoint`] where there is none, [`Error::Io`] where there are checkpoints without one.
     pub fn experiment(&self) -> Result<Experiment> {
         let path = self.0.join(CONFIG);
-        if !path.exists() {
+        if !path.exists() && Checkpoint::list(&self.0)?.is_empty() {
             return Err(Error::NoCheckpoint { folder: self.0.clone() });
         }
         Experiment::from_file(path)
