@@ -120,17 +120,17 @@ impl<'a> Election<'a> {
             ("test", TEST, &own.test, &self.data.test, &mut ballot.test),
         ] {
             if rows.is_empty() {
-            } else if !run.join(file).is_file() {
+                continue;
+            }
+            if !run.join(file).is_file() {
                 session.note(&format!("{name}: has saved no probabilities of {what} rows"))?;
             } else if !same_rows(own, rows) {
                 session.note(&format!(
                     "{name}: its {what} rows are others, and it says nothing of those here"
                 ))?;
-            } else {
-                *slot = self.saved(name, run, file, rows)?;
-            }
-            if let Some(probabilities) = slot {
-                save(&here, file, PredictionFormat::Probabilities, probabilities)?;
+            } else if let Some(probabilities) = self.saved(name, run, file, rows)? {
+                save(&here, file, PredictionFormat::Probabilities, &probabilities)?;
+                *slot = Some(probabilities);
             }
         }
         match ballot {
