@@ -67,10 +67,10 @@ impl Predict {
         });
         let settings = TrainConfig { device: self.device.clone(), precision, ..TrainConfig::default() };
         match model_folder(&self.model) {
-            // Rows that cannot be encoded are left out one by one.
-            Ok(_) if self.data.lenient => self.ask(&*load_predictor(&self.model, &settings)?, say),
-            Ok(folder) if !QuestionAnswerer::is_in(&folder) => self.stream(&folder, &settings, say),
-            // Several models may answer together, or one by questions.
+            Ok(folder) if !self.data.lenient && !QuestionAnswerer::is_in(&folder) => {
+                self.stream(&folder, &settings, say)
+            }
+            // Several models may answer together, or one by questions; or rows that cannot be encoded are left out one by one.
             Ok(_) | Err(Error::NoModel { .. }) => self.ask(&*load_predictor(&self.model, &settings)?, say),
             Err(error) => Err(error.into()),
         }
