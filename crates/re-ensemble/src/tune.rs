@@ -234,8 +234,8 @@ impl Tuned {
     /// Combines the same members' predictions for other rows with the tuned weights.
     ///
     /// # Errors
-    /// [`Error::TunedOn`] where a row has the id of one that the weights were tuned on, see [`Tuned::for_other_rows`]; [`Error::MemberSet`] where
-    /// the members are others, and as [`Members::align`] where the label sets differ.
+    /// [`Error::TunedOn`] where a row has the id of one that the weights were tuned on, see [`Tuned::for_other_rows`];
+    /// [`Error::MemberSet`] where the members are others, and as [`Members::align`] where the label sets differ.
     pub fn vote(&self, members: &Members) -> Result<Probabilities> {
         if let Some(id) = members.ids().iter().find(|id| self.rows.contains(*id)) {
             return Err(Error::TunedOn { id: id.clone() });

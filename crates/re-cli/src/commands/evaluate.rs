@@ -121,8 +121,7 @@ impl Evaluate {
                     _ => None,
                 });
                 let gold = LabelSet::of_names(read.examples.iter().filter_map(RelationExample::label))?;
-                let known = |labels: &LabelSet| gold.names().iter().all(|name| labels.id(name).is_some());
-                if let Some(benchmark) = read.format.labels().filter(known) {
+                if let Some(benchmark) = read.format.labels_with(&gold) {
                     return Ok(Arc::new(self.with_no_relation(benchmark)?));
                 }
                 let names = gold.names().iter().map(String::as_str);

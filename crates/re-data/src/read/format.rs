@@ -106,6 +106,11 @@ impl Format {
         }
     }
 
+    /// As [`Format::labels`], if these classes hold all of `found`: rows in a benchmark's layout need not be its own.
+    pub fn labels_with(self, found: &LabelSet) -> Option<LabelSet> {
+        self.labels().filter(|labels| found.names().iter().all(|name| labels.id(name).is_some()))
+    }
+
     /// The layout that the extension of `path` names or that the first bytes of the content show; `None` where
     /// neither tells. An extension that several layouts share (`.csv`, `.json`, `.txt`) leaves it to the content; only
     /// `.csv` without content is [`Format::Csv`].

@@ -256,8 +256,7 @@ impl Reader {
     /// occur.
     fn labels_of(&mut self, rows: &[RelationExample]) -> Result<LabelSet> {
         let found = LabelSet::of_names(rows.iter().filter_map(RelationExample::label))?;
-        let knows = |labels: &LabelSet| found.names().iter().all(|name| labels.id(name).is_some());
-        let benchmark = self.format.and_then(|format| Some((format, format.labels().filter(knows)?)));
+        let benchmark = self.format.and_then(|format| Some((format, format.labels_with(&found)?)));
         let (labels, which) = match benchmark {
             Some((format, labels)) => {
                 (labels, format!("labels are those of {}, in its order", format.name()))
