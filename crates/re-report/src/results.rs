@@ -36,6 +36,7 @@
 //!
 //! The tables stand between two comments, the findings between two others; whatever is written around them stays.
 
+mod curves;
 mod findings;
 mod group;
 mod published;

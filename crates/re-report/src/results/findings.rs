@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use re_ensemble::{Bootstrap, Comparison, Estimate, Member, Members, Vote, compare};
 use serde::Deserialize;
 
+use super::curves::curves;
 use super::recorded::Recorded;
 use super::table::{cell, table};
 use super::tracking::tracking;
 use crate::error::{Error, Result};
 use crate::gold::{GoldFiles, Scored};
 use crate::number::{count, percent, points};
-use crate::run::{Evaluated, RowSet};
+use crate::run::{Log, RowSet};
 
 /// A claim, what the runs say about it in figures, and what follows.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,7 +29,7 @@ pub(super) struct Finding {
     pairs: Vec<Pair>,
     /// A system and its parts label by label.
     by_label: Option<Voters>,
-    /// Runs whose evaluations are looked at one after the other.
+    /// Runs, or parts of them as `RUN/PART`, whose evaluations are looked at one after the other.
     #[serde(default)]
     curves: Vec<String>,
     /// A run whose checkpoints have all predicted the validation rows.
@@ -83,6 +84,16 @@ impl<'a> Evidence<'a> {
             System::Run(name) => self.runs.contains_key(name.as_str()),
             System::Vote(voters) => voters.of.iter().all(|system| self.has(system)),
         }
+    }
+
+    /// The log of a run, or of the part of it that a path `RUN/PART` names.
+    fn log(&self, path: &str) -> Option<&'a Log> {
+        let part = || {
+            let (run, part) = path.rsplit_once('/')?;
+            self.runs.get(run)?.run.parts().iter().find(|found| found.name() == part)
+        };
+        let whole = self.runs.get(path).map(|recorded| &recorded.run);
+        whole.or_else(part)?.log()
     }
 
     /// A run's predictions of rows that it was not trained on.
@@ -193,7 +204,8 @@ impl Finding {
             text += &by_label(voters, evidence)?;
         }
         if !self.curves.is_empty() {
-            text += &curves(&self.curves, evidence);
+            let logs = self.curves.iter().map(|name| (name.as_str(), evidence.log(name)));
+            text += &curves(logs);
         }
         if let Some(name) = &self.checkpoints {
             text += &match evidence.runs.get(name.as_str()) {
@@ -262,31 +274,6 @@ fn by_label(voters: &Voters, evidence: &mut Evidence<'_>) -> Result<String> {
         text += &format!("| {} | {} | {} |\n", cell(&label), count(support), hits.join(" | "));
     }
     Ok(text + "\n</details>\n\n")
-}
-
-/// How steadily the accuracy rises: evaluations of the second half of the training, one after the other.
-fn curves(names: &[String], evidence: &Evidence<'_>) -> String {
-    let lines = names.iter().map(|name| {
-        let log = evidence.runs.get(name.as_str()).and_then(|run| run.run.log());
-        let Some(log) = log else {
-            return [format!("`{name}`"), "no run yet".to_owned(), String::new(), String::new()];
-        };
-        let all = &log.evaluations;
-        let later: Vec<f64> = all.get(all.len() / 2..).unwrap_or_default().iter().map(accuracy).collect();
-        let changes: Vec<f64> = later.windows(2).filter_map(|two| Some(two.last()? - two.first()?)).collect();
-        let fall = changes.iter().copied().fold(0.0, f64::min);
-        let spread =
-            (changes.iter().map(|change| change * change).sum::<f64>() / changes.len().max(1) as f64).sqrt();
-        let shown: Vec<String> = later.into_iter().map(percent).collect();
-        [format!("`{name}`"), shown.join(", "), percent(spread), points(fall)]
-    });
-    let head =
-        ["run", "accuracy at the evaluations of the second half", "root mean square change", "largest fall"];
-    format!("{}\n", table(head, lines))
-}
-
-fn accuracy(evaluated: &Evaluated) -> f64 {
-    evaluated.metrics.accuracy
 }
 
 /// Whether all files with gold labels are there.

@@ -126,7 +126,7 @@ fn halving(checkpoints: &[Checkpoint], number: u64) -> Halving {
 }
 
 /// Spearman's rank correlation; equal values share the mean of their ranks. 0 where one side does not vary.
-fn spearman(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn spearman(a: &[f64], b: &[f64]) -> f64 {
     let (a, b) = (ranks(a), ranks(b));
     let mean = (a.len() as f64 - 1.0) / 2.0;
     let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - mean) * (b - mean)).sum::<f64>();
