@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Parser;
 use re_train::Experiment;
-use re_train::experiment::{DataConfig, Plan};
+use re_train::experiment::{DataConfig, Plan, assignment};
 
 /// One experiment of the report. Without flags it runs on the embedded default in a few minutes.
 ///
@@ -54,7 +54,7 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Any setting, such as training.label_smoothing=0.1 (repeatable)
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
     pub set: Vec<String>,
     /// Optimizer steps; all trainings of the experiment, their warm-up and their evaluations scale with them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

@@ -68,7 +68,8 @@ fn settings(name: &str, flags: &Flags) -> Result<Experiment> {
     for path in experiment.paths_mut() {
         *path = in_repository(path);
     }
-    if flags.config.is_none() {
+    // Settings of one's own that name their encoder are taken at their word.
+    if flags.config.is_none() || named.is_none() || !flags.model.is_empty() {
         for note in experiment.fit_encoder()? {
             say(&format!("{name}: {note}"));
         }

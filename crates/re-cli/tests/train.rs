@@ -117,7 +117,7 @@ fn faults_end_a_run_before_it_begins() {
     assert!(text.contains("train.tsv:1: ") && text.contains("expected one of the 1 labels"), "{text}");
     let empty = folder.file("empty.tsv", "");
     let text = train(&format!("data.train={empty}"));
-    assert!(text.contains("training rows = 0, expected at least 1"), "{text}");
+    assert!(text.contains("empty.tsv, which leaves no row to train on, expected at least 1"), "{text}");
     for (setting, expected) in [
         ("training.learning_rate=-1", "learning_rate = -1, expected 0 or more"),
         ("data.val_size=1.5", "data.val_size = 1.5, expected from 0 up to"),
@@ -127,7 +127,11 @@ fn faults_end_a_run_before_it_begins() {
         let text = error(1, &arguments);
         assert!(text.contains(expected), "{text}");
     }
-    assert!(!folder.names().contains(&"never".to_owned()));
+    // Refused before anything was read, and after.
+    train("encoding.max_length=5");
+    for name in ["never", "run"] {
+        assert!(!folder.names().contains(&name.to_owned()));
+    }
     let other = folder.path("other");
     for output in ["/absent/result", &folder.path("")] {
         let text = error(1, &["train", &config, "--quiet", "--out", &other, "--output", output]);

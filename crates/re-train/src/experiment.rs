@@ -18,7 +18,7 @@ use re_model::HeadConfig;
 use serde::{Deserialize, Serialize};
 
 pub use data::{ExperimentData, Fold, Target};
-pub use layers::{Encoders, Layers};
+pub use layers::{Encoders, Layers, assignment};
 pub use model_folder::model_folder;
 pub use plan::{MemberConfig, Plan, VoteConfig};
 pub use run::RunFolder;

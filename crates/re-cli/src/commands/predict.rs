@@ -67,10 +67,8 @@ impl Predict {
         });
         let settings = TrainConfig { device: self.device.clone(), precision, ..TrainConfig::default() };
         match model_folder(&self.model) {
-            Ok(folder) if !self.data.lenient && !QuestionAnswerer::is_in(&folder) => {
-                self.stream(&folder, &settings, say)
-            }
-            // Several models may answer together, or one by questions; or rows that cannot be encoded are left out one by one.
+            Ok(folder) if !QuestionAnswerer::is_in(&folder) => self.stream(&folder, &settings, say),
+            // Several models may answer together, or one by questions.
             Ok(_) | Err(Error::NoModel { .. }) => self.ask(&*load_predictor(&self.model, &settings)?, say),
             Err(error) => Err(error.into()),
         }
@@ -88,8 +86,13 @@ impl Predict {
         let (mut rows, mut progress) = self.data.open(&self.input, self.predictions.path(), say)?;
         rows.want_types(classifier.reads_types());
         let mut predictions = self.predictions.create(classifier.labels())?;
-        let (mut truncated, mut lost) = (0, 0);
-        let done = classifier.predict_stream(&mut rows, self.chunk, |chunk| {
+        let (mut truncated, mut lost, mut left_out) = (0, 0, LeftOut::default());
+        let encoder = classifier.encoder();
+        let known = rows.by_ref().filter(|row| match row {
+            Ok(row) if self.data.lenient => left_out.kept(encoder.encode(row)).is_some(),
+            _ => true,
+        });
+        let done = classifier.predict_stream(known, self.chunk, |chunk| {
             truncated += chunk.encoding.truncated;
             lost += chunk.encoding.lost.len();
             progress.advance(chunk.examples.len());
@@ -99,6 +102,7 @@ impl Predict {
         predictions.finish()?;
         progress.finish();
         rows.tell(&self.input, say);
+        left_out.tell(&self.input, say);
         let told = format!("{truncated} rows truncated, {lost} entities lost");
         if lost > 0 {
             say.note(told)
@@ -123,10 +127,8 @@ impl Predict {
                 Ok(probabilities) => predictions.write(&probabilities)?,
                 Err(_) if self.data.lenient => {
                     for row in &chunk {
-                        match predictor.predict(std::slice::from_ref(row)) {
-                            Ok(probabilities) => predictions.write(&probabilities)?,
-                            Err(error) => left_out.add(&error),
-                        }
+                        let answer = predictor.predict(std::slice::from_ref(row));
+                        left_out.kept(answer).map_or(Ok(()), |answer| predictions.write(&answer))?;
                     }
                 }
                 Err(error) => return Err(self.of_input(error)),
@@ -136,13 +138,7 @@ impl Predict {
         predictions.finish()?;
         progress.finish();
         rows.tell(&self.input, say);
-        if let Some(first) = left_out.first {
-            say.note(format!(
-                "{}: {} rows left out, the first: {first}",
-                self.input.display(),
-                left_out.count
-            ));
-        }
+        left_out.tell(&self.input, say);
         Ok(())
     }
 
@@ -164,8 +160,18 @@ struct LeftOut {
 }
 
 impl LeftOut {
-    fn add(&mut self, error: &re_data::Error) {
-        self.count += 1;
-        self.first.get_or_insert_with(|| error.to_string());
+    /// What came of a row; `None` and counted where nothing did.
+    fn kept<T>(&mut self, row: re_data::Result<T>) -> Option<T> {
+        row.inspect_err(|error| {
+            self.count += 1;
+            self.first.get_or_insert_with(|| error.to_string());
+        })
+        .ok()
+    }
+
+    fn tell(&self, input: &Path, say: Say) {
+        if let Some(first) = &self.first {
+            say.note(format!("{}: {} rows left out, the first: {first}", input.display(), self.count));
+        }
     }
 }

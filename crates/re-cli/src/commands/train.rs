@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use re_train::experiment::{Encoders, Layers, RunFolder, Summary};
+use re_train::experiment::{Encoders, Layers, RunFolder, Summary, assignment};
 use re_train::observer::{Observer, StopSignal};
 use re_train::{Experiment, Start, StopReason, Terminal};
 
@@ -100,13 +100,6 @@ impl Train {
         }
         self.member.iter().try_for_each(|run| experiment.use_run(run))?;
         Ok(experiment)
-    }
-}
-
-fn assignment(text: &str) -> Result<String, String> {
-    match text.split_once('=') {
-        Some((key, _)) if !key.trim().is_empty() => Ok(text.to_owned()),
-        _ => Err("expected KEY=VALUE, such as training.steps=100".to_owned()),
     }
 }
 

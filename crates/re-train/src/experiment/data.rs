@@ -118,7 +118,12 @@ impl ExperimentData {
         }
         data.notes = reader.notes;
         data.notes.extend(data.repeated_ids());
-        data.ask(config.target)
+        let data = data.ask(config.target)?;
+        if data.train.is_empty() {
+            let found = format!("{}, which leaves no row to train on", config.train.display());
+            return Err(Error::config("data.train", found, "at least 1"));
+        }
+        Ok(data)
     }
 
     /// Which rows have the id of another one: what is said of them cannot be told apart any more.

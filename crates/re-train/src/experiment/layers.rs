@@ -53,6 +53,21 @@ pub struct Layers {
     encoders: Encoders,
 }
 
+/// Parses an argument of [`Layers::set`] no further than to its `=`, as command lines do before they read any file.
+///
+/// # Errors
+/// What was expected, where the text is no assignment.
+pub fn assignment(text: &str) -> std::result::Result<String, String> {
+    split(text).map(|_| text.to_owned()).ok_or_else(|| format!("expected {ASSIGNMENT}"))
+}
+
+const ASSIGNMENT: &str = "KEY=VALUE, such as training.steps=100";
+
+fn split(assignment: &str) -> Option<(&str, &str)> {
+    let (key, value) = assignment.split_once('=')?;
+    Some((key.trim(), value.trim())).filter(|(key, _)| !key.is_empty())
+}
+
 impl Layers {
     /// Layers in which every chain of files ends with the file `base`, in place of the base it names.
     pub fn on(base: impl Into<PathBuf>) -> Self {
@@ -87,21 +102,18 @@ impl Layers {
     /// Members of a vote get it, too, unless the key is one of the plan.
     ///
     /// # Errors
-    /// [`Error::Config`] where there is no `=`, and as [`Layers::file`].
+    /// [`Error::Config`] where there is no `=` or no key before it, and as [`Layers::file`].
     pub fn set(mut self, assignment: &str) -> Result<Self> {
-        let Some((key, value)) = assignment.split_once('=') else {
-            return Err(Error::Config {
-                key: "--set",
-                found: assignment.to_owned(),
-                expected: "KEY=VALUE, such as training.steps=100".to_owned(),
-            });
-        };
-        let value = value.trim();
+        let (key, value) = split(assignment).ok_or_else(|| Error::Config {
+            key: "--set",
+            found: assignment.to_owned(),
+            expected: ASSIGNMENT.to_owned(),
+        })?;
         let value = match toml::from_str::<Table>(&format!("value = {value}")) {
             Ok(mut table) => table.remove("value").unwrap_or_else(|| Value::String(value.to_owned())),
             Err(_) => Value::String(value.to_owned()),
         };
-        let nested = key.trim().rsplit('.').fold(value, |inner, part| {
+        let nested = key.rsplit('.').fold(value, |inner, part| {
             let mut table = Table::new();
             table.insert(part.to_owned(), inner);
             Value::Table(table)

@@ -267,7 +267,7 @@ impl RunFolder {
     }
 
     /// Makes sure that the folder is one to start or resume in, and keeps other processes out of it.
-    fn claim(&self, start: Start) -> Result<File> {
+    fn claim(&self, start: Start) -> Result<Claim<'_>> {
         let folder = || self.0.clone();
         let begun = self.begun()?;
         // Settings without the lock are somebody else's, the lock without settings is that of a run that was refused.
@@ -277,6 +277,7 @@ impl RunFolder {
             Start::Fresh if begun => return Err(Error::RunExists { folder: folder() }),
             _ => {}
         }
+        let new = !self.0.exists();
         std::fs::create_dir_all(&self.0).map_err(|source| Error::io(&self.0, source))?;
         let path = self.0.join(LOCK);
         // A run that ended before its first checkpoint may start afresh; a folder of something else may not.
@@ -286,7 +287,7 @@ impl RunFolder {
         }
         let lock = File::create(&path).map_err(|source| Error::io(&path, source))?;
         match lock.try_lock() {
-            Ok(()) => Ok(lock),
+            Ok(()) => Ok(Claim { folder: &self.0, new, _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(Error::RunBusy { folder: folder() }),
             Err(TryLockError::Error(source)) => Err(Error::io(path, source)),
         }
@@ -300,6 +301,25 @@ impl RunFolder {
         write_file(&self.0.join(name), |partial| {
             std::fs::write(partial, text).map_err(|source| Error::io(partial, source))
         })
+    }
+}
+
+/// Keeps other processes out of a run's folder, and takes a folder away that a run was refused in.
+struct Claim<'a> {
+    folder: &'a Path,
+    new: bool,
+    _lock: File,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        if self.new && !self.folder.join(CONFIG).exists() {
+            for name in [DATA_HASH, LOCK] {
+                let _ = std::fs::remove_file(self.folder.join(name));
+            }
+            // Fails where anything else lies there.
+            let _ = std::fs::remove_dir(self.folder);
+        }
     }
 }
 
