@@ -56,7 +56,8 @@ pub struct Flags {
     /// Any setting, such as training.label_smoothing=0.1 (repeatable)
     #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
     pub set: Vec<String>,
-    /// Optimizer steps; all trainings of the experiment, their warm-up and their evaluations scale with them
+    /// Optimizer steps; all trainings of the experiment, their warm-up and their evaluations scale with them,
+    /// but for what --set says of these
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,
     /// Steps between checkpoints
@@ -110,9 +111,6 @@ impl Flags {
     /// # Errors
     /// [`re_train::Error::Config`] where a member is given to an experiment without.
     pub fn apply(&self, experiment: &mut Experiment) -> Result<()> {
-        if let Some(steps) = self.steps {
-            experiment.scale_steps(steps);
-        }
         let shift = self.seed.map_or(0, |seed| seed.wrapping_sub(experiment.training.seed));
         // Additional rows are for those members of a vote that are about them.
         let mut about_them = false;

@@ -64,7 +64,7 @@ fn settings(name: &str, flags: &Flags) -> Result<Experiment> {
     }
     let layers = lay(layers)?;
     say(&format!("{name}: settings of {}", layers.names().join(", ")));
-    let mut experiment = layers.experiment()?;
+    let mut experiment = flags.steps.map_or_else(|| layers.experiment(), |steps| layers.scaled(steps))?;
     for path in experiment.paths_mut() {
         *path = in_repository(path);
     }

@@ -43,7 +43,8 @@ pub struct Train {
     /// Change one setting, such as training.seed=8 (repeatable)
     #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
     set: Vec<String>,
-    /// Optimizer steps; all trainings of the experiment, their warm-up and their evaluations scale with them
+    /// Optimizer steps; all trainings of the experiment, their warm-up and their evaluations scale with them, but for
+    /// what --set says of these
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
     /// Trained run to vote in place of a member that would be trained (repeatable); without checkpoints, what it saved
@@ -91,12 +92,9 @@ impl Train {
             }
         };
         say.detail(format!("settings of {}", layers.names().join(", ")));
-        let mut experiment = layers.experiment()?;
+        let mut experiment = self.steps.map_or_else(|| layers.experiment(), |steps| layers.scaled(steps))?;
         if !self.model.is_empty() {
             experiment.fit_encoder()?.iter().for_each(|note| say.note(note));
-        }
-        if let Some(steps) = self.steps {
-            experiment.scale_steps(steps);
         }
         self.member.iter().try_for_each(|run| experiment.use_run(run))?;
         Ok(experiment)

@@ -147,6 +147,29 @@ impl Layers {
         }
     }
 
+    /// The experiment as [`Experiment::scale_steps`] makes it of another number of steps. What [`Layers::set`] has
+    /// given stays as it was given.
+    ///
+    /// # Errors
+    /// As [`Layers::experiment`].
+    pub fn scaled(&self, steps: u64) -> Result<Experiment> {
+        let mut experiment = self.experiment()?;
+        experiment.scale_steps(steps);
+        let given = |key: &str| self.keys.get("training")?.get(key)?.as_integer()?.try_into().ok();
+        experiment.for_each(&mut |experiment| {
+            let training = &mut experiment.training;
+            for (key, value) in [
+                ("eval_steps", &mut training.eval_steps),
+                ("save_steps", &mut training.save_steps),
+                ("stop_at_step", &mut training.stop_at_step),
+                ("warmup_steps", &mut training.warmup_steps),
+            ] {
+                *value = given(key).unwrap_or(*value);
+            }
+        });
+        Ok(experiment)
+    }
+
     fn resolved(&self) -> Result<Experiment> {
         let mut table = self.table.clone();
         self.encoders.put_into(&mut table);

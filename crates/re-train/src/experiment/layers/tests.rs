@@ -196,3 +196,22 @@ fn encoders_have_names_on_a_command_line() {
     let alone = named(&[&member], None).unwrap_err().to_string();
     assert!(alone.starts_with("--model = a=") && alone.contains("for the other members"), "{alone}");
 }
+
+#[test]
+fn what_is_set_does_not_scale_with_the_steps() {
+    let (_folder, at) = files(&[
+        ("a.toml", "training = { steps = 50, eval_steps = 10, save_steps = 20, warmup_steps = 5 }\n"),
+        (
+            "vote.toml",
+            "extends = \"a.toml\"\ntraining.steps = 100\n\
+             plan = { name = \"vote\", votes = [], members = [{ member = \"a\", config = \"a.toml\" }] }\n",
+        ),
+    ]);
+    let layers = Layers::default().file(at("vote.toml")).unwrap().set("training.eval_steps=7").unwrap();
+    let experiment = layers.scaled(200).unwrap();
+    let member = experiment.plan.members()[0].experiment.as_ref().unwrap();
+    for (training, steps) in [(&experiment.training, 200), (&member.training, 100)] {
+        let found = (training.steps, training.eval_steps, training.save_steps, training.warmup_steps);
+        assert_eq!(found, (steps, 7, 40, 10));
+    }
+}
