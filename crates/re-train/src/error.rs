@@ -78,6 +78,19 @@ pub enum Error {
         /// What it was when the checkpoint was saved.
         expected: String,
     },
+    /// The newest checkpoint of a run cannot be read.
+    #[error(
+        "{source}{}",
+        older.map(|step| format!("; to go on from step {step}, remove {}", path.display())).unwrap_or_default()
+    )]
+    Checkpoint {
+        /// Its folder.
+        path: PathBuf,
+        /// Step of the one before, where that was kept.
+        older: Option<u64>,
+        /// What is wrong with it.
+        source: Box<Self>,
+    },
     /// A folder has no checkpoint to continue from.
     #[error("{}: no checkpoint to resume from; start the run without resuming", folder.display())]
     NoCheckpoint {

@@ -189,28 +189,45 @@ impl<'a> Trainer<'a> {
             evaluations_without_improvement: 0,
             config: self.config.clone(),
         };
-        let latest = Checkpoint::list(&self.run)?.pop();
-        match (start, latest) {
+        let mut checkpoints = Checkpoint::list(&self.run)?;
+        match (start, checkpoints.pop()) {
             (Start::Fresh, None) => Ok((fresh, None)),
             (Start::Fresh, Some(_)) => Err(Error::RunExists { folder: self.run.clone() }),
             (Start::Resume, None) => Err(Error::NoCheckpoint { folder: self.run.clone() }),
-            (Start::Resume, Some(checkpoint)) => {
-                let mut state = checkpoint.state()?;
-                check_resumable(&checkpoint, &state, &fresh)?;
-                state.config = self.config.clone();
-                restore(task.parameters(), &checkpoint.path)?;
-                let schedule = self.config.schedule(steps)?;
-                for parameter in task.parameters().iter() {
-                    // Rows outside a trimmed vocabulary decay when they are saved, from where training began.
-                    let keep =
-                        |done| self.config.adamw.keep(parameter, self.config.learning_rates(schedule, done));
-                    (0..state.step).for_each(|done| parameter.decay_rest(keep(done)));
-                }
-                let moments = checkpoint.path.join(OPTIMIZER);
-                let optimizer = AdamW::load(self.config.adamw, state.step, &moments, task.parameters())?;
-                Ok((state, Some(optimizer)))
+            (Start::Resume, Some(latest)) => {
+                let restored = self.restore(task, &latest, &fresh).map_err(|error| match error {
+                    Error::Resume { .. } => error,
+                    source => Error::Checkpoint {
+                        path: latest.path,
+                        older: checkpoints.pop().map(|older| older.step),
+                        source: Box::new(source),
+                    },
+                })?;
+                Ok((restored.0, Some(restored.1)))
             }
         }
+    }
+
+    /// Puts weights and optimizer where a checkpoint has left them.
+    fn restore(
+        &self,
+        task: &dyn Task,
+        checkpoint: &Checkpoint,
+        now: &TrainerState,
+    ) -> Result<(TrainerState, AdamW)> {
+        let mut state = checkpoint.state()?;
+        check_resumable(checkpoint, &state, now)?;
+        state.config = self.config.clone();
+        restore(task.parameters(), &checkpoint.path)?;
+        let schedule = self.config.schedule(now.steps)?;
+        for parameter in task.parameters().iter() {
+            // Rows outside a trimmed vocabulary decay when they are saved, from where training began.
+            let keep = |done| self.config.adamw.keep(parameter, self.config.learning_rates(schedule, done));
+            (0..state.step).for_each(|done| parameter.decay_rest(keep(done)));
+        }
+        let moments = checkpoint.path.join(OPTIMIZER);
+        let optimizer = AdamW::load(self.config.adamw, state.step, &moments, task.parameters())?;
+        Ok((state, optimizer))
     }
 
     /// One optimizer step: forward and backward over the step's micro-batches, clipping, update.

@@ -184,6 +184,28 @@ fn a_refused_resume_leaves_the_run_as_it_was() {
 }
 
 #[test]
+fn a_damaged_checkpoint_is_told_and_the_one_before_it_leads_to_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::new(folder.path().join("run"));
+    let mut experiment = experiment();
+    experiment.training.save_steps = 4;
+    experiment.training.keep_last = 0;
+    let go = |start| run.run(&experiment, start, Vec::new(), Arc::default());
+    go(Start::Fresh).unwrap();
+    let checkpoints = Checkpoint::list(run.path()).unwrap();
+    let [.., older, newest] = checkpoints.as_slice() else { panic!("{checkpoints:?}") };
+    let weights = newest.path.join("model.safetensors");
+    let whole = std::fs::read(&weights).unwrap();
+    std::fs::write(&weights, &whole[..whole.len() / 2]).unwrap();
+    let error = go(Start::Resume).unwrap_err().to_string();
+    let hint = format!("; to go on from step {}, remove {}", older.step, newest.path.display());
+    assert!(error.contains("model.safetensors") && error.ends_with(&hint), "{error}");
+    std::fs::remove_dir_all(&newest.path).unwrap();
+    go(Start::Resume).unwrap();
+    assert!(std::fs::read(&weights).unwrap() == whole);
+}
+
+#[test]
 fn folders_of_other_things_are_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("config.toml"), "mine").unwrap();
