@@ -215,6 +215,8 @@ fn confident_rows_join_and_gold_rows_keep_their_labels() {
     let said = "unlabelled rows left out: 8 whose sentences are evaluated on, 10 that have gold labels";
     assert!(summary.notes.iter().any(|note| note.contains(said)), "{:?}", summary.notes);
     assert!(summary.notes.iter().any(|note| note.starts_with("round 2: 30 of 30")), "{:?}", summary.notes);
+    let compared = |note: &String| note.starts_with("round-2 against round-0: ");
+    assert!(summary.notes.iter().any(compared), "{:?}", summary.notes);
     let joined = read::examples(run.join("pseudo_labels-1.jsonl"), &ReadOptions::default()).unwrap().examples;
     let new: Vec<&str> = rows[200..230].iter().map(RelationExample::id).collect();
     assert_eq!(joined.iter().map(RelationExample::id).collect::<Vec<_>>(), new);
@@ -235,6 +237,7 @@ fn confident_rows_join_and_gold_rows_keep_their_labels() {
     experiment.plan = plan(1.0, 2);
     let (summary, watch) = watched(&experiment, &folder.path().join("unsure"), Start::Fresh);
     assert_eq!(watch.rows(), [gold]);
+    assert!(!summary.notes.iter().any(|note| note.contains(" against ")), "{:?}", summary.notes);
     assert!(summary.notes.iter().any(|note| note.contains("would repeat")), "{:?}", summary.notes);
 
     for (threshold, rounds, key) in [(1.5, 1, "threshold"), (f32::NAN, 1, "threshold"), (0.5, 0, "rounds")] {

@@ -14,7 +14,7 @@ pub(super) mod vote;
 use std::path::{Path, PathBuf};
 
 use re_data::write::{self, PredictionFormat};
-use re_data::{LabelSet, Predictor, Probabilities, RelationExample};
+use re_data::{LabelSet, Predictor, Probabilities, RelationExample, read};
 use re_ensemble::significance::p_text;
 use re_ensemble::{Bootstrap, Gold, Member, Members, compare};
 use re_model::RelationClassifier;
@@ -199,6 +199,19 @@ fn versus(
         found.difference.points(),
         p_text(found.mcnemar_p)
     ))
+}
+
+/// [`versus`] of two trainings by what their folders hold; `None` without validation rows.
+fn versus_saved(
+    data: &ExperimentData,
+    first: (&str, &Path),
+    second: (&str, &Path),
+) -> Result<Option<String>> {
+    if data.validation.is_empty() {
+        return Ok(None);
+    }
+    let saved = |folder: &Path| read::probabilities(folder.join(VALIDATION));
+    versus(&data.validation, (first.0, &saved(first.1)?), (second.0, &saved(second.1)?)).map(Some)
 }
 
 /// The probabilities in the order of `examples` and of the classes `labels`, whatever order they came in.

@@ -13,7 +13,7 @@ use super::super::session::Session;
 use super::super::summary::Summary;
 use super::super::{Experiment, ExperimentData};
 use super::single::build;
-use super::{ROWS, adopt, load, predict, single_of};
+use super::{ROWS, adopt, load, predict, single_of, versus_saved};
 use crate::checkpoint::write_file;
 use crate::error::{Error, Result};
 use crate::observer::StopReason;
@@ -77,6 +77,10 @@ pub(in super::super) fn run(
                 continue;
             }
             whole.notes.push("a further round would repeat the training before it".to_owned());
+        }
+        let first = folder.path().join("round-0");
+        if run.path() != first {
+            whole.notes.extend(versus_saved(data, (&name, run.path()), ("round-0", &first))?);
         }
         let last = adopt(folder, &run, result)?;
         return Ok(Summary { parts: whole.parts, notes: whole.notes, ..last });

@@ -1,6 +1,5 @@
 //! "Related or not" first, then which relation; beside a single stage.
 
-use re_data::read;
 use re_ensemble::{Gate, TwoStage};
 
 use super::super::data::Target;
@@ -8,7 +7,7 @@ use super::super::run::RunFolder;
 use super::super::session::Session;
 use super::super::summary::Summary;
 use super::super::{Experiment, ExperimentData};
-use super::{VALIDATION, conclude, load, single_of, versus};
+use super::{conclude, load, single_of, versus_saved};
 use crate::error::{Error, Result};
 use crate::observer::StopReason;
 
@@ -51,10 +50,7 @@ pub(in super::super) fn run(
     let mut notes = vec![format!(
         "{RELATED} knows two classes and {RELATION} sees the related rows alone: compare two_stage with {ONE_STAGE}"
     )];
-    if !data.validation.is_empty() {
-        let two = read::probabilities(folder.path().join(VALIDATION))?;
-        let one = read::probabilities(folder.path().join(ONE_STAGE).join(VALIDATION))?;
-        notes.push(versus(&data.validation, ("two_stage", &two), (ONE_STAGE, &one))?);
-    }
+    let one_stage = folder.path().join(ONE_STAGE);
+    notes.extend(versus_saved(data, ("two_stage", folder.path()), (ONE_STAGE, &one_stage))?);
     Ok(Summary { parts: compared.parts, notes, ..summary })
 }
