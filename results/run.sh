@@ -62,13 +62,12 @@ while read -r name example arguments; do
     # shellcheck disable=SC2206
     arguments=(${arguments//RUNS/$runs})
     arguments=("${arguments[@]//DATA/$data}")
-    # Other rows than the report's give figures that do not stand beside its own.
+    # Other rows than the report's, or a model that has seen others, give figures that do not stand beside its own.
     about=()
-    if [[ " ${arguments[*]} " == *" --train "* ]]; then
+    if [[ " ${arguments[*]} " == *" --train "* || " ${arguments[*]} " == *" --model "* ]]; then
         about=(experiment "${name%-seed*}")
-    else
-        arguments=("${p_stage2[@]}" "${arguments[@]}")
     fi
+    [[ " ${arguments[*]} " == *" --train "* ]] || arguments=("${p_stage2[@]}" "${arguments[@]}")
     [[ " ${arguments[*]} " == *" --model "* ]] || arguments=(--model "$model" "${arguments[@]}")
     out=$runs/$name commit=$(git rev-parse --short HEAD)
     command="cargo run --release --example $example -- ${arguments[*]} --out $out"
