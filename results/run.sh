@@ -19,7 +19,8 @@ cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | sort -u | head -1)
 machine="$(nproc --all) cores, ${cpu:-processor unknown}${OMP_NUM_THREADS:+, threads: $OMP_NUM_THREADS}"
 export OMP_WAIT_POLICY=passive GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 
-# The files of a run that are kept: no weights; probabilities to five digits, of the whole run alone.
+# The files of a run that are kept: no weights; probabilities of the whole run alone, to five digits unless hard votes have
+# broken ties in later ones.
 record() {
     local from=$1 to=$2 part=${3:-} file
     for file in config.toml metrics.jsonl summary.json submission.csv; do
@@ -28,6 +29,7 @@ record() {
     for file in "$from"/*_probabilities.csv; do
         if [[ -e $file && -z $part ]]; then
             mkdir -p "$to"
+            if grep -q '^how = "hard"' "$from/config.toml"; then install -m 644 "$file" "$to"; continue; fi
             awk -F, -v OFS=, 'NR > 1 { for (i = 2; i <= NF; i++) $i = sprintf("%.5f", $i) + 0 } 1' "$file" > "$to/${file##*/}"
         fi
     done

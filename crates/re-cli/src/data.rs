@@ -141,7 +141,7 @@ impl Rows {
     pub fn tell(&self, path: &Path, say: Say) {
         let report = self.report();
         let text = format!("{}: {report}", path.display());
-        if report.repaired.count + report.rejected.count > 0 {
+        if report.rows == 0 || report.repaired.count + report.rejected.count > 0 {
             say.note(text);
         } else {
             say.detail(text);

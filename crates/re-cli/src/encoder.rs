@@ -30,7 +30,7 @@ enum Lost {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Other settings than the model's")]
 pub struct EncoderArgs {
-    /// How entities are written: plain, pair, entity_tokens, typed_punct, query, or JSON such as
+    /// How entities are written: plain, pair, entity_tokens, typed_punct, typed_tokens, query, or JSON such as
     /// '{"name": "entity_tokens", "pair": true}' [default: the model's, else plain]
     #[arg(long, value_name = "MARKUP", value_parser = markup, requires = "model")]
     markup: Option<MarkupConfig>,

@@ -1,15 +1,17 @@
 //! Members of a vote on the command line.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use re_data::{RelationExample, read};
 use re_ensemble::{Gold, Member, Vote};
 use re_report::RowSet;
+
+use crate::exit::Usage;
 
 /// A file of probabilities, and the name that it goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +36,30 @@ impl FromStr for MemberFile {
 impl MemberFile {
     /// Reads the probabilities; of a run's folder those of certain rows.
     pub fn read(&self, rows: RowSet) -> Result<Member> {
-        let path = if self.path.is_dir() { self.path.join(rows.file()) } else { self.path.clone() };
-        let probabilities = read::probabilities(&path).with_context(|| self.name.clone())?;
+        let mut path = self.path.clone();
+        if path.is_dir() {
+            path.push(rows.file());
+            let (run, file) = (self.path.display(), rows.file());
+            ensure!(path.is_file(), "{run}: has no {file}; expected a run with such rows, or a file");
+        }
+        let probabilities = read::probabilities(&path);
+        let named = Path::new(&self.name) != path;
+        let probabilities = if named { probabilities.context(self.name.clone())? } else { probabilities? };
         Ok(Member::new(&self.name, probabilities))
+    }
+
+    /// Makes sure that no file votes twice.
+    pub fn check(files: &[Self]) -> Result<()> {
+        let mut known: HashMap<PathBuf, &Path> = HashMap::new();
+        for Self { path, .. } in files {
+            // A file that is not there is told of when it is read.
+            let Ok(place) = path.canonicalize() else { continue };
+            if let Some(other) = known.insert(place, path) {
+                let (path, other) = (path.display(), other.display());
+                return Err(Usage(format!("{path} is {other}, expected each file once")).into());
+            }
+        }
+        Ok(())
     }
 }
 

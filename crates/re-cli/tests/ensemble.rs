@@ -87,7 +87,7 @@ fn a_run_stands_for_its_predictions() {
     assert!(text.contains("\n3,no_relation,0.6875\n"), "{text}");
     std::fs::create_dir(folder.path("empty")).unwrap();
     let text = error(1, &["vote", &folder.path("empty")]);
-    assert!(text.contains("empty/test_probabilities.csv: No such file"), "{text}");
+    assert!(text.contains("empty: has no test_probabilities.csv; expected a run with such rows"), "{text}");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn what_does_not_match_is_an_error() {
     );
     assert!(fault("text.csv", "id,label\n1,spouse\n").contains("text.csv:2: column 2 (probability)"));
     assert!(fault("empty.csv", "").contains("empty.csv:1: found the header \"\""));
-    assert!(error(1, &["vote", &a, &a]).contains("two members are named"));
+    assert!(error(2, &["vote", &a, &format!("other={a}")]).contains("expected each file once"));
     assert!(error(2, &["vote", &a, "--weights", "1,2"]).contains("--weights has 2 values for 1 files"));
     assert!(error(2, &["vote", &a, "--weights=-1"]).contains("expected a number, 0 or more"));
     assert!(error(2, &["vote", &a, "--weights", "0"]).contains("--weights are all 0"));

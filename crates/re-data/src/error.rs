@@ -162,6 +162,29 @@ impl From<UnwritableError> for Error {
 }
 
 impl Error {
+    /// Id of the example that this is about, where it is one row's fault and not that of a file, a setting or a model.
+    pub fn example(&self) -> Option<&str> {
+        match self {
+            Self::EntitySpan { id, .. }
+            | Self::UnknownLabel { id, .. }
+            | Self::MissingLabel { id }
+            | Self::LostEntity { id, .. }
+            | Self::EntityWithoutTokens { id, .. }
+            | Self::UnknownEntityType { id, .. } => Some(id),
+            Self::Predictor(source) => {
+                let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&**source);
+                while let Some(error) = next {
+                    if let Some(found) = error.downcast_ref::<Self>() {
+                        return found.example();
+                    }
+                    next = error.source();
+                }
+                None
+            }
+            _ => None,
+        }
+    }
+
     /// Whatever kept a predictor from answering.
     pub fn predictor(source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Predictor(Box::new(source))
@@ -218,4 +241,18 @@ pub struct UnwritableError {
     pub found: String,
     /// What the format can hold.
     pub expected: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_at_fault_however_deep_its_error_lies() {
+        let row = || Error::MissingLabel { id: "7".to_owned() };
+        let deep = Error::predictor(std::io::Error::other(Error::predictor(row())));
+        assert_eq!((row().example(), deep.example()), (Some("7"), Some("7")));
+        let other = Error::predictor(std::io::Error::other("out of memory"));
+        assert_eq!(other.example(), None);
+    }
 }

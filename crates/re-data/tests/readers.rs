@@ -319,3 +319,46 @@ fn real_files(#[case] file: &str, #[case] expected: [usize; 4]) {
         assert_eq!(b.span().to_chars(text).unwrap().start(), 13);
     }
 }
+
+#[test]
+fn offsets_that_say_the_other_entity_are_no_slip() {
+    let read = |first: (&str, usize, usize), second: (&str, usize, usize)| {
+        let entity = |(surface, start, end): (&str, usize, usize)| {
+            format!("{{\"surface\":\"{surface}\",\"start\":{start},\"end\":{end}}}")
+        };
+        let row = format!(
+            "{{\"id\":\"a\",\"text\":\"Ann Bob Annex\",\"entities\":[{},{}],\"label\":\"x\"}}",
+            entity(first),
+            entity(second)
+        );
+        read(row.as_bytes(), "r.jsonl", &ReadOptions::default()).0.remove(0)
+    };
+    for (first, second, expected) in [
+        (
+            ("Bob", 0, 3),
+            ("Ann", 4, 7),
+            "found characters 0..3, expected those of \"Bob\", which stands where",
+        ),
+        (
+            ("Bob", 0, 3),
+            ("Bob", 4, 7),
+            "found characters 0..3, expected those of \"Bob\", which stands where",
+        ),
+        (
+            ("Bob", 4, 7),
+            ("Bob", 0, 3),
+            "found characters 0..3, expected those of \"Bob\", which stands where",
+        ),
+    ] {
+        let error = read(first, second).unwrap_err().to_string();
+        assert!(error.starts_with("r.jsonl:1 (entities[") && error.contains(expected), "{error}");
+    }
+    // Both too far right, the second time so far that one is said to stand where the other does.
+    for slip in [1, 4] {
+        let row = read(("Ann", slip, 3 + slip), ("Bob", 4 + slip, 7 + slip)).unwrap();
+        assert_eq!([row.surface(0), row.surface(1)], ["Ann", "Bob"]);
+    }
+    // Entities that share characters may do so where they are found.
+    let inside = read(("Annex", 9, 14), ("Ann", 9, 12)).unwrap();
+    assert_eq!([inside.surface(0), inside.surface(1)], ["Annex", "Ann"]);
+}

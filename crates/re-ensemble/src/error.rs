@@ -105,7 +105,7 @@ pub enum Error {
         id: String,
     },
     /// A gold label is none of the members' labels.
-    #[error("gold: row {id} has label {label:?}, which the members do not have")]
+    #[error("gold: row {id} has label {label:?}, expected one of the predicted classes")]
     UnknownGold {
         /// Id of the row.
         id: String,

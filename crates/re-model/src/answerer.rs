@@ -210,7 +210,7 @@ impl Predictor for QuestionAnswerer {
     }
 
     fn predict(&self, examples: &[RelationExample]) -> re_data::Result<Probabilities> {
-        let answers = self.ask(examples).map_err(re_data::Error::predictor)?;
+        let answers = self.ask(examples).map_err(Error::of_predictor)?;
         let values = answers.iter().flat_map(|row| row.probabilities(self.rule)).collect();
         let ids = examples.iter().map(|example| example.id().to_owned()).collect();
         Probabilities::new(ids, Arc::clone(self.labels()), values)

@@ -264,7 +264,7 @@ impl Predictor for RelationClassifier {
     }
 
     fn predict(&self, examples: &[RelationExample]) -> re_data::Result<Probabilities> {
-        RelationClassifier::predict(self, examples).map_err(re_data::Error::predictor)
+        RelationClassifier::predict(self, examples).map_err(Error::of_predictor)
     }
 
     fn reads_types(&self) -> bool {

@@ -46,7 +46,7 @@ pub enum Error {
         expected: String,
     },
     /// A model is neither a folder nor to be had by its name.
-    #[error("model {}: {reason}", name.display())]
+    #[error("model{}: {reason}", if name.as_os_str().is_empty() { String::new() } else { format!(" {}", name.display()) })]
     NoModel {
         /// What was asked for.
         name: PathBuf,
@@ -179,6 +179,14 @@ impl Error {
     /// An input/output error that names its file.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io { path: path.into(), source }
+    }
+
+    /// As [`Predictor`](re_data::Predictor)s report it: what is wrong with a row stays what it is.
+    pub(crate) fn of_predictor(self) -> re_data::Error {
+        match self {
+            Self::Data(error) if error.example().is_some() => error,
+            other => re_data::Error::predictor(other),
+        }
     }
 }
 

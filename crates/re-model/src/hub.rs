@@ -14,6 +14,10 @@ pub fn model_folder(name: &Path, download: bool) -> Result<PathBuf> {
     if name.is_dir() {
         return Ok(name.to_owned());
     }
+    if name.as_os_str().is_empty() {
+        let reason = "none is named: give the folder of one with --model or model.folder".to_owned();
+        return Err(Error::NoModel { name: name.to_owned(), reason });
+    }
     named(name, download)
 }
 

@@ -78,7 +78,7 @@ pub enum Error {
         /// What it was when the checkpoint was saved.
         expected: String,
     },
-    /// The newest checkpoint of a run cannot be read.
+    /// The newest checkpoint of a run is damaged.
     #[error(
         "{source}{}",
         older.map(|step| format!("; to go on from step {step}, remove {}", path.display())).unwrap_or_default()
@@ -161,6 +161,18 @@ impl Error {
     /// A setting that is outside its range.
     pub fn config(key: &'static str, found: impl Into<String>, expected: impl Into<String>) -> Self {
         Self::Config { key, found: found.into(), expected: expected.into() }
+    }
+
+    /// Whether this is about what a file holds, which stays as it is, and not about settings, memory or permissions.
+    pub(crate) fn is_damage(&self) -> bool {
+        use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+        match self {
+            Self::Io { source, .. } | Self::Model(re_model::Error::Io { source, .. }) => {
+                matches!(source.kind(), InvalidData | NotFound | UnexpectedEof)
+            }
+            Self::Resume { .. } | Self::Torch(_) | Self::Model(re_model::Error::Torch(_)) => false,
+            _ => true,
+        }
     }
 
     /// An input/output error that names its file.

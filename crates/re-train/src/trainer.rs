@@ -195,13 +195,15 @@ impl<'a> Trainer<'a> {
             (Start::Fresh, Some(_)) => Err(Error::RunExists { folder: self.run.clone() }),
             (Start::Resume, None) => Err(Error::NoCheckpoint { folder: self.run.clone() }),
             (Start::Resume, Some(latest)) => {
-                let restored = self.restore(task, &latest, &fresh).map_err(|error| match error {
-                    Error::Resume { .. } => error,
-                    source => Error::Checkpoint {
+                let restored = self.restore(task, &latest, &fresh).map_err(|error| {
+                    if !error.is_damage() {
+                        return error;
+                    }
+                    Error::Checkpoint {
                         path: latest.path,
                         older: checkpoints.pop().map(|older| older.step),
-                        source: Box::new(source),
-                    },
+                        source: Box::new(error),
+                    }
                 })?;
                 Ok((restored.0, Some(restored.1)))
             }

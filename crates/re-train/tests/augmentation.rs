@@ -104,7 +104,7 @@ fn a_run_interrupted_in_the_middle_of_an_epoch_ends_with_the_same_bits() {
     none.data.augmentation.clear();
     for changed in [other, none] {
         let error = go(&changed, &run("broken"), Start::Resume, 0).unwrap_err().to_string();
-        assert!(error.contains("training data is rows with hash"), "{error}");
+        assert!(error.contains(": setting is data.augmentation = "), "{error}");
         let fresh = run(&format!("changed-{}", changed.data.augmentation.len()));
         go(&changed, &fresh, Start::Fresh, 0).unwrap();
         assert!(weights(&run("whole"), 12) != weights(&fresh, 12), "the augmentation changes what is learnt");

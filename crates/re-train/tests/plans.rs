@@ -77,12 +77,16 @@ fn a_run_on_the_split_lends_its_best_step() {
         let bytes = |run: &str| std::fs::read(at(run).join(name)).unwrap();
         assert_eq!(bytes("run"), bytes("whole"), "{name}");
     }
-    let changes: [(Change<'_>, &str); 5] = [
+    let mut without_best = base.clone();
+    without_best.training.keep_best = false;
+    fresh(&without_best, &at("without_best"));
+    let changes: [(Change<'_>, &str); 6] = [
         (&|e| e.training.learning_rate = 1e-4, "with another training"),
         (&|e| e.markup = re_data::MarkupConfig::Pair {}, "with another markup"),
         (&|e| e.data.split_seed = Some(8), "on other rows"),
         (&|e| e.plan = Plan::StepTransfer { split: Some(at("absent")) }, "absent without a result"),
         (&|e| e.plan = Plan::StepTransfer { split: Some(at("run")) }, "run with another plan"),
+        (&|e| e.plan = Plan::StepTransfer { split: Some(at("without_best")) }, "not its best one"),
     ];
     for (number, (change, expected)) in changes.into_iter().enumerate() {
         let run = at(&number.to_string());
@@ -319,6 +323,15 @@ fn what_a_plan_needs_is_known_before_training() {
         experiment.data.train = file(folder.path(), "doubled.jsonl", rows[..20].iter().chain(&rows[..1]));
         experiment
     };
+    let doubled_validation = {
+        let rows = corpus();
+        let unlabelled = file(folder.path(), "unlabelled.jsonl", &rows[200..210]);
+        let mut experiment = with(Plan::PseudoLabels { unlabelled, threshold: 0.5, rounds: 1 }, none);
+        let twice = rows[160..165].iter().chain(&rows[160..161]);
+        experiment.data.validation = Some(file(folder.path(), "doubled_validation.jsonl", twice));
+        experiment.data.val_size = 0.0;
+        experiment
+    };
     let renamed = {
         let rename = |name: &str| if name == "관계_없음" { "무관".to_owned() } else { name.to_owned() };
         std::fs::write(&labels, names.iter().map(|name| rename(name) + "\n").collect::<String>()).unwrap();
@@ -339,6 +352,7 @@ fn what_a_plan_needs_is_known_before_training() {
         (with(Plan::TwoStage { gate: Gate::Decide { threshold: 2.0 } }, none), "threshold = 2"),
         (renamed, "a no-relation class"),
         (doubled, "stands twice"),
+        (doubled_validation, "validation rows: the id "),
         (
             with(Plan::StepTransfer { split: None }, |e| {
                 e.data.fold = Some(re_train::experiment::Fold { number: 1, of: 2 });

@@ -140,6 +140,11 @@ fn a_checkpoint_goes_on_only_as_it_began() {
     let other_data = go(&other_data, Start::Resume).unwrap_err().to_string();
     assert!(other_data.contains(": data is rows with hash"), "{other_data}");
 
+    let mut other_head = experiment(4, 1e-3);
+    other_head.head = re_model::HeadConfig::EntityStart;
+    let other_head = go(&other_head, Start::Resume).unwrap_err().to_string();
+    assert!(other_head.contains("head = "), "{other_head}");
+
     // Resuming a finished run trains nothing and gives the same summary.
     let again = go(&experiment(4, 1e-3), Start::Resume).unwrap();
     assert_eq!(again.step, Some(4));

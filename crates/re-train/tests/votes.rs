@@ -288,6 +288,18 @@ fn what_cannot_be_voted_on_is_known_before_training() {
     };
     let lent = MemberConfig { run: Some("/nowhere".into()), ..changed(|own| own.training.batch_size = 0) };
     let empty = MemberConfig { experiment: None, ..a() };
+    let run_of = |name: &str, change: fn(&mut Experiment)| {
+        let mut experiment = base.clone();
+        change(&mut experiment);
+        let run = folder.path().join(name);
+        fresh(&experiment, &run);
+        MemberConfig { run: Some(run), ..member("b", &base, 1) }
+    };
+    let without_best = run_of("without_best", |own| own.training.keep_best = false);
+    let on_all = run_of("on_all", |own| own.data.val_size = 0.0);
+    let longer = run_of("longer", |own| own.training.steps += 1);
+    let step = format!("{}@{}", folder.path().join("longer").display(), STEPS + 1);
+    let beyond = MemberConfig { run: Some(step.into()), ..longer };
     let weights = |weights: &[f64]| vec![vote("v", Vote::Mean, &["a"], Some(weights.to_vec()))];
     let cases = [
         (vec![a()], vec![], "no vote"),
@@ -317,6 +329,9 @@ fn what_cannot_be_voted_on_is_known_before_training() {
         (vec![a(), changed(|own| own.data.additional = vec!["/absent.tsv".into()])], v(), "/absent.tsv: "),
         (vec![a(), changed(|own| own.data.target = Target::Related)], v(), "data.target = Related in b"),
         (vec![lent, full("full", "b")], v(), "batch_size = 0 in b"),
+        (vec![without_best, full("full", "b")], v(), "without_best without a step that was best"),
+        (vec![on_all, full("full", "b")], v(), "on_all without a step that was best"),
+        (vec![beyond, full("full", "b")], v(), "expected one within the"),
     ];
     for (number, (members, votes, expected)) in cases.into_iter().enumerate() {
         let run = folder.path().join(number.to_string());
@@ -324,6 +339,27 @@ fn what_cannot_be_voted_on_is_known_before_training() {
         assert!(error.contains(expected), "{expected}: {error}");
         assert!(!run.join("a/config.toml").exists(), "{expected}: training began");
     }
+}
+
+#[test]
+fn what_a_model_began_with_has_seen_counts_as_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = experiment(folder.path(), Plan::Single {});
+    let all = Experiment {
+        data: re_train::experiment::DataConfig { val_size: 0.0, ..base.data.clone() },
+        ..base.clone()
+    };
+    let begun = fresh(&all, &folder.path().join("all")).model.unwrap();
+    let mut tuned = base.clone();
+    (tuned.model.folder, tuned.model.random_weights) = (begun, false);
+    let (_, watch) = watched(&tuned, &folder.path().join("tuned"), Start::Fresh);
+    assert!(watch.has("was trained on 30 of the 30 validation rows' sentences before"), "{:?}", watch.told);
+
+    let members = vec![given("tuned", folder.path().join("tuned"))];
+    let vote = with(&base, members, vec![vote("v", Vote::Mean, &["tuned"], None)]);
+    let (summary, watch) = watched(&vote, &folder.path().join("vote"), Start::Fresh);
+    assert!(watch.has("tuned was trained on 30 of the 30 validation rows"), "{:?}", watch.told);
+    assert!(summary.parts.iter().all(|part| part.rows == Rows::Test), "{:?}", summary.parts);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use re_ensemble::{Advice, AdviceOptions, Bootstrap, Estimate, Members, Tuned, advise};
 use re_report::RowSet;
@@ -85,6 +85,7 @@ impl Advise {
     pub fn run(self, say: Say) -> Result<()> {
         let inputs = self.files.iter().map(|member| member.path.as_path()).chain([self.gold.as_path()]);
         self.data.check(inputs, [self.result.path()])?;
+        MemberFile::check(&self.files)?;
         let members =
             self.files.iter().map(|file| file.read(RowSet::Validation)).collect::<Result<Vec<_>>>()?;
         let members = Members::align(members)?;
@@ -93,7 +94,7 @@ impl Advise {
         let bootstrap = Bootstrap { level: self.level, resamples: self.resamples, seed: self.seed };
         let options =
             AdviceOptions { vote: self.how.into(), exhaustive_up_to: self.exhaustive_up_to, bootstrap };
-        let advice = advise(&members, &gold, &options)?;
+        let advice = advise(&members, &gold, &options).with_context(|| self.gold.display().to_string())?;
         let tuned = self.tuning.find(members, &gold, bootstrap)?;
         let found = Found { tuned: tuned.as_ref().map(FoundWeights::of), advice };
         let text = || match &tuned {

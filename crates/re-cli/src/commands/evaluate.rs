@@ -89,7 +89,8 @@ impl Evaluate {
             .into_iter();
         let Some(member) = members.next() else { return Ok(()) };
         let gold = gold(&self.gold, &read.examples, member.probabilities().ids(), self.subset)?;
-        let evaluation = evaluate(member.clone(), &gold, self.level)?;
+        let of_gold = || self.gold.display().to_string();
+        let evaluation = evaluate(member.clone(), &gold, self.level).with_context(of_gold)?;
         let bootstrap = Bootstrap { level: self.level, ..Bootstrap::default() };
         let against = members.next().map(|other| compare(member, other, &gold, &bootstrap)).transpose()?;
         let no_relation = labels.no_relation().and_then(|class| labels.name(class)).map(str::to_owned);
@@ -161,7 +162,11 @@ impl Evaluate {
             found = Probabilities::new(found.ids().to_vec(), Arc::new(own), found.values().to_vec())?;
         }
         let ids = found.ids().to_vec();
-        let aligned = Members::align_to([Member::new(&name, found)], labels, &ids)?;
+        let aligned = Members::align_to([Member::new(&name, found)], labels, &ids);
+        let aligned = match &self.labels {
+            Some(path) => aligned.with_context(|| path.display().to_string())?,
+            None => aligned?,
+        };
         let member = aligned.members().first().cloned();
         member.context(name)
     }

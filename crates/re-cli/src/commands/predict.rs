@@ -125,10 +125,14 @@ impl Predict {
             }
             match predictor.predict(&chunk) {
                 Ok(probabilities) => predictions.write(&probabilities)?,
-                Err(_) if self.data.lenient => {
+                Err(error) if self.data.lenient && error.example().is_some() => {
                     for row in &chunk {
-                        let answer = predictor.predict(std::slice::from_ref(row));
-                        left_out.kept(answer).map_or(Ok(()), |answer| predictions.write(&answer))?;
+                        match predictor.predict(std::slice::from_ref(row)) {
+                            Err(error) if error.example().is_none() => return Err(error.into()),
+                            answer => {
+                                left_out.kept(answer).map_or(Ok(()), |answer| predictions.write(&answer))?;
+                            }
+                        }
                     }
                 }
                 Err(error) => return Err(self.of_input(error)),
@@ -145,10 +149,14 @@ impl Predict {
     /// An error about a row, with the name of its file; others are left as they are.
     fn of_input(&self, error: impl Into<anyhow::Error>) -> anyhow::Error {
         let error = error.into();
-        if error.to_string().contains("example ") {
-            return error.context(self.input.display().to_string());
+        let of_data = match error.downcast_ref::<re_model::Error>() {
+            Some(re_model::Error::Data(error)) => Some(error),
+            _ => error.downcast_ref::<re_data::Error>(),
+        };
+        match of_data.and_then(re_data::Error::example) {
+            Some(_) => error.context(self.input.display().to_string()),
+            None => error,
         }
-        error
     }
 }
 

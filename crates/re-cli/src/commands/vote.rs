@@ -109,6 +109,7 @@ impl Vote {
         if weights.iter().all(|weight| *weight == 0.0) {
             return Err(Usage("--weights are all 0, expected one above".to_owned()).into());
         }
+        MemberFile::check(&self.files)?;
         let members = self.files.iter().zip(weights);
         let members = members.map(|(file, weight)| Ok(file.read(RowSet::Test)?.with_weight(weight)));
         Ok(Members::align(members.collect::<Result<Vec<Member>>>()?)?)

@@ -65,11 +65,12 @@ impl ReadReport {
 impl fmt::Display for ReadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} rows", self.rows)?;
-        for (what, ids) in [
-            ("with repaired offsets", &self.repaired),
-            ("with overlapping entities", &self.overlapping),
-            ("without label", &self.unlabelled),
-        ] {
+        if let Some(first) = self.repaired.first.first() {
+            write!(f, ", {} with repaired offsets (the first: {first})", self.repaired.count)?;
+        }
+        for (what, ids) in
+            [("with overlapping entities", &self.overlapping), ("without label", &self.unlabelled)]
+        {
             if ids.count > 0 {
                 write!(f, ", {} {what}", ids.count)?;
             }

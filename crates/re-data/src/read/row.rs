@@ -54,19 +54,18 @@ impl Row {
             let expected = format!("one of the {} labels of the label set", labels.len());
             return Err(place.error(self.label_field, format!("label {label:?}"), expected));
         }
-        let mut repaired = false;
-        let [first, second]: [Result<Entity>; 2] = entities.map(|entity| {
-            let (span, moved) = entity.locate(&text, options.max_shift, &place)?;
-            repaired |= moved;
-            // Layouts with columns do not tell an empty field from none.
-            Ok(match entity.kind.filter(|kind| !kind.is_empty()) {
-                Some(kind) => Entity::new(span).with_kind(kind),
-                None => Entity::new(span),
-            })
-        });
-        let entities = [first?, second?];
-        let [a, b] = &entities;
-        let overlapping = a.span().overlaps(&b.span());
+        let [first, second] = entities;
+        let (a, first_moved) = first.locate(&text, options.max_shift, &place)?;
+        let (b, second_moved) = second.locate(&text, options.max_shift, &place)?;
+        let (repaired, overlapping) = (first_moved || second_moved, a.overlaps(&b));
+        if repaired && mistaken([&first, &second], [a, b], &text) {
+            let moved = if first_moved { &first } else { &second };
+            let [start, end] = moved.chars;
+            let surface = moved.surface.as_deref().unwrap_or_default();
+            let expected = format!("those of {surface:?}, which stands where the other entity is");
+            return Err(place.error(moved.field, format!("characters {start}..{end}"), expected));
+        }
+        let entities = [first.at(a), second.at(b)];
         let example = RelationExample::new(id, text, entities)?;
         for (happened, tally) in [
             (repaired, &mut report.repaired),
@@ -90,7 +89,29 @@ impl Row {
     }
 }
 
+/// Whether corrected offsets are a guess at which entity is which: entities that were apart share characters, or have
+/// changed places.
+fn mistaken(entities: [&RawEntity; 2], found: [ByteSpan; 2], text: &str) -> bool {
+    let [Some(stated_a), Some(stated_b)] = entities.map(|entity| {
+        let [start, end] = entity.chars;
+        CharSpan::new(start, end)
+    }) else {
+        return false;
+    };
+    let [Some(a), Some(b)] = found.map(|span| span.to_chars(text)) else { return false };
+    let apart = !stated_a.overlaps(&stated_b);
+    apart && (a.overlaps(&b) || (a.overlaps(&stated_b) && b.overlaps(&stated_a)))
+}
+
 impl RawEntity {
+    fn at(self, span: ByteSpan) -> Entity {
+        // Layouts with columns do not tell an empty field from none.
+        match self.kind.filter(|kind| !kind.is_empty()) {
+            Some(kind) => Entity::new(span).with_kind(kind),
+            None => Entity::new(span),
+        }
+    }
+
     /// Where the entity stands in `text`, and whether its offsets had to be corrected for that.
     pub(crate) fn locate(&self, text: &str, max_shift: usize, place: &Place<'_>) -> Result<(ByteSpan, bool)> {
         let [start, end] = self.chars;

@@ -1,11 +1,12 @@
 //! Whether the accuracy on some rows tells which checkpoint is good on others.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use rand::seq::SliceRandom;
 use re_data::random::stream;
 use re_data::read::{self, SavedPrediction};
+use re_data::split::letters;
 
 use super::table::table;
 use crate::error::{Error, Result};
@@ -32,7 +33,9 @@ pub(super) fn tracking(run: &Run, scored: &Scored) -> Result<String> {
     if checkpoints.len() < 3 {
         return Ok(format!("`{}`: no predictions of its checkpoints.\n\n", run.name()));
     }
-    let halvings: Vec<Halving> = (0..HALVINGS).map(|number| halving(&checkpoints, number as u64)).collect();
+    let sentences = sentences(scored);
+    let halvings: Vec<Halving> =
+        (0..HALVINGS).map(|number| halving(&checkpoints, &sentences, number as u64)).collect();
     let mut correlations: Vec<f64> = halvings.iter().map(|halving| halving.correlation).collect();
     correlations.sort_by(f64::total_cmp);
     let at = |share: f64| correlations.get((share * HALVINGS as f64) as usize).copied().unwrap_or_default();
@@ -55,10 +58,20 @@ pub(super) fn tracking(run: &Run, scored: &Scored) -> Result<String> {
         "best on the second half itself",
     ];
     Ok(format!(
-        "The validation rows are halved at random {} times; accuracies are those on the second half.\n\n{}\n",
+        "The validation rows are halved at random {} times, rows of one sentence together; accuracies are those on \
+         the second half.\n\n{}\n",
         count(HALVINGS as u64),
         table(head, std::iter::once(line))
     ))
+}
+
+/// The rows of each sentence, whose errors are not independent of each other.
+fn sentences(scored: &Scored) -> Vec<Vec<usize>> {
+    let mut known: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, example) in scored.examples.iter().enumerate() {
+        known.entry(letters(example.text())).or_default().push(at);
+    }
+    known.into_values().collect()
 }
 
 /// The files of the checkpoints, by step.
@@ -99,11 +112,14 @@ struct Halving {
     best: f64,
 }
 
-fn halving(checkpoints: &[Checkpoint], number: u64) -> Halving {
-    let rows = checkpoints.first().map_or(0, |checkpoint| checkpoint.right.len());
-    let mut order: Vec<usize> = (0..rows).collect();
+fn halving(checkpoints: &[Checkpoint], sentences: &[Vec<usize>], number: u64) -> Halving {
+    let mut order: Vec<&[usize]> = sentences.iter().map(Vec::as_slice).collect();
     order.shuffle(&mut stream(SEED, "halvings of checkpoints", number));
-    let (first, second) = order.split_at(rows / 2);
+    let half = order.iter().map(|rows| rows.len()).sum::<usize>() / 2;
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    for rows in order {
+        if first.len() < half { &mut first } else { &mut second }.extend(rows);
+    }
     let accuracies = |half: &[usize]| -> Vec<f64> {
         let hits =
             |right: &[bool]| half.iter().filter(|&&row| right.get(row).copied().unwrap_or_default()).count();
@@ -112,7 +128,7 @@ fn halving(checkpoints: &[Checkpoint], number: u64) -> Halving {
             .map(|checkpoint| hits(&checkpoint.right) as f64 / half.len().max(1) as f64)
             .collect()
     };
-    let (first, second) = (accuracies(first), accuracies(second));
+    let (first, second) = (accuracies(&first), accuracies(&second));
     // Of equal ones the earliest, as in training.
     let best = (0..first.len())
         .rev()
@@ -158,7 +174,8 @@ mod tests {
     fn a_checkpoint_that_is_better_everywhere_is_chosen() {
         let checkpoint =
             |step, share: usize| Checkpoint { step, right: (0..100).map(|row| row % 10 < share).collect() };
-        let found = halving(&[checkpoint(1, 1), checkpoint(2, 9), checkpoint(3, 5)], 0);
+        let sentences: Vec<Vec<usize>> = (0..50).map(|number| vec![2 * number, 2 * number + 1]).collect();
+        let found = halving(&[checkpoint(1, 1), checkpoint(2, 9), checkpoint(3, 5)], &sentences, 0);
         assert_eq!(found.chosen, found.best);
         assert!(found.last < found.best && found.correlation > 0.9);
     }

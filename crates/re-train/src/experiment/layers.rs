@@ -99,7 +99,8 @@ impl Layers {
 
     /// Sets one key, given as `training.steps=20`. The value is TOML; what is no TOML is taken as a string.
     ///
-    /// Members of a vote get it, too, unless the key is one of the plan.
+    /// Members of a vote get it, too, unless the key is one of the plan. It is meant to come after all files: members and
+    /// [`Layers::scaled`] take its value even where a file that is laid over it says another one.
     ///
     /// # Errors
     /// [`Error::Config`] where there is no `=` or no key before it, and as [`Layers::file`].

@@ -98,6 +98,9 @@ impl RunFolder {
             Start::Fresh => self.write(DATA_HASH, &hash)?,
             Start::Resume => self.check_rows(&hash)?,
         }
+        if single && start == Start::Resume {
+            self.check_settings(&Experiment { training: self.experiment()?.training, ..experiment.clone() })?;
+        }
         if !single {
             self.begin_parts(experiment, data, start, session)?;
         }

@@ -141,8 +141,8 @@ pub(super) fn recorded(reference: &Path) -> Option<(RunFolder, Experiment)> {
     })
 }
 
-/// [`letters`] of the sentences that a run's models were trained on; `None` where there is no record of them or its
-/// files are gone or changed.
+/// [`letters`] of the sentences that a run's models were trained on, and before them the models that they began with;
+/// `None` where there is no record of them or its files are gone or changed.
 pub(super) fn trained_on(reference: &Path) -> Result<Option<HashSet<String>>> {
     match recorded(reference) {
         Some((run, experiment)) => of_run(&run, &experiment),
@@ -154,8 +154,13 @@ fn of_run(run: &RunFolder, experiment: &Experiment) -> Result<Option<HashSet<Str
     if experiment.plan == (Plan::Single {}) {
         let expected = run.data_hash()?;
         let data = ExperimentData::read(&experiment.data, experiment.training.seed).ok();
-        let data = data.filter(|data| Some(data.hash()) == expected);
-        return Ok(data.map(|data| data.train.iter().map(|row| letters(row.text())).collect()));
+        let Some(data) = data.filter(|data| Some(data.hash()) == expected) else { return Ok(None) };
+        let mut texts: HashSet<String> = data.train.iter().map(|row| letters(row.text())).collect();
+        let Some((base, of_base)) = recorded(&experiment.model.folder) else { return Ok(Some(texts)) };
+        return Ok(of_run(&base, &of_base)?.map(|before| {
+            texts.extend(before);
+            texts
+        }));
     }
     let mut all = HashSet::new();
     for part in run.parts()? {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::{Event, Observer};
+use crate::checkpoint::write_file;
 use crate::error::{Error, Result};
 
 /// Writes `metrics.jsonl`: lines with `"event": "step"` (step, epoch, loss, learning_rate, gradient_norm,
@@ -37,9 +38,9 @@ impl JsonlLog {
                 }
             }
         }
-        let partial = path.with_extension("jsonl.part");
-        std::fs::write(&partial, kept).map_err(io)?;
-        std::fs::rename(&partial, path).map_err(io)?;
+        write_file(path, |partial| {
+            std::fs::write(partial, kept).map_err(|source| Error::io(partial, source))
+        })?;
         let file = OpenOptions::new().append(true).open(path).map_err(io)?;
         Ok(Self { path: path.to_owned(), file, every: every.max(1) })
     }

@@ -13,7 +13,7 @@ use super::super::{Experiment, ExperimentData};
 use super::members::on_rows_of;
 use super::question_answering::ANSWERER;
 use super::single::check_types;
-use super::transfer::given_split;
+use super::transfer::{given_split, lent_step};
 use super::{SUBMISSION, TEST, VALIDATION};
 use crate::error::{Error, Result};
 
@@ -57,7 +57,7 @@ pub(in super::super) fn check(experiment: &Experiment, data: &ExperimentData) ->
             fault("plan.threshold", threshold.to_string(), "a number from 0 to 1")
         }
         Plan::PseudoLabels { rounds: 0, .. } => fault("plan.rounds", "0".to_owned(), "at least 1"),
-        Plan::PseudoLabels { .. } => Ok(()),
+        Plan::PseudoLabels { .. } => data.check_ids(),
         Plan::TwoStage { gate } => {
             data.check_ids()?;
             two_stage(*gate, data)
@@ -157,28 +157,43 @@ fn check_members(experiment: &Experiment, members: &[MemberConfig]) -> Result<()
         }
         let lent = members.iter().any(|other| other.full_data_of.as_deref() == Some(name));
         if let Some(own) = member.experiment.as_ref().filter(|_| lent || member.run.is_none()) {
-            check_training(experiment, own).map_err(|error| match error {
+            let steps = check_training(experiment, own).map_err(|error| match error {
                 Error::Config { key, found, expected } => {
                     Error::config(key, format!("{found} in {name}"), expected)
                 }
                 other => other,
             })?;
+            if let Some(run) = member.run.as_ref().filter(|_| lent) {
+                let step = lent_step(run)?;
+                if step > steps {
+                    let found = format!("step {step} of {}", run.display());
+                    let expected = format!("one within the {steps} steps of the settings of {name}");
+                    return fault("plan.members.full_data_of", found, &expected);
+                }
+            }
         }
     }
     Ok(())
 }
 
-/// Makes sure that a member can be trained: what is wrong with it shows before hours of training others.
-fn check_training(experiment: &Experiment, member: &Experiment) -> Result<()> {
+/// Makes sure that a member can be trained, in how many steps it says: what is wrong with it shows before hours of
+/// training others.
+fn check_training(experiment: &Experiment, member: &Experiment) -> Result<u64> {
     let vote = matches!(experiment.plan, Plan::Vote { .. });
     if vote && member.data.target != experiment.data.target {
         let (found, expected) = (member.data.target, experiment.data.target);
-        return fault("data.target", format!("{found:?}"), &format!("{expected:?} as in the vote"));
+        return Err(Error::config(
+            "data.target",
+            format!("{found:?}"),
+            format!("{expected:?} as in the vote"),
+        ));
     }
     let own = on_rows_of(experiment, member);
     let data = ExperimentData::read(&own.data, own.training.seed)?;
     check(&own, &data)?;
-    own.training.schedule(own.training.total_steps(data.train.len())).map(drop)
+    let steps = own.training.total_steps(data.train.len());
+    own.training.schedule(steps)?;
+    Ok(steps)
 }
 
 /// Votes are of what comes before them.

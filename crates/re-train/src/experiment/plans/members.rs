@@ -1,7 +1,7 @@
 //! What members have in common, of votes and before questions.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use re_data::split::letters;
@@ -44,9 +44,7 @@ pub(super) fn may_validate(
         ))?;
         return Ok(true);
     };
-    let seen =
-        |rows: &[RelationExample]| rows.iter().filter(|row| known.contains(&letters(row.text()))).count();
-    let (validated, tested) = (seen(&data.validation), seen(&data.test));
+    let (validated, tested) = (seen(&data.validation, &known), seen(&data.test, &known));
     if tested > 0 && data.test_is_labelled() {
         session.note(&format!(
             "{name} was trained on {tested} of the {} labelled test rows' sentences: its figures on them flatter it",
@@ -61,6 +59,25 @@ pub(super) fn may_validate(
         ))?;
     }
     Ok(validated == 0)
+}
+
+/// How many of the rows have sentences whose letters are known.
+fn seen(rows: &[RelationExample], known: &HashSet<String>) -> usize {
+    rows.iter().filter(|row| known.contains(&letters(row.text()))).count()
+}
+
+/// What there is to know where a training begins with a model that was trained here before.
+pub(super) fn seen_before(experiment: &Experiment, data: &ExperimentData) -> Result<Option<String>> {
+    let model = &experiment.model.folder;
+    let Some(known) = trained_on(model)? else { return Ok(None) };
+    let seen = seen(&data.validation, &known);
+    Ok((seen > 0).then(|| {
+        format!(
+            "{} was trained on {seen} of the {} validation rows' sentences before: figures on them flatter",
+            model.display(),
+            data.validation.len()
+        )
+    }))
 }
 
 /// The rows of an experiment as a member knows them: with the entity types that it was trained with, unless the experiment

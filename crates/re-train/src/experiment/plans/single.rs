@@ -8,6 +8,7 @@ use super::super::run::RunFolder;
 use super::super::session::Session;
 use super::super::summary::Summary;
 use super::super::{Experiment, ExperimentData};
+use super::members::seen_before;
 use super::{ROWS, conclude, load};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
@@ -27,6 +28,7 @@ pub(in super::super) fn run(
     check_types(experiment, data)?;
     let (classifier, report) = build(experiment, data)?;
     let mut notes = data.notes.clone();
+    notes.extend(seen_before(experiment, data)?);
     let (train, encoded) = match augmentation(experiment, data, &classifier, &mut notes)? {
         None => LabelledRows::new(&classifier, &data.train)?,
         Some(augmentation) => LabelledRows::augmented(&classifier, data.train.clone(), augmentation)?,

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use super::super::model_folder::{model_folder, split_step};
 use super::super::plan::Plan;
-use super::super::run::RunFolder;
+use super::super::run::{CONFIG, RunFolder};
 use super::super::session::Session;
 use super::super::summary::Summary;
 use super::super::{DataConfig, Experiment, ExperimentData};
 use super::{adopt, on_everything, single_of};
+use crate::checkpoint::Checkpoint;
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
 use crate::observer::StopReason;
@@ -45,6 +47,24 @@ pub(in super::super) fn run(
     Ok(summary)
 }
 
+/// The best step of a run that lends it to a training on everything: the one that `RUN@STEP` names or, of a training
+/// with rows set aside, the one that was best on them.
+///
+/// # Errors
+/// [`Error::Config`] where there is no such step; [`Error::NoModel`] where `STEP` was not kept.
+pub(super) fn lent_step(run: &Path) -> Result<u64> {
+    if split_step(run).1.is_some() || !run.join(CONFIG).is_file() {
+        return Ok(Checkpoint { step: 0, path: model_folder(run)? }.state()?.step);
+    }
+    let own = RunFolder::new(run).experiment()?;
+    let chosen = own.plan == (Plan::Single {}) && own.training.keep_best;
+    let summary = Summary::read(run)?.filter(|summary| chosen && summary.evaluation.is_some());
+    summary.and_then(|summary| summary.step).ok_or_else(|| {
+        let found = format!("{} without a step that was best on rows set aside", run.display());
+        Error::config("plan.members.full_data_of", found, "the run of one training that has one, or RUN@STEP")
+    })
+}
+
 /// The result of a run that stands in place of the training on the split.
 ///
 /// # Errors
@@ -55,14 +75,16 @@ pub(super) fn given_split(run: &Path, experiment: &Experiment, data: &Experiment
         Error::config("plan.split", found, "a complete run of the same training on the same split")
     };
     let folder = RunFolder::new(run);
-    let complete = |summary: &Summary| summary.reason == StopReason::Completed && summary.step.is_some();
-    let summary = Summary::read(run)?.filter(complete).ok_or_else(|| fault("without a result of one"))?;
+    let summary = Summary::read(run)?.ok_or_else(|| fault("without a result of one"))?;
     if folder.data_hash()?.as_deref() != Some(&data.hash()) {
         return Err(fault("on other rows"));
     }
     let own = folder.experiment()?;
     if own.plan != (Plan::Single {}) {
         return Err(fault("with another plan"));
+    }
+    if !own.training.keep_best {
+        return Err(fault("whose step is its last one, not its best one (keep_best = false)"));
     }
     let (own, here) = (settings(&own), settings(experiment));
     for (key, differs) in [

@@ -13,13 +13,13 @@ use super::super::run::RunFolder;
 use super::super::session::Session;
 use super::super::summary::Summary;
 use super::super::trained::load_predictor;
-use super::super::{Experiment, ExperimentData, model_folder};
+use super::super::{Experiment, ExperimentData};
 use super::members::{may_validate, on_rows_of, rows_known_to, rows_of, same_rows};
+use super::transfer::lent_step;
 use super::{
     TEST, VALIDATION, aligned, evaluate, evaluated, on_everything, predict, save, say_test, say_validation,
     versus,
 };
-use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::observer::StopReason;
 
@@ -163,11 +163,14 @@ impl<'a> Election<'a> {
         {
             session.note(&format!("{name}: rows are divided as in the vote, not as in its own settings"))?;
         }
-        let own = match (&member.full_data_of, &member.experiment) {
+        let mut own = match (&member.full_data_of, &member.experiment) {
             (Some(other), _) => self.full_data_of(other)?,
             (None, Some(experiment)) => on_rows_of(self.experiment, experiment),
             (None, None) => return Ok(true),
         };
+        // What a member lends is its best step.
+        own.training.keep_best |=
+            self.members.iter().any(|other| other.full_data_of.as_deref() == Some(name));
         let Some((run, result)) = self.folder.part(name, &own, session)? else { return Ok(false) };
         self.steps.extend(result.step.map(|step| (name, step)));
         let saved = |file, rows: &[RelationExample]| self.saved(name, run.path(), file, rows);
@@ -185,10 +188,7 @@ impl<'a> Election<'a> {
         let member = self.members.iter().find(|member| member.member == other).ok_or_else(missing)?;
         let own = on_rows_of(self.experiment, member.experiment.as_ref().ok_or_else(missing)?);
         let step = match &member.run {
-            Some(run) => match model_folder(run) {
-                Ok(path) => Checkpoint { step: 0, path }.state()?.step,
-                Err(error) => Summary::read(run)?.and_then(|summary| summary.step).ok_or(error)?,
-            },
+            Some(run) => lent_step(run)?,
             None => self.steps.get(other).copied().ok_or_else(missing)?,
         };
         let rows = ExperimentData::read(&own.data, own.training.seed)?.train.len();
