@@ -30,8 +30,8 @@ enum Lost {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Other settings than the model's")]
 pub struct EncoderArgs {
-    /// How entities are written: plain, pair, entity_tokens, typed_punct, typed_tokens, query, or JSON such as
-    /// '{"name": "entity_tokens", "pair": true}' [default: the model's, else plain]
+    /// How entities are written: plain, pair, entity_tokens, typed_punct, query, or JSON such as '{"name":
+    /// "typed_tokens", "types": ["PERSON", "DATE"]}' [default: the model's, else plain]
     #[arg(long, value_name = "MARKUP", value_parser = markup, requires = "model")]
     markup: Option<MarkupConfig>,
     /// Most tokens of a row, special tokens included [default: the model's, else 128]

@@ -1,8 +1,9 @@
 //! Readers: from files, or anything else that can be read, to [`RelationExample`]s.
 //!
-//! Rows stream in constant memory. Offsets that contradict the entity's surface form are repaired where the
-//! form stands a few characters away, and counted; anything else that is malformed is an error with file, line,
-//! column and id, or, with [`ReadOptions::lenient`], an entry of the [`ReadReport`].
+//! Rows stream in constant memory. In every layout that repeats surface forms, offsets that contradict an entity's form are
+//! repaired where the form stands a few characters away ([`ReadOptions::max_shift`]), and counted, unless it is the other
+//! entity that stands there; anything else that is malformed is an error with file, line, column and id, or, with
+//! [`ReadOptions::lenient`], an entry of the [`ReadReport`].
 //!
 //! ```
 //! use re_data::read::{ExampleReader, ReadOptions};
@@ -65,7 +66,7 @@ pub struct ReadOptions {
     pub format: Option<Format>,
     /// Leave malformed records out and list them in the report, instead of stopping at the first one.
     pub lenient: bool,
-    /// What stands in place of the label of a row that has none; default `blind` and the empty string.
+    /// What stands in place of the label of a row that has none, in whatever layout; default `blind` and the empty string.
     pub blind: Vec<String>,
     /// Labels that may occur; any label where `None`.
     pub labels: Option<Arc<LabelSet>>,
