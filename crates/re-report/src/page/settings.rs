@@ -42,22 +42,32 @@ pub(super) fn differences(entries: &[Entry]) -> Markup {
         let first = texts.next();
         texts.any(|text| Some(text) != first)
     };
-    let keys: Vec<&str> = keys.into_iter().filter(differs).collect();
+    // Members have all settings of a training each, beside which those of the runs themselves would be lost.
+    let (of_members, own): (Vec<&str>, Vec<&str>) =
+        keys.into_iter().filter(differs).partition(|key| key.starts_with("plan.members["));
     html! {
         h3 { "Settings that differ" }
-        @if keys.is_empty() {
+        @if own.is_empty() && of_members.is_empty() {
             p.remark { "The runs have the same settings." }
-        } @else {
-            div.scroll { table.settings {
-                thead { tr {
-                    th scope="col" { "Setting" }
-                    @for (name, _) in &known { th scope="col" { (name) } }
-                } }
-                tbody { @for key in &keys { tr {
-                    th scope="row" { code { (key) } }
-                    @for (_, settings) in &known { td { (settings.get(key).unwrap_or("–")) } }
-                } } }
-            } }
         }
+        @if !own.is_empty() { (table(&known, &own)) }
+        @if !of_members.is_empty() {
+            details { summary { "Settings of members that differ" } (table(&known, &of_members)) }
+        }
+    }
+}
+
+fn table(known: &[(&str, &Settings)], keys: &[&str]) -> Markup {
+    html! {
+        div.scroll { table.settings {
+            thead { tr {
+                th scope="col" { "Setting" }
+                @for (name, _) in known { th scope="col" { (name) } }
+            } }
+            tbody { @for key in keys { tr {
+                th scope="row" { code { (key) } }
+                @for (_, settings) in known { td { (settings.get(key).unwrap_or("–")) } }
+            } } }
+        } }
     }
 }

@@ -67,17 +67,18 @@ fn seen(rows: &[RelationExample], known: &HashSet<String>) -> usize {
 }
 
 /// What there is to know where a training begins with a model that was trained here before.
-pub(super) fn seen_before(experiment: &Experiment, data: &ExperimentData) -> Result<Option<String>> {
+pub(super) fn seen_before(experiment: &Experiment, data: &ExperimentData) -> Option<String> {
     let model = &experiment.model.folder;
-    let Some(known) = trained_on(model)? else { return Ok(None) };
+    // A note is no reason to refuse a model whose record cannot be read.
+    let known = trained_on(model).ok().flatten()?;
     let seen = seen(&data.validation, &known);
-    Ok((seen > 0).then(|| {
+    (seen > 0).then(|| {
         format!(
             "{} was trained on {seen} of the {} validation rows' sentences before: figures on them flatter",
             model.display(),
             data.validation.len()
         )
-    }))
+    })
 }
 
 /// The rows of an experiment as a member knows them: with the entity types that it was trained with, unless the experiment

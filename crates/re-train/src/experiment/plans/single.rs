@@ -28,7 +28,7 @@ pub(in super::super) fn run(
     check_types(experiment, data)?;
     let (classifier, report) = build(experiment, data)?;
     let mut notes = data.notes.clone();
-    notes.extend(seen_before(experiment, data)?);
+    notes.extend(seen_before(experiment, data));
     let (train, encoded) = match augmentation(experiment, data, &classifier, &mut notes)? {
         None => LabelledRows::new(&classifier, &data.train)?,
         Some(augmentation) => LabelledRows::augmented(&classifier, data.train.clone(), augmentation)?,
