@@ -100,7 +100,7 @@ impl ExperimentData {
         reader.lenient = lenient;
         let mut data = Self { labels, train, validation, holdout, test, notes: Vec::new() };
         let evaluated = data.evaluated_texts();
-        let shared = data.train.iter().filter(|row| evaluated.contains(&letters(row.text()))).count();
+        let shared = with_texts(&data.train, &evaluated);
         if shared > 0 {
             let path = config.train.display();
             reader.notes.push(format!("{path}: {shared} training rows have sentences that are evaluated on"));
@@ -288,6 +288,11 @@ impl Reader {
 
 fn labelled(rows: &[RelationExample]) -> bool {
     !rows.is_empty() && rows.iter().all(|example| example.label().is_some())
+}
+
+/// How many of the rows have sentences with these [`letters`].
+pub(super) fn with_texts(rows: &[RelationExample], texts: &HashSet<String>) -> usize {
+    rows.iter().filter(|row| texts.contains(&letters(row.text()))).count()
 }
 
 /// Removes the rows whose sentences have these [`letters`], and says how many.

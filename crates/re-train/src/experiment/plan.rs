@@ -125,6 +125,13 @@ impl Default for Plan {
     }
 }
 
+impl MemberConfig {
+    /// Whether another member is trained on everything up to the best step of this one.
+    pub(super) fn lends_step(&self, members: &[Self]) -> bool {
+        members.iter().any(|other| other.full_data_of.as_ref() == Some(&self.member))
+    }
+}
+
 impl VoteConfig {
     /// Weight of the voter with this number, from 0.
     pub(super) fn weight(&self, voter: usize) -> f64 {

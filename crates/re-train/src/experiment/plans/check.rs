@@ -70,7 +70,7 @@ pub(in super::super) fn check(experiment: &Experiment, data: &ExperimentData) ->
     }
 }
 
-fn fault(key: &'static str, found: String, expected: &str) -> Result<()> {
+fn fault<T>(key: &'static str, found: String, expected: &str) -> Result<T> {
     Err(Error::config(key, found, expected))
 }
 
@@ -155,7 +155,7 @@ fn check_members(experiment: &Experiment, members: &[MemberConfig]) -> Result<()
                 "the training rows of the experiment: members differ in data.additional",
             );
         }
-        let lent = members.iter().any(|other| other.full_data_of.as_deref() == Some(name));
+        let lent = member.lends_step(members);
         if let Some(own) = member.experiment.as_ref().filter(|_| lent || member.run.is_none()) {
             let steps = check_training(experiment, own).map_err(|error| match error {
                 Error::Config { key, found, expected } => {
@@ -182,11 +182,7 @@ fn check_training(experiment: &Experiment, member: &Experiment) -> Result<u64> {
     let vote = matches!(experiment.plan, Plan::Vote { .. });
     if vote && member.data.target != experiment.data.target {
         let (found, expected) = (member.data.target, experiment.data.target);
-        return Err(Error::config(
-            "data.target",
-            format!("{found:?}"),
-            format!("{expected:?} as in the vote"),
-        ));
+        return fault("data.target", format!("{found:?}"), &format!("{expected:?} as in the vote"));
     }
     let own = on_rows_of(experiment, member);
     let data = ExperimentData::read(&own.data, own.training.seed)?;

@@ -1,12 +1,12 @@
 //! What members have in common, of votes and before questions.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use re_data::split::letters;
 use re_data::{Entity, RelationExample};
 
+use super::super::data::with_texts;
 use super::super::plan::{MemberConfig, Plan};
 use super::super::run::{CONFIG, data_hash};
 use super::super::session::Session;
@@ -44,7 +44,7 @@ pub(super) fn may_validate(
         ))?;
         return Ok(true);
     };
-    let (validated, tested) = (seen(&data.validation, &known), seen(&data.test, &known));
+    let (validated, tested) = (with_texts(&data.validation, &known), with_texts(&data.test, &known));
     if tested > 0 && data.test_is_labelled() {
         session.note(&format!(
             "{name} was trained on {tested} of the {} labelled test rows' sentences: its figures on them flatter it",
@@ -61,17 +61,12 @@ pub(super) fn may_validate(
     Ok(validated == 0)
 }
 
-/// How many of the rows have sentences whose letters are known.
-fn seen(rows: &[RelationExample], known: &HashSet<String>) -> usize {
-    rows.iter().filter(|row| known.contains(&letters(row.text()))).count()
-}
-
 /// What there is to know where a training begins with a model that was trained here before.
 pub(super) fn seen_before(experiment: &Experiment, data: &ExperimentData) -> Option<String> {
     let model = &experiment.model.folder;
     // A note is no reason to refuse a model whose record cannot be read.
     let known = trained_on(model).ok().flatten()?;
-    let seen = seen(&data.validation, &known);
+    let seen = with_texts(&data.validation, &known);
     (seen > 0).then(|| {
         format!(
             "{} was trained on {seen} of the {} validation rows' sentences before: figures on them flatter",

@@ -169,8 +169,7 @@ impl<'a> Election<'a> {
             (None, None) => return Ok(true),
         };
         // What a member lends is its best step.
-        own.training.keep_best |=
-            self.members.iter().any(|other| other.full_data_of.as_deref() == Some(name));
+        own.training.keep_best |= member.lends_step(self.members);
         let Some((run, result)) = self.folder.part(name, &own, session)? else { return Ok(false) };
         self.steps.extend(result.step.map(|step| (name, step)));
         let saved = |file, rows: &[RelationExample]| self.saved(name, run.path(), file, rows);
