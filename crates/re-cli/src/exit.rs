@@ -33,17 +33,9 @@ pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// The error and its causes, each once: many errors of the crates have their cause in their own text.
+/// The error and its causes.
 fn message(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |mut text, cause| {
-        let cause = cause.to_string();
-        if text.is_empty() {
-            text = cause;
-        } else if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-        text
-    })
+    format!("{error:#}")
 }
 
 #[cfg(test)]
@@ -53,10 +45,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn causes_stand_once() {
+    fn causes_follow_each_once() {
         let io = || io::Error::other("no space");
         let error = re_data::Error::io("a.tsv", io());
-        assert_eq!(message(&anyhow::Error::new(error)), "a.tsv: no space");
+        assert_eq!(message(&anyhow::Error::new(error)), "a.tsv: access failed: no space");
         let error = anyhow::Error::new(io()).context("copying").context("a.tsv");
         assert_eq!(message(&error), "a.tsv: copying: no space");
     }

@@ -122,7 +122,7 @@ fn bad_input_is_told_and_leaves_no_file() {
     let text = error(1, &["predict", &embedded("model"), &bad]);
     assert!(text.contains("a pretrained encoder, not a trained classifier"), "{text}");
     let text = error(1, &["predict", &run, &bad, "--output", "/absent/p.csv"]);
-    assert!(text.contains("/absent/p.csv: No such file"), "{text}");
+    assert!(text.contains("/absent/p.csv: access failed: No such file"), "{text}");
 }
 
 /// Prediction of so many rows that a pipe cannot hold their probabilities.

@@ -31,7 +31,7 @@ fn what_a_run_lacks_is_told() {
     assert!(error(2, &["report", &run, "--rows", "some"]).contains("validation, out-of-fold, holdout, test"));
     assert!(
         error(1, &["report", &run, "--output", "/absent/page.html"])
-            .contains("/absent/page.html: No such file")
+            .contains("/absent/page.html: access failed: No such file")
     );
     let text = error(1, &["report", &trained().path(""), "--output", "-"]);
     assert!(text.starts_with("error: "), "{text}");

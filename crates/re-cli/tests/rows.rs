@@ -135,7 +135,7 @@ fn statistics_are_drawn() {
     }
     assert!(
         error(1, &["stats", &embedded("dev.tsv"), "--svg", "/absent/x.svg"])
-            .contains("/absent/x.svg: No such file")
+            .contains("/absent/x.svg: access failed: No such file")
     );
     let text = error(2, &["stats", &embedded("dev.tsv"), "--svg", "-"]);
     assert!(text.contains("-: two outputs cannot be the same file"), "{text}");

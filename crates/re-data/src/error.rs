@@ -12,7 +12,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be opened, read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: access failed", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -88,8 +88,8 @@ pub enum Error {
         reason: String,
     },
     /// A predictor could not answer.
-    #[error("prediction: {0}")]
-    Predictor(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Predictor(Box<dyn std::error::Error + Send + Sync>),
     /// A value that the caller chose is outside its range.
     #[error("{name} = {found} (expected {expected})")]
     Argument {
@@ -153,6 +153,12 @@ pub enum Error {
         /// The types of the markup.
         expected: Vec<String>,
     },
+}
+
+/// The text of an error and of its causes, joined by colons: this project's errors do not repeat their cause's text.
+pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 impl From<UnwritableError> for Error {
@@ -246,6 +252,13 @@ pub struct UnwritableError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn causes_follow_and_are_not_repeated() {
+        let error = Error::predictor(Error::io("a.tsv", std::io::Error::other("no space")));
+        assert_eq!(error.to_string(), "a.tsv: access failed");
+        assert_eq!(with_causes(&error), "a.tsv: access failed: no space");
+    }
 
     #[test]
     fn a_row_is_at_fault_however_deep_its_error_lies() {

@@ -113,7 +113,7 @@ pub enum Error {
         label: String,
     },
     /// A live predictor failed.
-    #[error("{member}: {source}")]
+    #[error("{member}: no answer")]
     Member {
         /// Its name.
         member: String,

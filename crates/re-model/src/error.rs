@@ -10,7 +10,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be opened, read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: access failed", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -18,7 +18,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A JSON file could not be parsed.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: not the expected JSON", path.display())]
     Json {
         /// The file.
         path: PathBuf,
@@ -55,7 +55,7 @@ pub enum Error {
     },
     /// A model could not be downloaded.
     #[cfg(feature = "hub")]
-    #[error("model {name}: {source}")]
+    #[error("model {name}: download failed")]
     Hub {
         /// Its name on the hub.
         name: String,
@@ -63,7 +63,7 @@ pub enum Error {
         source: Box<hf_hub::api::sync::ApiError>,
     },
     /// A safetensors file is damaged.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: safetensors failed", path.display())]
     Safetensors {
         /// The file.
         path: PathBuf,
@@ -71,7 +71,7 @@ pub enum Error {
         source: safetensors::SafeTensorError,
     },
     /// A file written by `torch.save` cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: not a file of torch.save that can be read", path.display())]
     TorchFile {
         /// The file.
         path: PathBuf,
@@ -171,8 +171,21 @@ pub enum Error {
     #[error(transparent)]
     Data(#[from] re_data::Error),
     /// libtorch refused an operation.
-    #[error("libtorch: {0}")]
-    Torch(#[from] tch::TchError),
+    #[error("libtorch: {}", torch_message(.0))]
+    Torch(tch::TchError),
+}
+
+/// What libtorch says, on one line, without the list of its own functions that follows.
+pub fn torch_message(error: &tch::TchError) -> String {
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Exception raised from"));
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+impl From<tch::TchError> for Error {
+    fn from(error: tch::TchError) -> Self {
+        Self::Torch(error)
+    }
 }
 
 impl Error {
@@ -215,4 +228,33 @@ fn list<T: std::fmt::Display>(items: &[T]) -> String {
         text.push_str(&format!(", and {} more", items.len() - SHOWN));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_by_the_error_or_follows_it() {
+        let io = Error::io("x", std::io::Error::other("no space"));
+        let source = serde_json::from_str::<u8>("{").unwrap_err();
+        let json = Error::Json { path: "x".into(), source };
+        let source = safetensors::SafeTensorError::HeaderTooLarge;
+        let safetensors = Error::Safetensors { path: "x".into(), source };
+        for error in [io, json, safetensors] {
+            assert!(!error.to_string().contains(&error.source().unwrap().to_string()), "{error}");
+        }
+    }
+
+    #[test]
+    fn libtorch_is_quoted_on_one_line() {
+        let shape = |n| tch::Tensor::zeros([2, n], (tch::Kind::Float, tch::Device::Cpu));
+        let error = Error::from(shape(3).f_matmul(&shape(5)).unwrap_err());
+        assert!(error.source().is_none());
+        let text = error.to_string();
+        assert!(text.starts_with("libtorch: ") && text.contains("2x3") && !text.contains('\n'), "{text}");
+        assert!(!text.contains("frame #"), "{text}");
+    }
 }

@@ -10,7 +10,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be opened, read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: access failed", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -29,7 +29,7 @@ pub enum Error {
         expected: &'static [&'static str],
     },
     /// A TOML file cannot be parsed, or has a value of the wrong kind.
-    #[error("{}: {key}: {source}", path.display())]
+    #[error("{}: {key} is not valid", path.display())]
     Toml {
         /// The file.
         path: PathBuf,
@@ -39,7 +39,7 @@ pub enum Error {
         source: Box<toml::de::Error>,
     },
     /// A JSON file, or a line of one, cannot be parsed or has another layout.
-    #[error("{}{}: {key}: {source}; expected {expected}", path.display(), at(*line))]
+    #[error("{}{}: {key}: expected {expected}", path.display(), at(*line))]
     Json {
         /// The file.
         path: PathBuf,

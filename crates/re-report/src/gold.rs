@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use re_data::error::with_causes;
 use re_data::metrics::Metrics;
 use re_data::read::{self, ReadOptions};
 use re_data::split::letters;
@@ -121,7 +122,7 @@ impl GoldFiles {
         let lenient = run.settings().is_some_and(|settings| settings.known.data.lenient);
         let file = match self.examples(&path, lenient) {
             Ok(file) => file,
-            Err(error) => return Ok(Err(format!("{error}; name the gold data with --gold"))),
+            Err(error) => return Ok(Err(format!("{}; name the gold data with --gold", with_causes(&error)))),
         };
         let explain = |reason| format!("{}: {reason}; name the gold data with --gold", path.display());
         Ok(scored(run, predicted, &[file]).map_err(explain))

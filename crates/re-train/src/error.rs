@@ -10,7 +10,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be opened, read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: access failed", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -28,7 +28,7 @@ pub enum Error {
         expected: String,
     },
     /// A TOML file has an unknown key, a missing one or a value of the wrong kind.
-    #[error("{}{}: {key}: {source}", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
+    #[error("{}{}: {key} is not valid", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
     Toml {
         /// The file.
         path: PathBuf,
@@ -40,10 +40,10 @@ pub enum Error {
         source: Box<toml::de::Error>,
     },
     /// Settings cannot be written as TOML.
-    #[error("settings as TOML: {0}")]
+    #[error("the settings cannot be written as TOML")]
     TomlWrite(#[source] toml::ser::Error),
     /// A JSON file of a run could not be parsed.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: not the expected JSON", path.display())]
     Json {
         /// The file.
         path: PathBuf,
@@ -80,8 +80,9 @@ pub enum Error {
     },
     /// The newest checkpoint of a run is damaged.
     #[error(
-        "{source}{}",
-        older.map(|step| format!("; to go on from step {step}, remove {}", path.display())).unwrap_or_default()
+        "{}: a damaged checkpoint{}",
+        path.display(),
+        older.map(|step| format!("; to go on from step {step}, remove it")).unwrap_or_default()
     )]
     Checkpoint {
         /// Its folder.
@@ -141,7 +142,7 @@ pub enum Error {
         reason: String,
     },
     /// An observer failed.
-    #[error("observer: {0}")]
+    #[error("an observer failed")]
     Observer(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The model failed.
     #[error(transparent)]
@@ -153,8 +154,14 @@ pub enum Error {
     #[error(transparent)]
     Ensemble(#[from] re_ensemble::Error),
     /// libtorch refused an operation.
-    #[error("libtorch: {0}")]
-    Torch(#[from] tch::TchError),
+    #[error("libtorch: {}", re_model::error::torch_message(.0))]
+    Torch(tch::TchError),
+}
+
+impl From<tch::TchError> for Error {
+    fn from(error: tch::TchError) -> Self {
+        Self::Torch(error)
+    }
 }
 
 impl Error {
@@ -178,5 +185,28 @@ impl Error {
     /// An input/output error that names its file.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io { path: path.into(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_not_part_of_the_text() {
+        let json = || {
+            let source = serde_json::from_str::<u8>("{").unwrap_err();
+            Error::Json { path: "x".into(), source }
+        };
+        let source = Box::new(toml::from_str::<toml::Table>("a = ").unwrap_err());
+        let toml = Error::Toml { path: "x".into(), line: Some(1), key: "a".to_owned(), source };
+        let damaged =
+            Error::Checkpoint { path: "run/checkpoint-4".into(), older: Some(2), source: Box::new(json()) };
+        let observer = Error::Observer("no space".into());
+        for error in [json(), toml, damaged, observer, Error::io("x", std::io::Error::other("no space"))] {
+            assert!(!error.to_string().contains(&error.source().unwrap().to_string()), "{error}");
+        }
     }
 }

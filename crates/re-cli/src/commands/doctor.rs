@@ -143,7 +143,7 @@ fn cuda() -> Finding {
         Err(error) => {
             let mend = "training and prediction run on the CPU; --device cuda:N needs a device, its driver and a \
                         libtorch with CUDA";
-            Finding::other("CUDA devices", State::Optional, error.to_string(), mend)
+            Finding::other("CUDA devices", State::Optional, re_data::error::with_causes(&error), mend)
         }
     }
 }
@@ -222,7 +222,7 @@ fn look_at(path: &Path) -> Finding {
                 (true, true) => "a model's folder has config.json, model.safetensors and tokenizer.json",
                 (true, false) => "other commands leave malformed rows out with --lenient",
             };
-            Finding::other(name, State::Bad, error.to_string(), mend)
+            Finding::other(name, State::Bad, format!("{error:#}"), mend)
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use re_data::Predictor;
+use re_data::error::with_causes;
 use re_data::write::PredictionFormat;
 use re_model::{Precision, QuestionAnswerer, RelationClassifier, TrainedParts};
 use re_train::experiment::{load_predictor, model_folder};
@@ -172,7 +173,7 @@ impl LeftOut {
     fn kept<T>(&mut self, row: re_data::Result<T>) -> Option<T> {
         row.inspect_err(|error| {
             self.count += 1;
-            self.first.get_or_insert_with(|| error.to_string());
+            self.first.get_or_insert_with(|| with_causes(error));
         })
         .ok()
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use re_data::error::with_causes;
 use re_data::{Entity, RelationExample};
 
 use super::super::data::with_texts;
@@ -107,7 +108,7 @@ pub(super) fn rows_of(name: &str, run: &Path) -> Result<ExperimentData> {
     };
     let (folder, experiment) = recorded(run).ok_or_else(|| unknown(format!("it has no {CONFIG}")))?;
     let data = ExperimentData::read(&experiment.data, experiment.training.seed);
-    let data = data.map_err(|error| unknown(error.to_string()))?;
+    let data = data.map_err(|error| unknown(with_causes(&error)))?;
     match folder.data_hash()? {
         Some(hash) if hash == data_hash(&experiment, &data)? => Ok(data),
         Some(_) => {
