@@ -7,7 +7,7 @@ use std::rc::Rc;
 use re_data::metrics::Metrics;
 use re_data::read::{self, ReadOptions};
 use re_data::split::letters;
-use re_data::{LabelSet, Prediction, Probabilities, RelationExample};
+use re_data::{LabelSet, Prediction, Probabilities, RelationExample, files};
 use re_ensemble::{Gold, Member};
 
 use crate::error::{Error, Result};
@@ -112,7 +112,7 @@ impl GoldFiles {
             Ok(path) => path,
             Err(reason) => return Ok(Err(reason)),
         };
-        if !path.is_file() {
+        if !files::is_file(&path)? {
             let path = path.display();
             return Ok(Err(format!(
                 "{path}, which {CONFIG} names, is not there; name the gold data with --gold"
