@@ -43,15 +43,16 @@ impl Checkpoint {
 
     /// The encoder that `RE_MODEL` names, or the stand-in that `cargo xtask peers` made.
     pub fn real() -> Option<Self> {
-        let folder =
-            variable("RE_MODEL").or_else(|| Some(cache()?.join("peers/e5-small"))).filter(|p| p.exists())?;
+        let folder = variable("RE_MODEL")
+            .or_else(|| Some(cache()?.join("peers/e5-small")))
+            .filter(|p| may_be_there(p))?;
         Some(Self { name: "xlm-r", folder })
     }
 
     /// Folders whose tokenizer can be measured: embedded, XLM-R's Unigram, mBERT's WordPiece.
     pub fn tokenizers() -> Vec<Self> {
         let mbert = shared().map(|shared| shared.join("data/bert-base-multilingual-cased"));
-        let mbert = mbert.filter(|folder| folder.exists()).map(|folder| Self { name: "mbert", folder });
+        let mbert = mbert.filter(|folder| may_be_there(folder)).map(|folder| Self { name: "mbert", folder });
         [Some(Self::embedded()), Self::real(), mbert].into_iter().flatten().collect()
     }
 
@@ -80,6 +81,11 @@ impl Checkpoint {
     }
 }
 
+/// Whether something lies there; where one cannot look, whoever opens it says so.
+fn may_be_there(path: &Path) -> bool {
+    !matches!(path.try_exists(), Ok(false))
+}
+
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -87,7 +93,7 @@ fn repository() -> PathBuf {
 /// The folder of real data: `RE_SHARED`, or `../shared` beside the checkout.
 fn shared() -> Option<PathBuf> {
     let beside = || repository().join("../shared");
-    Some(variable("RE_SHARED").unwrap_or_else(beside)).filter(|folder| folder.join("data").exists())
+    Some(variable("RE_SHARED").unwrap_or_else(beside)).filter(|folder| may_be_there(&folder.join("data")))
 }
 
 /// Where `cargo xtask` keeps what it downloads.

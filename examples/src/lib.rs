@@ -21,7 +21,7 @@ pub fn run(name: &str) -> Result<()> {
     let flags = Flags::parse();
     let folder = match &flags.out {
         Some(out) => RunFolder::new(out),
-        None => RunFolder::free("runs", name),
+        None => RunFolder::free("runs", name)?,
     };
     let (start, mut experiment) = match flags.resume {
         true => (Start::Resume, folder.experiment()?),
@@ -90,11 +90,16 @@ fn check_files(name: &str, experiment: &Experiment) -> Result<()> {
     let additional = experiment.data.additional.iter().map(|path| (path, "--additional", ""));
     let others = [(unlabelled, "--unlabelled", ""), (types, "--entity-types", none)];
     let others = others.into_iter().filter_map(|(path, flag, hint)| Some((path?, flag, hint)));
-    if let Some((path, flag, hint)) = additional.chain(others).find(|(path, ..)| !path.exists()) {
+    if let Some((path, flag, hint)) = additional.chain(others).find(|(path, ..)| is_absent(path)) {
         bail!("{name} needs {flag} FILE: there is no {}{hint}", path.display());
     }
     let to_train = experiment.plan.members().iter().filter(|member| member.run.is_none());
     to_train.filter_map(|member| member.experiment.as_ref()).try_for_each(|own| check_files(name, own))
+}
+
+/// Whether nothing lies there; where one cannot look, whoever opens it says so.
+fn is_absent(path: &Path) -> bool {
+    matches!(path.try_exists(), Ok(false))
 }
 
 /// Writes to standard error; a reader that has gone away is no reason to stop.
@@ -109,7 +114,7 @@ fn configs(name: &str) -> PathBuf {
 
 /// Paths of the shipped settings begin at the repository's root, wherever the example is started.
 fn in_repository(path: &Path) -> PathBuf {
-    if path.starts_with("fixtures") && !path.exists() {
+    if path.starts_with("fixtures") && is_absent(path) {
         return Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     }
     path.to_owned()

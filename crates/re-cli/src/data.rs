@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use re_data::RelationExample;
 use re_data::read::{EntityTypes, ExampleReader, Format, ReadOptions, ReadReport};
+use re_data::{RelationExample, files};
 
 use crate::exit::Usage;
 use crate::progress::Progress;
@@ -31,16 +31,23 @@ pub fn formats() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(Format::ALL.map(Format::name)).try_map(|name| name.parse::<Format>())
 }
 
-/// Where a file lies or would lie, whatever the name that leads there; `None` for standard output and devices.
-fn place(path: &Path) -> Option<PathBuf> {
-    if path == Path::new("-") {
-        return None;
-    }
-    if let Ok(there) = path.canonicalize() {
-        return there.is_file().then_some(there);
+/// Where a file lies, whatever the name that leads there; `None` for standard output, devices and what is not there.
+fn there(path: &Path) -> Result<Option<PathBuf>> {
+    let there = if path == Path::new("-") { None } else { files::canonical(path)? };
+    Ok(match there {
+        Some(there) if files::is_file(&there)? => Some(there),
+        _ => None,
+    })
+}
+
+/// The same, or where a file would lie.
+fn place(path: &Path) -> Result<Option<PathBuf>> {
+    if path == Path::new("-") || files::exists(path)? {
+        return there(path);
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Some(folder.canonicalize().ok()?.join(path.file_name()?))
+    let folder = files::canonical(folder)?;
+    Ok(folder.zip(path.file_name()).map(|(folder, name)| folder.join(name)))
 }
 
 impl DataArgs {
@@ -58,20 +65,19 @@ impl DataArgs {
             return Err(Usage("only one file can be standard input".to_owned()).into());
         }
         if let [first, second] = outputs.as_slice()
-            && (first == second || place(first).is_some_and(|first| Some(first) == place(second)))
+            && (first == second || (place(first)?.is_some() && place(first)? == place(second)?))
         {
             let text = format!("{}: two outputs cannot be the same file", first.display());
             return Err(Usage(text).into());
         }
-        let file = |path: &Path| {
-            let path = Some(path).filter(|path| *path != standard)?.canonicalize().ok()?;
-            path.is_file().then_some(path)
-        };
-        let written: Vec<PathBuf> = outputs.into_iter().filter_map(file).collect();
-        match inputs.into_iter().find(|input| file(input).is_some_and(|input| written.contains(&input))) {
-            Some(input) => Err(Usage(format!("{}: the output is the input", input.display())).into()),
-            None => Ok(()),
+        let written = outputs.into_iter().map(there).collect::<Result<Vec<_>>>()?;
+        for input in inputs {
+            let read = there(input)?;
+            if read.is_some() && written.contains(&read) {
+                return Err(Usage(format!("{}: the output is the input", input.display())).into());
+            }
         }
+        Ok(())
     }
 
     /// Opens a file of rows, with a progress display that keeps out of `output`.

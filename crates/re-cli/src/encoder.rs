@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use re_data::{EncodeOptions, ExampleEncoder, LostEntities, Markup, MarkupConfig, Tokenizer, Truncation};
+use re_data::{
+    EncodeOptions, ExampleEncoder, LostEntities, Markup, MarkupConfig, Tokenizer, Truncation, files,
+};
 use re_model::{EncoderConfig, QuestionAnswerer, RelationClassifier};
 use re_train::experiment::{EncodingConfig, Plan, model_folder};
 use re_train::{Experiment, QuestionConfig};
@@ -64,10 +66,10 @@ impl EncoderArgs {
             let folder = re_model::hub::model_folder(&model.folder, model.download)?;
             untrained(&folder, written(&experiment)?, encoding)?
         } else {
-            let folder = if is_tokenizer(model) { model.to_owned() } else { model_folder(model)? };
-            if RelationClassifier::is_in(&folder) {
+            let folder = if is_tokenizer(model)? { model.to_owned() } else { model_folder(model)? };
+            if RelationClassifier::is_in(&folder)? {
                 RelationClassifier::trained_encoder(&folder, None)?
-            } else if QuestionAnswerer::is_in(&folder) {
+            } else if QuestionAnswerer::is_in(&folder)? {
                 QuestionAnswerer::trained_encoder(&folder)?
             } else {
                 untrained(&folder, MarkupConfig::Plain {}.build()?.into(), EncodingConfig::default())?
@@ -103,8 +105,8 @@ fn written(experiment: &Experiment) -> Result<Arc<dyn Markup>> {
     }
 }
 
-fn is_tokenizer(folder: &Path) -> bool {
-    ["tokenizer.json", "vocab.txt"].iter().any(|file| folder.join(file).is_file())
+fn is_tokenizer(folder: &Path) -> Result<bool> {
+    Ok(files::is_file(folder.join("tokenizer.json"))? || files::is_file(folder.join("vocab.txt"))?)
 }
 
 /// The encoder that a training on `folder` would begin with.
@@ -115,7 +117,7 @@ fn untrained(folder: &Path, markup: Arc<dyn Markup>, encoding: EncodingConfig) -
         lost_entities: encoding.lost_entities,
         ..EncodeOptions::default()
     };
-    if folder.join("config.json").is_file() {
+    if files::is_file(folder.join("config.json"))? {
         let config = EncoderConfig::from_folder(folder)?;
         options.type_vocab_size = usize::try_from(config.type_vocab_size).unwrap_or(1);
         options.max_length = options.max_length.min(config.max_length());

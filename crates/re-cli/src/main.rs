@@ -2,6 +2,8 @@
 //!
 //! Each command is a file in `commands`; what a library user could want is in the crates.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 mod bars;
 mod cleanup;
 mod commands;

@@ -1,13 +1,12 @@
 //! Members of a vote on the command line.
 
 use std::collections::{HashMap, HashSet};
-use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
-use re_data::{RelationExample, read};
+use re_data::{RelationExample, files, read};
 use re_ensemble::{Gold, Member, Vote};
 use re_report::RowSet;
 
@@ -21,12 +20,12 @@ pub struct MemberFile {
 }
 
 impl FromStr for MemberFile {
-    type Err = Infallible;
+    type Err = re_data::Error;
 
     /// `NAME=FILE`, or a file that goes by its path.
-    fn from_str(text: &str) -> Result<Self, Infallible> {
+    fn from_str(text: &str) -> re_data::Result<Self> {
         let (name, path) = match text.split_once('=') {
-            Some((name, path)) if !name.is_empty() && !Path::new(text).exists() => (name, path),
+            Some((name, path)) if !name.is_empty() && !files::exists(text)? => (name, path),
             _ => (text, text),
         };
         Ok(Self { name: name.to_owned(), path: path.into() })
@@ -37,10 +36,10 @@ impl MemberFile {
     /// Reads the probabilities; of a run's folder those of certain rows.
     pub fn read(&self, rows: RowSet) -> Result<Member> {
         let mut path = self.path.clone();
-        if path.is_dir() {
+        if files::is_dir(&path)? {
             path.push(rows.file());
             let (run, file) = (self.path.display(), rows.file());
-            ensure!(path.is_file(), "{run}: has no {file}; expected a run with such rows, or a file");
+            ensure!(files::is_file(&path)?, "{run}: has no {file}; expected a run with such rows, or a file");
         }
         let probabilities = read::probabilities(&path);
         let named = Path::new(&self.name) != path;
@@ -53,7 +52,7 @@ impl MemberFile {
         let mut known: HashMap<PathBuf, &Path> = HashMap::new();
         for Self { path, .. } in files {
             // A file that is not there is told of when it is read.
-            let Ok(place) = path.canonicalize() else { continue };
+            let Some(place) = files::canonical(path)? else { continue };
             if let Some(other) = known.insert(place, path) {
                 let (path, other) = (path.display(), other.display());
                 return Err(Usage(format!("{path} is {other}, expected each file once")).into());

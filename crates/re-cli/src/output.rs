@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use re_data::write::{NewFile, PredictionFormat, PredictionWriter};
-use re_data::{LabelSet, Probabilities};
+use re_data::{LabelSet, Probabilities, files};
 use serde::Serialize;
 
 use crate::cleanup::create;
@@ -35,7 +35,7 @@ impl ResultArgs {
     /// Makes sure that the result has a place, before the work on it begins, which makes the folder `made`.
     pub fn check(&self, made: &Path) -> Result<()> {
         let place: io::Result<()> = match self.output.parent() {
-            _ if self.output.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            _ if files::is_dir(&self.output)? => Err(io::ErrorKind::IsADirectory.into()),
             Some(folder) if !folder.starts_with(made) && !made.starts_with(folder) => {
                 folder.metadata().map(drop)
             }

@@ -19,6 +19,12 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A folder was to be written where one with content lies.
+    #[error("{}: holds files already, expected an empty folder or none", folder.display())]
+    NotEmpty {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// One record of a data file is malformed.
     #[error(transparent)]
     Record(#[from] Box<RecordError>),

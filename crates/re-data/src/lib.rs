@@ -18,12 +18,15 @@
 //! # }
 //! ```
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 pub mod augment;
 pub mod convert;
 pub mod encode;
 pub mod encoded;
 pub mod error;
 pub mod example;
+pub mod files;
 mod json;
 pub mod korean;
 pub mod labels;

@@ -19,6 +19,7 @@ use tokenizers::AddedToken;
 
 use crate::encoded::Encoded;
 use crate::error::{Error, Result};
+use crate::files::NewFolder;
 use crate::span::{ByteSpan, TokenSpan};
 
 pub use special::{SpecialToken, SpecialTokens};
@@ -101,13 +102,23 @@ impl Tokenizer {
         folder::load(folder.as_ref())
     }
 
-    /// Saves `tokenizer.json`, `tokenizer_config.json` and `special_tokens_map.json` into `folder`, which is
-    /// created where needed. `transformers.AutoTokenizer` loads the same tokenizer from there.
+    /// Saves `tokenizer.json`, `tokenizer_config.json` and `special_tokens_map.json` as the folder `folder`, which is
+    /// created, and appears when it is complete. `transformers.AutoTokenizer` loads the same tokenizer from there.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where a file cannot be written, [`Error::NotEmpty`] where `folder` holds files already.
+    pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
+        let folder = NewFolder::create_with_parents(folder)?;
+        self.save_into(folder.path())?;
+        folder.commit()
+    }
+
+    /// Writes the same files into a folder that exists, beside what else a model consists of.
     ///
     /// # Errors
     /// [`Error::Io`] where a file cannot be written.
-    pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
-        folder::save(self, folder.as_ref())
+    pub fn save_into(&self, folder: &Path) -> Result<()> {
+        folder::save(self, folder)
     }
 
     fn new(

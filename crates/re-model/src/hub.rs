@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::NoModel`] where there is neither, `Error::Hub` (with the feature) where a download fails.
 pub fn model_folder(name: &Path, download: bool) -> Result<PathBuf> {
-    if name.is_dir() {
+    if re_data::files::is_dir(name)? {
         return Ok(name.to_owned());
     }
     if name.as_os_str().is_empty() {

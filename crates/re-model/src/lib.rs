@@ -18,6 +18,8 @@
 //! # }
 //! ```
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 pub mod answerer;
 pub mod batch;
 pub mod classifier;

@@ -1,12 +1,13 @@
 //! Writing a model in Hugging Face layout.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::io::{self, Write};
 use std::path::Path;
 
 use re_data::LabelSet;
+use re_data::files::{self, NewFile, NewFolder};
 use safetensors::Dtype;
-use safetensors::tensor::View;
+use safetensors::tensor::{Metadata, TensorInfo};
 use serde_json::{Map, Value};
 use tch::{Device, Kind, Tensor};
 
@@ -31,9 +32,7 @@ impl RelationModel {
 
     /// Writes `config.json`, with `extra` fields, and `model.safetensors` into `folder`, which must exist.
     pub(crate) fn save_as(&self, folder: &Path, extra: Map<String, Value>) -> Result<()> {
-        let path = folder.join("config.json");
-        let text = self.config().to_json(extra);
-        std::fs::write(&path, text).map_err(|source| Error::io(&path, source))?;
+        files::write(folder.join("config.json"), self.config().to_json(extra))?;
         let tensors = self.parameters().iter().map(|p| Ok((p.name.clone(), p.stored()?)));
         save_tensors(&folder.join("model.safetensors"), tensors.collect::<Result<Vec<_>>>()?)
     }
@@ -52,53 +51,74 @@ impl RelationModel {
     }
 }
 
+/// Writes the folder of a model: `write` writes its files into the folder it is given, which gets its name when all is on
+/// disk.
+///
+/// # Errors
+/// Whatever `write` returns; [`Error::Data`] where the folder cannot be completed.
+pub fn fill<E: From<Error>>(folder: NewFolder, write: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
+    write(folder.path())?;
+    // Here all files are written, and nobody has seen them yet.
+    Ok(folder.commit().map_err(Error::from)?)
+}
+
 /// Writes named tensors as one safetensors file and waits until it is on disk.
 ///
 /// # Errors
-/// [`Error::Safetensors`] or [`Error::Io`].
+/// [`Error::Safetensors`] or [`Error::Data`].
 pub fn save_tensors(path: &Path, tensors: impl IntoIterator<Item = (String, Tensor)>) -> Result<()> {
-    let views = tensors
-        .into_iter()
-        .map(|(name, tensor)| Ok((name, TensorBytes::new(&tensor)?)))
-        .collect::<Result<Vec<_>>>()?;
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize_to_file(views, Some(metadata), path)
-        .map_err(|source| Error::Safetensors { path: path.to_owned(), source })?;
-    File::open(path).and_then(|file| file.sync_all()).map_err(|source| Error::io(path, source))
+    let io = |source| Error::io(path, source);
+    let mut tensors =
+        tensors.into_iter().map(|(name, tensor)| Ok((name, stored(&tensor)?))).collect::<Result<Vec<_>>>()?;
+    tensors.sort_by(|(left, _), (right, _)| left.cmp(right));
+    let header = header(path, &tensors)?;
+    // Not the crate's writer, whose files only their owner may read.
+    let mut file = NewFile::create(path)?;
+    file.write_all(&(header.len() as u64).to_le_bytes()).map_err(io)?;
+    file.write_all(&header).map_err(io)?;
+    for (_, tensor) in &tensors {
+        write_values(&mut file, tensor).map_err(io)?;
+    }
+    Ok(file.commit()?)
 }
 
-/// A tensor of 32-bit floats in main memory, lent to the safetensors writer.
-struct TensorBytes {
-    tensor: Tensor,
-    shape: Vec<usize>,
-}
-
-impl TensorBytes {
-    fn new(tensor: &Tensor) -> Result<Self> {
-        let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+/// What says where in a safetensors file each tensor lies, padded so that the values behind it are aligned.
+fn header(path: &Path, tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
+    let mut end = 0;
+    let place = |(name, tensor): &(String, Tensor)| {
+        let begin = end;
+        end += bytes(tensor);
         let shape = tensor.size().iter().map(|&n| n as usize).collect();
-        Ok(Self { tensor, shape })
-    }
+        (name.clone(), TensorInfo { dtype: Dtype::F32, shape, data_offsets: (begin, end) })
+    };
+    let places = tensors.iter().map(place).collect();
+    let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let metadata = Metadata::new(Some(format), places)
+        .map_err(|source| Error::Safetensors { path: path.to_owned(), source })?;
+    let json = |source| Error::Json { path: path.to_owned(), source };
+    let mut header = serde_json::to_vec(&metadata).map_err(json)?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    Ok(header)
 }
 
-impl View for TensorBytes {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
+/// The tensor as a file holds it: contiguous 32-bit floats in main memory.
+fn stored(tensor: &Tensor) -> Result<Tensor> {
+    Ok(tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?)
+}
 
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
+/// Bytes of the values of a tensor that is [`stored`].
+fn bytes(tensor: &Tensor) -> usize {
+    tensor.numel() * size_of::<f32>()
+}
 
-    #[allow(unsafe_code)]
-    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
-        // SAFETY: `new` made the tensor contiguous, of 4-byte values and on the CPU; it lives as long as the slice.
-        let bytes =
-            unsafe { std::slice::from_raw_parts(self.tensor.data_ptr().cast::<u8>(), self.data_len()) };
-        std::borrow::Cow::Borrowed(bytes)
+/// Writes the values of a tensor that is [`stored`].
+#[allow(unsafe_code)]
+fn write_values(out: &mut impl Write, tensor: &Tensor) -> io::Result<()> {
+    if tensor.numel() == 0 {
+        return Ok(());
     }
-
-    fn data_len(&self) -> usize {
-        self.tensor.numel() * size_of::<f32>()
-    }
+    // SAFETY: `stored` made the tensor contiguous, of 4-byte values and on the CPU; it lives as long as the slice, and
+    // one that is not empty has an address.
+    let values = unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<u8>(), bytes(tensor)) };
+    out.write_all(values)
 }

@@ -60,6 +60,34 @@ fn a_saved_classifier_comes_back_with_the_same_bits() {
 }
 
 #[test]
+fn saving_never_mixes_two_models_and_hides_none_of_its_files() {
+    let classifier = classifier(MarkupConfig::Plain {}, HeadConfig::EntityMean);
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("models/one");
+    classifier.save(&folder).unwrap();
+    let read = || std::fs::read(folder.join("config.json")).unwrap();
+    let before = read();
+    let error = classifier.save(&folder).unwrap_err();
+    assert!(
+        matches!(&error, Error::Data(re_data::Error::NotEmpty { folder: found }) if *found == folder),
+        "{error}"
+    );
+    assert!(matches!(classifier.encoder().tokenizer().save(&folder), Err(re_data::Error::NotEmpty { .. })));
+    assert_eq!((before, std::fs::read_dir(folder.parent().unwrap()).unwrap().count()), (read(), 1));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let plain = parent.path().join("plain");
+        std::fs::write(&plain, "").unwrap();
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(mode(&path), mode(&plain), "{}", path.display());
+        }
+    }
+}
+
+#[test]
 fn a_logit_adjustment_is_saved_and_moves_probabilities_alone() {
     let mut classifier = classifier(MarkupConfig::Plain {}, HeadConfig::EntityMean);
     let (examples, folder) = (examples(20), tempfile::tempdir().unwrap());

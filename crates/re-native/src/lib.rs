@@ -12,6 +12,8 @@
 //! assert_eq!(matrix.double_value(&[0, 1]), 3.0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_char, c_void};

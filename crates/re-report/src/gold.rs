@@ -8,7 +8,7 @@ use re_data::error::with_causes;
 use re_data::metrics::Metrics;
 use re_data::read::{self, ReadOptions};
 use re_data::split::letters;
-use re_data::{LabelSet, Prediction, Probabilities, RelationExample};
+use re_data::{LabelSet, Prediction, Probabilities, RelationExample, files};
 use re_ensemble::{Gold, Member};
 
 use crate::error::{Error, Result};
@@ -113,7 +113,7 @@ impl GoldFiles {
             Ok(path) => path,
             Err(reason) => return Ok(Err(reason)),
         };
-        if !path.is_file() {
+        if !files::is_file(&path)? {
             let path = path.display();
             return Ok(Err(format!(
                 "{path}, which {CONFIG} names, is not there; name the gold data with --gold"

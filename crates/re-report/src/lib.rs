@@ -17,9 +17,10 @@
 //! # Ok::<(), re_report::Error>(())
 //! ```
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 mod analysis;
 pub mod error;
-mod file;
 mod gold;
 mod number;
 mod page;

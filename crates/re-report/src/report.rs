@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use re_data::files;
 use re_data::metrics::{Metrics, cross_entropy};
 use re_ensemble::Bootstrap;
 
 use crate::analysis::compare::{self, Named};
 use crate::error::{Error, Result};
 use crate::gold::{GoldFiles, Scored};
+use crate::page;
 use crate::run::{LOG, RowSet, Run, SUMMARY};
-use crate::{file, page};
 
 /// What a report is about.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,7 +121,7 @@ impl Report {
     /// # Errors
     /// [`Error::Data`] or [`Error::Io`] where it cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
-        file::write(path.as_ref(), &self.to_html())
+        Ok(files::write(path, self.to_html())?)
     }
 
     /// The runs whose answers are compared: all of them or, of a single one, those too that it consists of. Not

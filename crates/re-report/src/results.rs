@@ -46,10 +46,11 @@ mod tracking;
 
 use std::path::{Path, PathBuf};
 
+use re_data::files;
+
 use self::published::Report;
 use self::recorded::Recorded;
 use crate::error::{Error, Result};
-use crate::file;
 
 /// The line before the tables.
 pub const BEGIN: &str = "<!-- results: begin, made by `cargo xtask results` -->";
@@ -97,7 +98,7 @@ pub fn renewed(document: &Path, folder: &Path, gold: &[PathBuf]) -> Result<Optio
     let text = std::fs::read_to_string(document).map_err(|source| Error::io(document, source))?;
     let (runs, report) = (recorded::below(folder)?, published::read(folder)?);
     let mut new = text.clone();
-    if findings::there(gold) && !report.findings.is_empty() {
+    if findings::there(gold)? && !report.findings.is_empty() {
         let found = findings::markdown(&report.findings, &runs, gold)?;
         new = replaced(&new, (FINDINGS_BEGIN, FINDINGS_END), &found, document)?;
     }
@@ -113,7 +114,7 @@ pub fn renewed(document: &Path, folder: &Path, gold: &[PathBuf]) -> Result<Optio
 pub fn update(document: &Path, folder: &Path, gold: &[PathBuf]) -> Result<bool> {
     let new = renewed(document, folder, gold)?;
     if let Some(new) = &new {
-        file::write(document, new)?;
+        files::write(document, new)?;
     }
     Ok(new.is_some())
 }

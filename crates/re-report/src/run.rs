@@ -8,7 +8,7 @@ mod summary;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use re_data::{Probabilities, read};
+use re_data::{Probabilities, files, read};
 use serde::Deserialize;
 
 pub use log::{Evaluated, Log, Step};
@@ -119,10 +119,8 @@ impl Run {
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
         let mut run = Self::alone(folder)?;
-        let entries = std::fs::read_dir(folder).map_err(|source| Error::io(folder, source))?;
-        for entry in entries {
-            let path = entry.map_err(|source| Error::io(folder, source))?.path();
-            if path.is_dir() && is_run(&path) {
+        for path in files::entries(folder)? {
+            if files::is_dir(&path)? && is_run(&path)? {
                 run.parts.push(Self::alone(&path)?);
             }
         }
@@ -139,7 +137,7 @@ impl Run {
         if !folder.metadata().map_err(|source| Error::io(folder, source))?.is_dir() {
             return Err(Error::io(folder, std::io::ErrorKind::NotADirectory.into()));
         }
-        if !is_run(folder) {
+        if !is_run(folder)? {
             return Err(Error::NotARun { folder: folder.to_owned(), expected: &FILES });
         }
         // `.` has no name of its own.
@@ -191,12 +189,17 @@ impl Run {
     /// As [`read::probabilities`].
     pub fn probabilities(&self, rows: RowSet) -> Result<Option<Probabilities>> {
         let path = self.folder.join(rows.file());
-        if path.is_file() { Ok(Some(read::probabilities(path)?)) } else { Ok(None) }
+        if files::is_file(&path)? { Ok(Some(read::probabilities(path)?)) } else { Ok(None) }
     }
 }
 
-fn is_run(folder: &Path) -> bool {
-    FILES.iter().any(|file| folder.join(file).is_file())
+fn is_run(folder: &Path) -> Result<bool> {
+    for file in FILES {
+        if files::is_file(folder.join(file))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// `fold-10` comes after `fold-9`.

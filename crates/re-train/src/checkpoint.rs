@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use re_data::files::{self, NewFolder};
+use re_model::save;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TrainConfig;
@@ -13,7 +15,7 @@ const STATE: &str = "trainer_state.json";
 /// Name of the file with the state of the optimizer.
 pub(crate) const OPTIMIZER: &str = "optimizer.safetensors";
 const PREFIX: &str = "checkpoint-";
-/// Suffix of folders that are being written or removed.
+/// Suffix of folders that earlier versions were writing or removing.
 const PARTIAL: &str = ".part";
 
 /// What a run must know to go on as if it had never stopped, besides weights and optimizer.
@@ -58,15 +60,17 @@ impl Checkpoint {
     /// The checkpoints of a run, oldest first. Folders that were being written are no checkpoints.
     ///
     /// # Errors
-    /// [`Error::Io`] where the folder cannot be listed; one that does not exist has no checkpoint.
+    /// [`Error::Data`] where one cannot look into the folder; one that does not exist has no checkpoint.
     pub fn list(run: &Path) -> Result<Vec<Self>> {
-        let mut found: Vec<Self> = entries(run)?
-            .into_iter()
-            .filter_map(|path| {
-                let step = path.file_name()?.to_str()?.strip_prefix(PREFIX)?.parse().ok()?;
-                path.join(STATE).is_file().then_some(Self { step, path })
-            })
-            .collect();
+        let step = |path: &Path| path.file_name()?.to_str()?.strip_prefix(PREFIX)?.parse::<u64>().ok();
+        let mut found = Vec::new();
+        for path in files::entries(run)? {
+            if let Some(step) = step(&path)
+                && files::is_file(path.join(STATE))?
+            {
+                found.push(Self { step, path });
+            }
+        }
         found.sort_by_key(|checkpoint| checkpoint.step);
         Ok(found)
     }
@@ -92,30 +96,47 @@ impl Checkpoint {
     /// whole checkpoint or none. A checkpoint of the same step is left as it is: it has the same content.
     ///
     /// # Errors
-    /// [`Error::Io`] or whatever `fill` returns.
+    /// [`Error::Data`] where the run's folder is missing or cannot be written to, or whatever `fill` returns.
     pub fn save(run: &Path, state: &TrainerState, fill: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
         let path = Self::path(run, state.step);
-        if !path.join(STATE).is_file() {
-            if path.is_dir() {
+        if !files::is_file(path.join(STATE))? {
+            if files::exists(&path)? {
                 // Somebody has taken its state away: it is no checkpoint, and in the way of one.
-                std::fs::remove_dir_all(&path).map_err(|source| Error::io(&path, source))?;
+                files::remove_folder(&path)?;
             }
-            write_folder(&path, |partial| {
-                fill(partial)?;
-                let file = partial.join(STATE);
+            save::fill(NewFolder::create(&path)?, |folder| {
+                fill(folder)?;
+                let file = folder.join(STATE);
                 let text = serde_json::to_string_pretty(state)
                     .map_err(|source| Error::Json { path: file.clone(), source })?;
-                std::fs::write(&file, text).map_err(|source| Error::io(&file, source))
+                Ok::<_, Error>(files::write(file, text)?)
             })?;
         }
         Ok(Self { step: state.step, path })
     }
+}
 
-    /// Removes the checkpoint; a kill in between leaves no half of it under its name.
-    fn remove(&self) -> Result<()> {
-        let doomed = partial(&self.path);
-        std::fs::rename(&self.path, &doomed).map_err(|source| Error::io(&self.path, source))?;
-        std::fs::remove_dir_all(&doomed).map_err(|source| Error::io(&doomed, source))
+/// The folder of a run while it is trained there, to notice that it was moved or removed meanwhile.
+#[derive(Debug)]
+pub(crate) struct Place {
+    open: File,
+    path: PathBuf,
+}
+
+impl Place {
+    /// Creates the folder where needed.
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        let io = |source| Error::io(path, source);
+        std::fs::create_dir_all(path).map_err(io)?;
+        Ok(Self { open: File::open(path).map_err(io)?, path: path.to_owned() })
+    }
+
+    /// Makes sure that the folder is where it was.
+    pub(crate) fn check(&self) -> Result<()> {
+        if files::is_same(&self.open, &self.path)? {
+            return Ok(());
+        }
+        Err(Error::RunGone { folder: self.path.clone() })
     }
 }
 
@@ -129,69 +150,24 @@ pub fn prune(run: &Path, keep_last: usize, best: Option<u64>) -> Result<()> {
     }
     let all = Checkpoint::list(run)?;
     let old = all.len().saturating_sub(keep_last);
-    all.iter().take(old).filter(|checkpoint| Some(checkpoint.step) != best).try_for_each(Checkpoint::remove)
+    let old = all.iter().take(old).filter(|checkpoint| Some(checkpoint.step) != best);
+    Ok(old.map(|checkpoint| &checkpoint.path).try_for_each(files::remove_folder)?)
 }
 
-/// Removes what a killed run was writing.
+/// Removes what a killed run was writing or removing.
 ///
 /// # Errors
 /// [`Error::Io`].
 pub fn remove_partial(run: &Path) -> Result<()> {
-    for path in entries(run)? {
+    files::sweep(run);
+    // Earlier versions called them so.
+    for path in files::entries(run)? {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if name.starts_with(PREFIX) && name.ends_with(PARTIAL) {
             std::fs::remove_dir_all(&path).map_err(|source| Error::io(&path, source))?;
         }
     }
     Ok(())
-}
-
-/// Writes a folder that appears under its name only when it is complete and on disk.
-///
-/// # Errors
-/// [`Error::Io`] or whatever `fill` returns.
-pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let partial = partial(path);
-    if partial.exists() {
-        std::fs::remove_dir_all(&partial).map_err(|source| Error::io(&partial, source))?;
-    }
-    std::fs::create_dir_all(&partial).map_err(|source| Error::io(&partial, source))?;
-    fill(&partial)?;
-    for file in entries(&partial)? {
-        sync(&file)?;
-    }
-    sync(&partial)?;
-    std::fs::rename(&partial, path).map_err(|source| Error::io(path, source))?;
-    path.parent().map_or(Ok(()), sync)
-}
-
-/// Writes a file that appears under its name, in place of an older one, only when it is complete and on disk.
-///
-/// # Errors
-/// [`Error::Io`] or whatever `fill` returns.
-pub fn write_file(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let partial = partial(path);
-    fill(&partial)?;
-    sync(&partial)?;
-    std::fs::rename(&partial, path).map_err(|source| Error::io(path, source))
-}
-
-fn partial(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(PARTIAL);
-    PathBuf::from(name)
-}
-
-fn sync(path: &Path) -> Result<()> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(|source| Error::io(path, source))
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let list = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(|source| Error::io(folder, source))?,
-    };
-    list.map(|entry| entry.map(|e| e.path()).map_err(|source| Error::io(folder, source))).collect()
 }
 
 #[cfg(test)]
@@ -229,9 +205,13 @@ mod tests {
         assert_eq!(steps(), [2, 4, 6, 10]);
         prune(run, 2, Some(2)).unwrap();
         assert_eq!(steps(), [2, 6, 10]);
-        assert!(Checkpoint::path(run, 12).with_extension("part").exists());
+        let names = || files::entries(run).unwrap().len();
+        assert_eq!(names(), 3, "nothing is left of the one that failed");
+        for left in ["checkpoint-000012.part", "checkpoint-000012.re-1-2.part", "config.toml.re-1-3.part"] {
+            std::fs::create_dir(run.join(left)).unwrap();
+        }
         remove_partial(run).unwrap();
-        assert!(!Checkpoint::path(run, 12).with_extension("part").exists());
+        assert_eq!(names(), 3);
         assert_eq!(Checkpoint::list(run).unwrap()[0].state().unwrap(), state(2));
         // One that has lost its state is none, and written again.
         std::fs::remove_file(Checkpoint::path(run, 10).join(STATE)).unwrap();

@@ -119,6 +119,12 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
+    /// The folder of a run was moved, removed or replaced while the run was at work there.
+    #[error("{}: the run's folder was moved or removed meanwhile; training has stopped", folder.display())]
+    RunGone {
+        /// Where it was.
+        folder: PathBuf,
+    },
     /// Another process is at work in the folder.
     #[error("{}: another process is training in this folder", folder.display())]
     RunBusy {
@@ -174,7 +180,11 @@ impl Error {
     pub(crate) fn is_damage(&self) -> bool {
         use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
         match self {
-            Self::Io { source, .. } | Self::Model(re_model::Error::Io { source, .. }) => {
+            Self::Io { source, .. }
+            | Self::Data(re_data::Error::Io { source, .. })
+            | Self::Model(
+                re_model::Error::Io { source, .. } | re_model::Error::Data(re_data::Error::Io { source, .. }),
+            ) => {
                 matches!(source.kind(), InvalidData | NotFound | UnexpectedEof)
             }
             Self::Resume { .. } | Self::Torch(_) | Self::Model(re_model::Error::Torch(_)) => false,

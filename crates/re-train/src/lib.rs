@@ -28,6 +28,8 @@
 //! # }
 //! ```
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 pub mod adamw;
 pub mod checkpoint;
 pub mod config;

@@ -221,7 +221,7 @@ impl Task for QuestionTask {
     }
 
     fn save(&self, folder: &Path) -> Result<()> {
-        Ok(self.answerer.save(folder)?)
+        Ok(self.answerer.save_into(folder)?)
     }
 }
 

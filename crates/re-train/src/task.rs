@@ -229,7 +229,7 @@ impl Task for ClassificationTask {
     }
 
     fn save(&self, folder: &Path) -> Result<()> {
-        Ok(self.classifier.save(folder)?)
+        Ok(self.classifier.save_into(folder)?)
     }
 }
 

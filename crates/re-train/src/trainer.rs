@@ -12,7 +12,7 @@ use re_model::{Weights, device};
 use tch::Tensor;
 
 use crate::adamw::{AdamW, gradient_norm};
-use crate::checkpoint::{self, Best, Checkpoint, OPTIMIZER, TrainerState};
+use crate::checkpoint::{self, Best, Checkpoint, OPTIMIZER, Place, TrainerState};
 use crate::config::TrainConfig;
 use crate::difference::{self, Difference};
 use crate::error::{Error, Result};
@@ -117,10 +117,11 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// [`Error::RunExists`] or [`Error::NoCheckpoint`] where `start` does not fit the folder,
-    /// [`Error::Resume`] where settings or rows differ from the checkpoint's, [`Error::NotFinite`] where
+    /// [`Error::Resume`] where settings or rows differ from the checkpoint's, [`Error::RunGone`] where the folder was
+    /// moved or removed meanwhile, [`Error::NotFinite`] where
     /// training diverges, and whatever model, data, disk or observers return.
     pub fn train(&mut self, task: &dyn Task, start: Start) -> Result<Outcome> {
-        std::fs::create_dir_all(&self.run).map_err(|source| Error::io(&self.run, source))?;
+        let place = Place::create(&self.run)?;
         checkpoint::remove_partial(&self.run)?;
         let steps = self.config.total_steps(task.rows());
         let end = self.config.last_step(steps);
@@ -134,6 +135,8 @@ impl<'a> Trainer<'a> {
         let schedule = self.config.schedule(steps)?;
         task.parameters().set_trainable(true);
         let (mut state, optimizer) = self.begin(task, steps, start)?;
+        // What was to be removed when the run was killed.
+        self.prune(&state)?;
         let mut optimizer = match optimizer {
             Some(optimizer) => optimizer,
             None => AdamW::new(self.config.adamw, task.parameters())?,
@@ -168,6 +171,7 @@ impl<'a> Trainer<'a> {
             }
             let ends = last || reason != StopReason::Completed;
             if ends || due(self.config.save_steps, state.step) || (improved && self.config.keep_best) {
+                place.check()?;
                 self.save(task, &optimizer, &state)?;
             }
             if ends {
@@ -306,9 +310,13 @@ impl<'a> Trainer<'a> {
             task.save(folder)?;
             optimizer.save(&folder.join(OPTIMIZER), task.parameters())
         })?;
-        let best = state.best.filter(|_| self.config.keep_best).map(|best| best.step);
-        checkpoint::prune(&self.run, self.config.keep_last, best)?;
+        self.prune(state)?;
         self.tell(&Event::Saved { step: state.step, path: &saved.path })
+    }
+
+    fn prune(&self, state: &TrainerState) -> Result<()> {
+        let best = state.best.filter(|_| self.config.keep_best).map(|best| best.step);
+        checkpoint::prune(&self.run, self.config.keep_last, best)
     }
 
     fn check_finite(&self, what: &'static str, value: f64, step: u64) -> Result<()> {

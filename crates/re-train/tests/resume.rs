@@ -150,6 +150,69 @@ fn a_checkpoint_goes_on_only_as_it_began() {
     assert_eq!(again.step, Some(4));
 }
 
+/// Does something to the disk when a step is done.
+struct After<F>(u64, F);
+
+impl<F: FnMut()> Observer for After<F> {
+    fn notify(&mut self, event: &Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        if matches!(event, Event::Step(report) if report.step == self.0) {
+            (self.1)();
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_folder_that_was_moved_away_is_not_filled_again() {
+    for replaced in [false, true] {
+        let parent = tempfile::tempdir().unwrap();
+        let (here, there) = (parent.path().join("here"), parent.path().join("there"));
+        let (from, to) = (here.clone(), there.clone());
+        let moved = After(4, move || {
+            std::fs::rename(&from, &to).unwrap();
+            if replaced {
+                std::fs::create_dir(&from).unwrap();
+            }
+        });
+        let run = RunFolder::new(&here);
+        let error = run.run(&experiment(8, 1e-3), Start::Fresh, vec![Box::new(moved)], Default::default());
+        assert!(matches!(error, Err(Error::RunGone { folder }) if folder == here));
+        assert_eq!((here.exists(), here.join(".lock").exists()), (replaced, false));
+        // What was saved before the move goes on where it is now.
+        assert_eq!(Checkpoint::list(&there).unwrap().len(), 1);
+        run_at(&there);
+    }
+}
+
+fn run_at(folder: &Path) {
+    RunFolder::new(folder).run(&experiment(8, 1e-3), Start::Resume, Vec::new(), Default::default()).unwrap();
+}
+
+#[test]
+fn what_an_ended_process_left_is_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    // A disk that was full at the start left this, and no lock.
+    std::fs::write(folder.path().join("config.toml.re-1-2.part"), "head").unwrap();
+    let mut first = experiment(6, 1e-3);
+    first.training.keep_last = 1;
+    let go =
+        |start| RunFolder::new(folder.path()).run(&first, start, Vec::new(), Default::default()).unwrap();
+    go(Start::Fresh);
+    let names = || progress(folder.path()).len() + std::fs::read_dir(folder.path()).unwrap().count();
+    let before = names();
+    // A kill came after the last checkpoint, before the one before it was removed.
+    let old = Checkpoint::path(folder.path(), 2);
+    std::fs::create_dir(&old).unwrap();
+    for entry in std::fs::read_dir(Checkpoint::path(folder.path(), 6)).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, old.join(path.file_name().unwrap())).unwrap();
+    }
+    std::fs::create_dir(folder.path().join("checkpoint-000003.re-1-2.part")).unwrap();
+    std::fs::write(folder.path().join("submission.csv.re-1-2.part"), "").unwrap();
+    go(Start::Resume);
+    assert_eq!(names(), before);
+}
+
 #[test]
 fn divergence_stops_the_run_and_keeps_the_last_good_checkpoint() {
     let folder = tempfile::tempdir().unwrap();

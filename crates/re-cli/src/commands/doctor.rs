@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use re_data::files;
 use re_data::read::{ExampleReader, ReadOptions};
 use re_model::{EncoderConfig, Precision, QuestionAnswerer, RelationClassifier, Weights, device};
 use re_train::Error;
@@ -196,11 +197,16 @@ fn cache() -> Finding {
             "set HF_HOME to find models by name",
         );
     };
-    let entries = fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok);
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_prefix("models--")?.replace("--", "/")))
-        .collect();
-    names.sort();
+    let entries = match files::entries(&folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            let mend = "whoever runs the commands must be allowed to read it";
+            return Finding::other(NAME, State::Bad, error.to_string(), mend);
+        }
+    };
+    let name =
+        |path: &PathBuf| Some(path.file_name()?.to_str()?.strip_prefix("models--")?.replace("--", "/"));
+    let names: Vec<String> = entries.iter().filter_map(name).collect();
     if names.is_empty() {
         let mend = "models are given as folders with config.json, model.safetensors and tokenizer.json";
         return Finding::other(NAME, State::Optional, format!("no models in {}", folder.display()), mend);
@@ -212,15 +218,20 @@ fn cache() -> Finding {
 
 /// A model, a run, or a file of rows.
 fn look_at(path: &Path) -> Finding {
-    let name = if path.is_file() { "rows" } else { "model" };
-    let looked = if path.is_file() { rows(path) } else { model(path) };
+    let there = fs::metadata(path);
+    let is_file = there.as_ref().is_ok_and(fs::Metadata::is_file);
+    let name = if is_file { "rows" } else { "model" };
+    let looked = if is_file { rows(path) } else { model(path) };
     match looked {
         Ok(found) => Finding::good(name, found),
         Err(error) => {
-            let mend = match (path.exists(), path.is_dir()) {
-                (false, _) => "the path begins at the working directory",
-                (true, true) => "a model's folder has config.json, model.safetensors and tokenizer.json",
-                (true, false) => "other commands leave malformed rows out with --lenient",
+            let mend = match &there {
+                Err(error) if files::is_absent(error) => "the path begins at the working directory",
+                Err(_) => "whoever runs the commands must be allowed to read it",
+                Ok(there) if there.is_dir() => {
+                    "a model's folder has config.json, model.safetensors and tokenizer.json"
+                }
+                Ok(_) => "other commands leave malformed rows out with --lenient",
             };
             Finding::other(name, State::Bad, format!("{error:#}"), mend)
         }
@@ -242,9 +253,9 @@ fn model(path: &Path) -> Result<String> {
     };
     let config = EncoderConfig::from_folder(&folder)?;
     let tokenizer = re_data::Tokenizer::from_folder(&folder)?;
-    let trained = if RelationClassifier::is_in(&folder) {
+    let trained = if RelationClassifier::is_in(&folder)? {
         "trained"
-    } else if QuestionAnswerer::is_in(&folder) {
+    } else if QuestionAnswerer::is_in(&folder)? {
         "trained to answer questions"
     } else {
         "to be trained"

@@ -68,7 +68,7 @@ impl Predict {
         });
         let settings = TrainConfig { device: self.device.clone(), precision, ..TrainConfig::default() };
         match model_folder(&self.model) {
-            Ok(folder) if !QuestionAnswerer::is_in(&folder) => self.stream(&folder, &settings, say),
+            Ok(folder) if !QuestionAnswerer::is_in(&folder)? => self.stream(&folder, &settings, say),
             // Several models may answer together, or one by questions.
             Ok(_) | Err(Error::NoModel { .. }) => self.ask(&*load_predictor(&self.model, &settings)?, say),
             Err(error) => Err(error.into()),

@@ -71,7 +71,7 @@ impl Train {
         let name = self.configs.last().and_then(|path| path.file_stem()).and_then(|name| name.to_str());
         let folder = match self.out {
             Some(out) => RunFolder::new(out),
-            None => RunFolder::free("runs", name.unwrap_or("run")),
+            None => RunFolder::free("runs", name.unwrap_or("run"))?,
         };
         run(&folder, &experiment, Start::Fresh, &self.result, say)
     }

@@ -20,6 +20,7 @@ use super::model::{Inner, VocabularyModel};
 use super::special::{SpecialTokens, token_name};
 use super::{Tokenizer, fault, file_fault};
 use crate::error::{Error, Result};
+use crate::files;
 
 const TOKENIZER: &str = "tokenizer.json";
 const VOCABULARY: &str = "vocab.txt";
@@ -33,12 +34,12 @@ pub(super) fn load(folder: &Path) -> Result<Tokenizer> {
     let special_map = read_object(&folder.join(SPECIAL_TOKENS))?;
     let settings = [&config, &special_map];
     let (file, vocabulary) = (folder.join(TOKENIZER), folder.join(VOCABULARY));
-    let (path, mut inner) = if file.exists() {
+    let (path, mut inner) = if files::exists(&file)? {
         let bytes = fs::read(&file).map_err(|e| Error::io(&file, e))?;
         let inner =
             Inner::from_bytes(bytes).map_err(|e| file_fault(&file, "not a tokenizer file", Some(e)))?;
         (file, inner)
-    } else if vocabulary.exists() {
+    } else if files::exists(&vocabulary)? {
         let inner = from_vocabulary(&vocabulary, settings)?;
         (vocabulary, inner)
     } else {
@@ -172,13 +173,12 @@ fn add_listed(inner: &mut Inner, special: &SpecialTokens, settings: [&Map<String
 }
 
 pub(super) fn save(tokenizer: &Tokenizer, folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let path = folder.join(TOKENIZER);
     let text = tokenizer
         .inner
         .to_string(false)
         .map_err(|e| file_fault(&path, "the tokenizer cannot be written", Some(e)))?;
-    fs::write(&path, text).map_err(|e| Error::io(&path, e))?;
+    files::write(path, text)?;
 
     let roles: Map<String, Value> = tokenizer
         .special
@@ -210,7 +210,7 @@ pub(super) fn save(tokenizer: &Tokenizer, folder: &Path) -> Result<()> {
 
 /// A JSON object, empty where the file does not exist.
 fn read_object(path: &Path) -> Result<Map<String, Value>> {
-    if !path.exists() {
+    if !files::exists(path)? {
         return Ok(Map::new());
     }
     let bytes = fs::read(path).map_err(|e| Error::io(path, e))?;
@@ -218,6 +218,5 @@ fn read_object(path: &Path) -> Result<Map<String, Value>> {
 }
 
 fn write_object(path: &Path, object: Map<String, Value>) -> Result<()> {
-    let text = format!("{:#}\n", Value::Object(object));
-    fs::write(path, text).map_err(|e| Error::io(path, e))
+    files::write(path, format!("{:#}\n", Value::Object(object)))
 }

@@ -16,6 +16,7 @@ use tokenizers::{
 };
 
 use super::unigram::Unigram;
+use crate::files;
 
 /// The crate's pipeline around a model of either kind.
 pub(super) type Inner = TokenizerImpl<
@@ -88,7 +89,7 @@ impl Model for VocabularyModel {
                 let name =
                     prefix.map_or("unigram.json".to_owned(), |prefix| format!("{prefix}-unigram.json"));
                 let path = folder.join(name);
-                std::fs::write(&path, serde_json::to_string_pretty(model)?)?;
+                files::write(&path, serde_json::to_string_pretty(model)?)?;
                 Ok(vec![path])
             }
             Self::Other(model) => model.save(folder, prefix),

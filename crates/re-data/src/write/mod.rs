@@ -2,7 +2,6 @@
 
 mod jsonl;
 mod klue;
-mod new_file;
 mod predictions;
 mod report;
 mod semeval;
@@ -12,7 +11,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-pub use new_file::NewFile;
+pub use crate::files::NewFile;
 pub use predictions::{PredictionFormat, PredictionWriter, predictions};
 pub use report::WriteReport;
 

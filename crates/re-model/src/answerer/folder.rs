@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use re_data::files::{self, NewFolder};
 use re_data::{EncodeOptions, ExampleEncoder, Questions, Tokenizer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,6 +14,7 @@ use crate::classifier::{MarkupChoice, ModelParts, check_complete, trained_encode
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::ops::Precision;
+use crate::save;
 use crate::weights::Weights;
 
 /// Name of the file that says how examples become rows and answers decide.
@@ -37,8 +39,11 @@ fn settings(folder: &Path) -> Result<(Settings, Questions)> {
 
 impl QuestionAnswerer {
     /// Whether a trained answerer lies in `folder`, as opposed to a classifier or something else.
-    pub fn is_in(folder: impl AsRef<Path>) -> bool {
-        folder.as_ref().join(FILE).is_file()
+    ///
+    /// # Errors
+    /// [`Error::Data`] where one cannot look.
+    pub fn is_in(folder: impl AsRef<Path>) -> Result<bool> {
+        Ok(files::is_file(folder.as_ref().join(FILE))?)
     }
 
     /// Loads a trained folder, onto the CPU and in fp32.
@@ -82,15 +87,23 @@ impl QuestionAnswerer {
         trained_encoder(folder, &markup, settings.encoding, &EncoderConfig::from_folder(folder)?)
     }
 
-    /// Writes everything that [`QuestionAnswerer::from_pretrained`] needs into `folder`, which is created.
+    /// Writes everything that [`QuestionAnswerer::from_pretrained`] needs into `folder`, which is created, and appears when
+    /// it is complete.
     ///
     /// `transformers` loads the folder too: `AutoTokenizer` and `AutoModelForQuestionAnswering`.
     ///
     /// # Errors
-    /// [`Error::Io`] and those of the files' writers.
+    /// Those of the files' writers, and [`Error::Data`] where `folder` holds files already: it would become a mixture.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
-        let folder = folder.as_ref();
-        std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
+        save::fill(NewFolder::create_with_parents(folder)?, |folder| self.save_into(folder))
+    }
+
+    /// Writes the same files into a folder that exists, for callers who complete it themselves, as a checkpoint in
+    /// [`save::fill`].
+    ///
+    /// # Errors
+    /// Those of the files' writers.
+    pub fn save_into(&self, folder: &Path) -> Result<()> {
         let mut extra = Map::new();
         let architecture = self.model.config().architecture("ForQuestionAnswering");
         extra.insert("architectures".into(), Value::from(vec![architecture]));
@@ -98,15 +111,12 @@ impl QuestionAnswerer {
         extra.insert("id2label".into(), serde_json::json!({"0": "start", "1": "end"}));
         extra.insert("label2id".into(), serde_json::json!({"start": 0, "end": 1}));
         self.model.save_as(folder, extra)?;
-        self.encoder.tokenizer().save(folder)?;
+        self.encoder.tokenizer().save_into(folder)?;
         let settings = Settings { rule: self.rule, encoding: self.encoder.options().clone() };
         let path = folder.join(FILE);
         let text = serde_json::to_string_pretty(&settings)
             .map_err(|source| Error::Json { path: path.clone(), source })?;
-        for (name, text) in [(FILE, text + "\n"), (QUESTIONS, self.questions.to_json())] {
-            let path = folder.join(name);
-            std::fs::write(&path, text).map_err(|source| Error::io(&path, source))?;
-        }
-        Ok(())
+        files::write(folder.join(QUESTIONS), self.questions.to_json())?;
+        Ok(files::write(path, text + "\n")?)
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use re_data::files::{self, NewFolder};
 use re_data::{EncodeOptions, ExampleEncoder, LabelSet, Markup, MarkupConfig, Tokenizer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,6 +16,7 @@ use crate::head::HeadConfig;
 use crate::model::RelationModel;
 use crate::ops::Precision;
 use crate::parameters::LoadReport;
+use crate::save;
 use crate::weights::Weights;
 
 /// Name of the file that says how examples become rows and logits become labels.
@@ -37,7 +39,7 @@ struct Settings {
 
 impl Settings {
     fn read(path: &Path) -> Result<Self> {
-        if !path.exists() && path.with_file_name("config.json").is_file() {
+        if !files::exists(path)? && files::is_file(path.with_file_name("config.json"))? {
             let reason = format!("a pretrained encoder, not a trained classifier: {FILE} is missing");
             return Err(Error::NoModel { name: path.parent().unwrap_or(path).to_owned(), reason });
         }
@@ -115,8 +117,11 @@ pub struct TrainedParts {
 
 impl RelationClassifier {
     /// Whether a trained classifier lies in `folder`, as opposed to a pretrained encoder or something else.
-    pub fn is_in(folder: impl AsRef<Path>) -> bool {
-        folder.as_ref().join(FILE).is_file()
+    ///
+    /// # Errors
+    /// [`Error::Data`] where one cannot look.
+    pub fn is_in(folder: impl AsRef<Path>) -> Result<bool> {
+        Ok(files::is_file(folder.as_ref().join(FILE))?)
     }
 
     /// Loads a trained folder: a checkpoint of a run, or what [`RelationClassifier::save`] wrote.
@@ -171,18 +176,26 @@ impl RelationClassifier {
         trained_encoder(folder, &markup, settings.encoding, &EncoderConfig::from_folder(folder)?)
     }
 
-    /// Writes everything that [`RelationClassifier::from_pretrained`] needs into `folder`, which is created.
+    /// Writes everything that [`RelationClassifier::from_pretrained`] needs into `folder`, which is created, and appears
+    /// when it is complete.
     ///
     /// `transformers` loads the folder too: `AutoTokenizer`, and `AutoModelForSequenceClassification` where
     /// the head is [`HeadConfig::Cls`], else `AutoModel`.
     ///
     /// # Errors
-    /// [`Error::Io`] and those of the files' writers.
+    /// Those of the files' writers, and [`Error::Data`] where `folder` holds files already: it would become a mixture.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
-        let folder = folder.as_ref();
-        std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
+        save::fill(NewFolder::create_with_parents(folder)?, |folder| self.save_into(folder))
+    }
+
+    /// Writes the same files into a folder that exists, for callers who complete it themselves, as a checkpoint in
+    /// [`save::fill`].
+    ///
+    /// # Errors
+    /// Those of the files' writers.
+    pub fn save_into(&self, folder: &Path) -> Result<()> {
         self.model.save(folder, &self.labels, self.head)?;
-        self.encoder.tokenizer().save(folder)?;
+        self.encoder.tokenizer().save_into(folder)?;
         let settings = Settings {
             markup: self.markup.clone(),
             head: self.head,
@@ -193,7 +206,7 @@ impl RelationClassifier {
         let path = folder.join(FILE);
         let text = serde_json::to_string_pretty(&settings)
             .map_err(|source| Error::Json { path: path.clone(), source })?;
-        std::fs::write(&path, text + "\n").map_err(|source| Error::io(&path, source))
+        Ok(files::write(path, text + "\n")?)
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use memmap2::{MmapMut, MmapOptions};
+use re_data::files::is_file;
 use safetensors::tensor::Metadata;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
@@ -48,11 +49,14 @@ impl Weights {
     /// # Errors
     /// [`Error::NoWeights`] where none is there; [`Error::Safetensors`] or [`Error::TorchFile`] for damaged files.
     pub fn open(folder: &Path) -> Result<Self> {
-        let at = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
-        if let Some(path) = at(SINGLE) {
+        let at = |name: &str| {
+            let path = folder.join(name);
+            Ok::<_, Error>(is_file(&path)?.then_some(path))
+        };
+        if let Some(path) = at(SINGLE)? {
             return Self::from_safetensors(&path);
         }
-        if let Some(path) = at(SHARDED) {
+        if let Some(path) = at(SHARDED)? {
             let text = std::fs::read_to_string(&path).map_err(|source| Error::io(&path, source))?;
             let index: ShardIndex =
                 serde_json::from_str(&text).map_err(|source| Error::Json { path: path.clone(), source })?;
@@ -62,7 +66,7 @@ impl Weights {
             let files = shards.into_iter().map(|name| WeightsFile::safetensors(folder.join(name)));
             return Self::from_files(path, files.collect::<Result<_>>()?);
         }
-        if let Some(path) = at(TORCH) {
+        if let Some(path) = at(TORCH)? {
             return Self::from_files(path.clone(), vec![WeightsFile::torch(path)?]);
         }
         Err(Error::NoWeights {

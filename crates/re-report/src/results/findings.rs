@@ -1,8 +1,9 @@
 //! What somebody else's report has found, beside what the runs say about it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use re_data::files;
 use re_ensemble::{Bootstrap, Comparison, Estimate, Member, Members, Vote, compare};
 use serde::Deserialize;
 
@@ -277,6 +278,11 @@ fn by_label(voters: &Voters, evidence: &mut Evidence<'_>) -> Result<String> {
 }
 
 /// Whether all files with gold labels are there.
-pub(super) fn there(gold: &[PathBuf]) -> bool {
-    !gold.is_empty() && gold.iter().all(|path| Path::is_file(path))
+pub(super) fn there(gold: &[PathBuf]) -> Result<bool> {
+    for path in gold {
+        if !files::is_file(path)? {
+            return Ok(false);
+        }
+    }
+    Ok(!gold.is_empty())
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use re_data::files;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -44,13 +45,13 @@ pub(super) fn below(folder: &Path) -> Result<Vec<Recorded>> {
 fn descend(folder: &Path, path: &str, found: &mut Vec<Recorded>) -> Result<()> {
     for entry in std::fs::read_dir(folder).map_err(|source| Error::io(folder, source))? {
         let inside = entry.map_err(|source| Error::io(folder, source))?.path();
-        if !inside.is_dir() {
+        if !files::is_dir(&inside)? {
             continue;
         }
         let name = inside.file_name().unwrap_or_default().to_string_lossy();
         let path = if path.is_empty() { name.to_string() } else { format!("{path}/{name}") };
         // The runs that a run consists of are told of by its summary.
-        if inside.join(CONFIG).is_file() {
+        if files::is_file(inside.join(CONFIG))? {
             found.push(recorded(&inside, &name, path)?);
         } else {
             descend(&inside, &path, found)?;

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use re_data::files;
+
 use super::Summary;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
@@ -13,12 +15,12 @@ use crate::error::{Error, Result};
 /// none, see [`load_predictor`](super::load_predictor).
 ///
 /// # Errors
-/// [`Error::NoModel`] where there is no such model; [`Error::Io`], [`Error::Json`].
+/// [`Error::NoModel`] where there is no such model; [`Error::Io`], [`Error::Json`], [`Error::Data`].
 pub fn model_folder(reference: impl AsRef<Path>) -> Result<PathBuf> {
     let reference = reference.as_ref();
     let absent = || Error::NoModel { reference: reference.to_owned() };
-    let (run, step) = split_step(reference);
-    if step.is_none() && run.join("config.json").is_file() {
+    let (run, step) = split_step(reference)?;
+    if step.is_none() && files::is_file(run.join("config.json"))? {
         return Ok(run.to_owned());
     }
     let model = Summary::read(run)?.and_then(|summary| summary.model);
@@ -27,7 +29,7 @@ pub fn model_folder(reference: impl AsRef<Path>) -> Result<PathBuf> {
             return Checkpoint::list(run)?.pop().map(|checkpoint| checkpoint.path).ok_or_else(absent);
         };
         // Where it was removed, another one in its place would be another model.
-        return if best.is_dir() { Ok(best) } else { Err(absent()) };
+        return if files::is_dir(&best)? { Ok(best) } else { Err(absent()) };
     };
     let of_model = model.as_ref().and_then(|model| model.parent()).filter(|folder| *folder != run);
     for folder in [Some(run), of_model].into_iter().flatten() {
@@ -40,11 +42,14 @@ pub fn model_folder(reference: impl AsRef<Path>) -> Result<PathBuf> {
 }
 
 /// `RUN@STEP` in its parts; a folder whose name ends like this is one.
-pub(super) fn split_step(reference: &Path) -> (&Path, Option<u64>) {
-    let parts = reference.to_str().filter(|_| !reference.exists()).and_then(|text| text.rsplit_once('@'));
+///
+/// # Errors
+/// [`Error::Data`] where one cannot look.
+pub(super) fn split_step(reference: &Path) -> Result<(&Path, Option<u64>)> {
+    let parts = reference.to_str().and_then(|text| text.rsplit_once('@'));
     match parts.map(|(run, step)| (run, step.parse::<u64>())) {
-        Some((run, Ok(step))) => (Path::new(run), Some(step)),
-        _ => (reference, None),
+        Some((run, Ok(step))) if !files::exists(reference)? => Ok((Path::new(run), Some(step))),
+        _ => Ok((reference, None)),
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use re_data::files;
 use re_data::random::fnv1a;
 
 use super::model_folder::split_step;
@@ -14,7 +15,7 @@ use super::plans;
 use super::session::Session;
 use super::summary::{SUMMARY, Summary};
 use super::{Experiment, ExperimentData};
-use crate::checkpoint::{Checkpoint, write_file};
+use crate::checkpoint::Checkpoint;
 use crate::difference::{self, Difference};
 use crate::error::{Error, Result};
 use crate::observer::{Observer, StopReason};
@@ -40,9 +41,18 @@ impl RunFolder {
     }
 
     /// The first of `PARENT/NAME-1`, `PARENT/NAME-2` and so on that does not exist.
-    pub fn free(parent: impl AsRef<Path>, name: &str) -> Self {
-        let numbered = |n: u32| parent.as_ref().join(format!("{name}-{n}"));
-        Self((1..).map(numbered).find(|path| !path.exists()).unwrap_or_else(|| numbered(0)))
+    ///
+    /// # Errors
+    /// [`Error::Data`] where one cannot look.
+    pub fn free(parent: impl AsRef<Path>, name: &str) -> Result<Self> {
+        let mut number: u64 = 1;
+        loop {
+            let path = parent.as_ref().join(format!("{name}-{number}"));
+            if !files::exists(&path)? {
+                return Ok(Self(path));
+            }
+            number += 1;
+        }
     }
 
     /// Where it lies.
@@ -56,7 +66,7 @@ impl RunFolder {
     /// [`Error::NoCheckpoint`] where there is none, [`Error::Io`] where there are checkpoints without one.
     pub fn experiment(&self) -> Result<Experiment> {
         let path = self.0.join(CONFIG);
-        if !path.exists() && Checkpoint::list(&self.0)?.is_empty() {
+        if !files::exists(&path)? && Checkpoint::list(&self.0)?.is_empty() {
             return Err(Error::NoCheckpoint { folder: self.0.clone() });
         }
         Experiment::from_file(path)
@@ -88,7 +98,7 @@ impl RunFolder {
     ) -> Result<Summary> {
         experiment.check()?;
         let experiment = &self.resolved(experiment)?;
-        let _lock = self.claim(start)?;
+        let claim = self.claim(start)?;
         let data = &ExperimentData::read(&experiment.data, experiment.training.seed)?;
         let single = experiment.plan == (Plan::Single {});
         // A training that ended before its first checkpoint begins anew; the trainings of a plan see to it themselves.
@@ -126,6 +136,7 @@ impl RunFolder {
             return Ok(summary);
         }
         let summary = Summary { data_hash: Some(hash), ..summary };
+        claim.check()?;
         self.write(SUMMARY, &summary.text(&self.0)?)?;
         Ok(summary)
     }
@@ -154,9 +165,26 @@ impl RunFolder {
         experiment: &Experiment,
         session: &mut Session<'_>,
     ) -> Result<Option<(Self, Summary)>> {
+        self.check_there()?;
         let part = Self(self.0.join(name));
         let summary = session.part(name, &part.0, |session| part.run_or_read(experiment, session))?;
         Ok((summary.reason != StopReason::Interrupted).then_some((part, summary)))
+    }
+
+    /// The folder of a part that nothing is trained in.
+    pub(super) fn inner(&self, name: &str) -> Result<Self> {
+        self.check_there()?;
+        let path = self.0.join(name);
+        std::fs::create_dir_all(&path).map_err(|source| Error::io(&path, source))?;
+        Ok(Self(path))
+    }
+
+    /// Makes sure that parts do not begin where the run was before it was moved away.
+    fn check_there(&self) -> Result<()> {
+        if files::is_dir(&self.0)? {
+            return Ok(());
+        }
+        Err(Error::RunGone { folder: self.0.clone() })
     }
 
     fn run_or_read(&self, experiment: &Experiment, session: &mut Session<'_>) -> Result<Summary> {
@@ -231,41 +259,42 @@ impl RunFolder {
         experiment.for_each(&mut |experiment| {
             experiment.training.precision = Some(experiment.training.precision());
         });
-        for path in experiment.paths_mut().filter(|path| split_step(path).0.exists()) {
-            *path = std::path::absolute(&*path).map_err(|source| Error::io(&*path, source))?;
+        for path in experiment.paths_mut() {
+            if files::exists(split_step(path)?.0)? {
+                *path = std::path::absolute(&*path).map_err(|source| Error::io(&*path, source))?;
+            }
         }
         Ok(experiment)
     }
 
     /// Whether there is something to resume: checkpoints, a result, or trainings that have something to resume.
     pub(super) fn begun(&self) -> Result<bool> {
-        if self.0.join(SUMMARY).is_file() || !Checkpoint::list(&self.0)?.is_empty() {
+        if files::is_file(self.0.join(SUMMARY))? || !Checkpoint::list(&self.0)?.is_empty() {
             return Ok(true);
         }
         let config = self.0.join(CONFIG);
-        if !config.is_file() {
+        if !files::is_file(&config)? {
             return Ok(false);
         }
         match Experiment::from_file(&config) {
             Ok(experiment) if experiment.plan == (Plan::Single {}) => Ok(false),
             Ok(_) => Ok(self.parts()?.iter().map(Self::begun).collect::<Result<Vec<_>>>()?.contains(&true)),
-            Err(error) if self.0.join(LOCK).exists() => Err(error),
-            // Somebody else's file of that name.
-            Err(_) => Ok(false),
+            Err(error) => match files::exists(self.0.join(LOCK))? {
+                true => Err(error),
+                // Somebody else's file of that name.
+                false => Ok(false),
+            },
         }
     }
 
     /// The folders of the trainings that this run consists of, as far as they have begun.
     pub(super) fn parts(&self) -> Result<Vec<Self>> {
-        let io = |source| Error::io(&self.0, source);
         let mut parts = Vec::new();
-        for entry in std::fs::read_dir(&self.0).map_err(io)? {
-            let path = entry.map_err(io)?.path();
-            if path.join(CONFIG).is_file() {
+        for path in files::entries(&self.0)? {
+            if files::is_file(path.join(CONFIG))? {
                 parts.push(Self(path));
             }
         }
-        parts.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(parts)
     }
 
@@ -274,23 +303,23 @@ impl RunFolder {
         let folder = || self.0.clone();
         let begun = self.begun()?;
         // Settings without the lock are somebody else's, the lock without settings is that of a run that was refused.
-        let settled = self.0.join(CONFIG).is_file() && self.0.join(LOCK).is_file();
+        let settled = files::is_file(self.0.join(CONFIG))? && files::is_file(self.0.join(LOCK))?;
         match start {
             Start::Resume if !begun && !settled => return Err(Error::NoCheckpoint { folder: folder() }),
             Start::Fresh if begun => return Err(Error::RunExists { folder: folder() }),
             _ => {}
         }
-        let new = !self.0.exists();
+        let new = !files::exists(&self.0)?;
         std::fs::create_dir_all(&self.0).map_err(|source| Error::io(&self.0, source))?;
+        files::sweep(&self.0);
         let path = self.0.join(LOCK);
         // A run that ended before its first checkpoint may start afresh; a folder of something else may not.
-        let mut names = std::fs::read_dir(&self.0).map_err(|source| Error::io(&self.0, source))?;
-        if start == Start::Fresh && !path.exists() && names.next().is_some() {
+        if start == Start::Fresh && !files::exists(&path)? && !files::entries(&self.0)?.is_empty() {
             return Err(Error::NotEmpty { folder: folder() });
         }
         let lock = File::create(&path).map_err(|source| Error::io(&path, source))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Claim { folder: &self.0, new, _lock: lock }),
+            Ok(()) => Ok(Claim { folder: &self.0, new, lock }),
             Err(TryLockError::WouldBlock) => Err(Error::RunBusy { folder: folder() }),
             Err(TryLockError::Error(source)) => Err(Error::io(path, source)),
         }
@@ -301,9 +330,7 @@ impl RunFolder {
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {
-        write_file(&self.0.join(name), |partial| {
-            std::fs::write(partial, text).map_err(|source| Error::io(partial, source))
-        })
+        Ok(files::write(self.0.join(name), text)?)
     }
 }
 
@@ -311,12 +338,23 @@ impl RunFolder {
 struct Claim<'a> {
     folder: &'a Path,
     new: bool,
-    _lock: File,
+    lock: File,
+}
+
+impl Claim<'_> {
+    /// Makes sure that the folder is still the one that was claimed.
+    fn check(&self) -> Result<()> {
+        if files::is_same(&self.lock, self.folder.join(LOCK))? {
+            return Ok(());
+        }
+        Err(Error::RunGone { folder: self.folder.to_owned() })
+    }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        if self.new && !self.folder.join(CONFIG).exists() {
+        // Also where one cannot look, the folder may be a run's.
+        if self.new && matches!(files::exists(self.folder.join(CONFIG)), Ok(false)) {
             for name in [DATA_HASH, LOCK] {
                 let _ = std::fs::remove_file(self.folder.join(name));
             }

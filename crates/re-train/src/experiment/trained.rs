@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use re_data::split::letters;
-use re_data::{LabelSet, Predictor};
+use re_data::{LabelSet, Predictor, files};
 use re_ensemble::{Ensemble, Gate, LiveMember, TwoStage, Vote};
 use re_model::{GatedAnswerer, QuestionAnswerer, RelationClassifier, TrainedParts};
 
@@ -30,7 +30,7 @@ pub fn load_predictor(reference: impl AsRef<Path>, config: &TrainConfig) -> Resu
     let reference = reference.as_ref();
     let folder = RunFolder::new(reference);
     let plan = match model_folder(reference) {
-        Ok(model) if QuestionAnswerer::is_in(&model) => return Ok(Box::new(answerer(&model, config)?)),
+        Ok(model) if QuestionAnswerer::is_in(&model)? => return Ok(Box::new(answerer(&model, config)?)),
         Ok(model) => return Ok(Box::new(classifier(&model, config)?)),
         Err(Error::NoModel { .. }) if Summary::read(reference)?.is_some() => folder.experiment()?.plan,
         Err(error) => return Err(error),
@@ -131,20 +131,28 @@ impl Election<'_> {
 }
 
 /// The run that a reference to a trained model leads to, with its settings; `None` where it is a model's folder alone.
-pub(super) fn recorded(reference: &Path) -> Option<(RunFolder, Experiment)> {
-    let (path, _) = split_step(reference);
+///
+/// # Errors
+/// [`Error::Io`] and [`Error::Data`] where one cannot look.
+pub(super) fn recorded(reference: &Path) -> Result<Option<(RunFolder, Experiment)>> {
+    let (path, _) = split_step(reference)?;
     // A checkpoint lies in the folder of its run.
-    let mut runs = [Some(path), path.parent()].into_iter().flatten().map(RunFolder::new);
-    runs.find_map(|run| {
-        let experiment = run.experiment().ok()?;
-        Some((run, experiment))
-    })
+    for run in [Some(path), path.parent()].into_iter().flatten().map(RunFolder::new) {
+        match run.experiment() {
+            Ok(experiment) => return Ok(Some((run, experiment))),
+            Err(Error::Io { source, .. }) if files::is_absent(&source) => {}
+            Err(error @ (Error::Io { .. } | Error::Data(_))) => return Err(error),
+            // Somebody else's settings, or those of another version.
+            Err(_) => {}
+        }
+    }
+    Ok(None)
 }
 
 /// [`letters`] of the sentences that a run's models were trained on, and before them the models that they began with;
 /// `None` where there is no record of them or its files are gone or changed.
 pub(super) fn trained_on(reference: &Path) -> Result<Option<HashSet<String>>> {
-    match recorded(reference) {
+    match recorded(reference)? {
         Some((run, experiment)) => of_run(&run, &experiment),
         None => Ok(None),
     }
@@ -156,7 +164,7 @@ fn of_run(run: &RunFolder, experiment: &Experiment) -> Result<Option<HashSet<Str
         let data = ExperimentData::read(&experiment.data, experiment.training.seed).ok();
         let Some(data) = data.filter(|data| Some(data.hash()) == expected) else { return Ok(None) };
         let mut texts: HashSet<String> = data.train.iter().map(|row| letters(row.text())).collect();
-        let Some((base, of_base)) = recorded(&experiment.model.folder) else { return Ok(Some(texts)) };
+        let Some((base, of_base)) = recorded(&experiment.model.folder)? else { return Ok(Some(texts)) };
         return Ok(of_run(&base, &of_base)?.map(|before| {
             texts.extend(before);
             texts

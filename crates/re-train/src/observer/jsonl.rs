@@ -4,10 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
+use re_data::files;
 use serde_json::{Value, json};
 
 use super::{Event, Observer};
-use crate::checkpoint::write_file;
 use crate::error::{Error, Result};
 
 /// Writes `metrics.jsonl`: lines with `"event": "step"` (step, epoch, loss, learning_rate, gradient_norm,
@@ -28,7 +28,7 @@ impl JsonlLog {
     pub fn open(path: &Path, step: u64, every: u64) -> Result<Self> {
         let io = |source| Error::io(path, source);
         let mut kept: Vec<u8> = Vec::new();
-        if step > 0 && path.exists() {
+        if step > 0 && files::exists(path)? {
             for line in BufReader::new(File::open(path).map_err(io)?).split(b'\n') {
                 let line = line.map_err(io)?;
                 let at = serde_json::from_slice::<Value>(&line).ok().and_then(|v| v.get("step")?.as_u64());
@@ -38,9 +38,7 @@ impl JsonlLog {
                 }
             }
         }
-        write_file(path, |partial| {
-            std::fs::write(partial, kept).map_err(|source| Error::io(partial, source))
-        })?;
+        files::write(path, kept)?;
         let file = OpenOptions::new().append(true).open(path).map_err(io)?;
         Ok(Self { path: path.to_owned(), file, every: every.max(1) })
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use re_data::files;
 use re_model::{EncoderConfig, hub};
 use toml::{Table, Value};
 
@@ -60,7 +61,8 @@ impl Encoders {
     /// is nothing.
     ///
     /// # Errors
-    /// [`Error::Config`] where a model for everything is named twice, or only members are; as [`Encoders::new`].
+    /// [`Error::Config`] where a model for everything is named twice, or only members are; [`Error::Data`] where one
+    /// cannot look; as [`Encoders::new`].
     pub fn named<S: AsRef<str>>(
         models: &[S],
         otherwise: Option<&Path>,
@@ -68,9 +70,9 @@ impl Encoders {
     ) -> Result<Option<Self>> {
         let (mut whole, mut members) = (Vec::new(), Vec::new());
         for model in models.iter().map(AsRef::as_ref) {
-            match model.split_once('=').filter(|_| !Path::new(model).is_dir()) {
-                Some(member) => members.push(member),
-                None => whole.push(Path::new(model)),
+            match model.split_once('=') {
+                Some(member) if !files::is_dir(model)? => members.push(member),
+                _ => whole.push(Path::new(model)),
             }
         }
         let fault = |found: String, expected: &str| Err(Error::config("--model", found, expected));

@@ -87,7 +87,8 @@ pub(super) fn rows_known_to<'a>(
     if experiment.data.entity_types.is_some() {
         return Ok(Cow::Borrowed(data));
     }
-    let of_run = member.run.as_ref().and_then(|run| recorded(run)).and_then(|(_, run)| entity_types(run));
+    let run = member.run.as_ref().map(|run| recorded(run)).transpose()?.flatten();
+    let of_run = run.and_then(|(_, run)| entity_types(run));
     let own = || member.experiment.as_deref().cloned().and_then(entity_types);
     let Some(types) = of_run.or_else(own) else { return Ok(Cow::Borrowed(data)) };
     let config = DataConfig { entity_types: Some(types), ..experiment.data.clone() };
@@ -106,7 +107,7 @@ pub(super) fn rows_of(name: &str, run: &Path) -> Result<ExperimentData> {
             "a run with its models, or with the files of rows that its saved probabilities are of",
         )
     };
-    let (folder, experiment) = recorded(run).ok_or_else(|| unknown(format!("it has no {CONFIG}")))?;
+    let (folder, experiment) = recorded(run)?.ok_or_else(|| unknown(format!("it has no {CONFIG}")))?;
     let data = ExperimentData::read(&experiment.data, experiment.training.seed);
     let data = data.map_err(|error| unknown(with_causes(&error)))?;
     match folder.data_hash()? {

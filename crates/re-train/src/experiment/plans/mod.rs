@@ -14,7 +14,7 @@ pub(super) mod vote;
 use std::path::{Path, PathBuf};
 
 use re_data::write::{self, PredictionFormat};
-use re_data::{LabelSet, Predictor, Probabilities, RelationExample, read};
+use re_data::{LabelSet, Predictor, Probabilities, RelationExample, files, read};
 use re_ensemble::significance::p_text;
 use re_ensemble::{Bootstrap, Gold, Member, Members, compare};
 use re_model::RelationClassifier;
@@ -24,7 +24,6 @@ use super::session::Session;
 use super::summary::Summary;
 use super::trained::classifier;
 use super::{Experiment, ExperimentData, Plan};
-use crate::checkpoint::write_file;
 use crate::error::{Error, Result};
 use crate::observer::{Evaluation, StopReason};
 use crate::trainer::Start;
@@ -148,7 +147,7 @@ fn save(
     probabilities: &Probabilities,
 ) -> Result<PathBuf> {
     let path = folder.path().join(name);
-    write_file(&path, |partial| Ok(write::predictions(partial, format, probabilities)?))?;
+    write::predictions(&path, format, probabilities)?;
     Ok(path)
 }
 
@@ -156,10 +155,8 @@ fn save(
 fn adopt(folder: &RunFolder, part: &RunFolder, summary: Summary) -> Result<Summary> {
     for name in [VALIDATION, TEST, SUBMISSION] {
         let path = part.path().join(name);
-        if path.is_file() {
-            write_file(&folder.path().join(name), |partial| {
-                std::fs::copy(&path, partial).map(drop).map_err(|source| Error::io(&path, source))
-            })?;
+        if files::is_file(&path)? {
+            files::copy(&path, folder.path().join(name))?;
         }
     }
     let submission = summary.submission.as_ref().map(|_| folder.path().join(SUBMISSION));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use re_data::read::Format;
 use re_data::split::letters;
-use re_data::{RelationExample, write};
+use re_data::{RelationExample, files, write};
 
 use super::super::data::{read_rows, without_texts};
 use super::super::run::RunFolder;
@@ -14,7 +14,6 @@ use super::super::summary::Summary;
 use super::super::{Experiment, ExperimentData};
 use super::single::build;
 use super::{ROWS, adopt, load, predict, single_of, versus_saved};
-use crate::checkpoint::write_file;
 use crate::error::{Error, Result};
 use crate::observer::StopReason;
 
@@ -117,13 +116,13 @@ fn label(
     threshold: f32,
 ) -> Result<usize> {
     // What a session before this one has written is what the next round began with.
-    if !path.is_file() {
+    if !files::is_file(path)? {
         let probabilities = predict(&load(model, experiment)?, candidates)?;
         let rows = candidates.iter().zip(probabilities.predictions());
         let sure = rows.filter(|(_, prediction)| prediction.probability >= threshold);
         let rows: Vec<RelationExample> =
             sure.map(|(example, prediction)| example.clone().with_label(prediction.label)).collect();
-        write_file(path, |partial| Ok(write::examples(partial, Format::Jsonl, &rows).map(drop)?))?;
+        write::examples(path, Format::Jsonl, &rows)?;
     }
     let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
     Ok(text.lines().count())

@@ -175,9 +175,7 @@ fn conclude(
         Ok(summary)
     };
     for rule in Rule::ALL {
-        let path = folder.path().join(rule.name());
-        std::fs::create_dir_all(&path).map_err(|source| Error::io(&path, source))?;
-        whole.compare(rule.name(), &say(&RunFolder::new(path), rule)?);
+        whole.compare(rule.name(), &say(&folder.inner(rule.name())?, rule)?);
     }
     let labelled_test = found.test.as_ref().filter(|_| data.test_is_labelled());
     for (what, rows, found) in [

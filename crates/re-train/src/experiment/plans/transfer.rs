@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use re_data::files;
+
 use super::super::model_folder::{model_folder, split_step};
 use super::super::plan::Plan;
 use super::super::run::{CONFIG, RunFolder};
@@ -53,7 +55,7 @@ pub(in super::super) fn run(
 /// # Errors
 /// [`Error::Config`] where there is no such step; [`Error::NoModel`] where `STEP` was not kept.
 pub(super) fn lent_step(run: &Path) -> Result<u64> {
-    if split_step(run).1.is_some() || !run.join(CONFIG).is_file() {
+    if split_step(run)?.1.is_some() || !files::is_file(run.join(CONFIG))? {
         return Ok(Checkpoint { step: 0, path: model_folder(run)? }.state()?.step);
     }
     let own = RunFolder::new(run).experiment()?;
@@ -86,7 +88,7 @@ pub(super) fn given_split(run: &Path, experiment: &Experiment, data: &Experiment
     if !own.training.keep_best {
         return Err(fault("whose step is its last one, not its best one (keep_best = false)"));
     }
-    let (own, here) = (settings(&own), settings(experiment));
+    let (own, here) = (settings(&own)?, settings(experiment)?);
     for (key, differs) in [
         ("model", own.model != here.model),
         ("head", own.head != here.head),
@@ -102,9 +104,9 @@ pub(super) fn given_split(run: &Path, experiment: &Experiment, data: &Experiment
 }
 
 /// What decides where a training on given rows is best.
-fn settings(experiment: &Experiment) -> Experiment {
+fn settings(experiment: &Experiment) -> Result<Experiment> {
     let mut own = single_of(experiment);
-    if let Ok(folder) = own.model.folder.canonicalize() {
+    if let Some(folder) = files::canonical(&own.model.folder)? {
         own.model.folder = folder;
     }
     own.data = DataConfig { augmentation: own.data.augmentation, ..DataConfig::default() };
@@ -119,5 +121,5 @@ fn settings(experiment: &Experiment) -> Experiment {
         device: free.device,
         ..own.training
     };
-    own
+    Ok(own)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use re_data::read;
 use re_data::write::PredictionFormat;
-use re_data::{Predictor, Probabilities, RelationExample};
+use re_data::{Predictor, Probabilities, RelationExample, files};
 use re_ensemble::{Member, Members};
 
 use super::super::plan::{MemberConfig, VoteConfig};
@@ -122,7 +122,7 @@ impl<'a> Election<'a> {
             if rows.is_empty() {
                 continue;
             }
-            if !run.join(file).is_file() {
+            if !files::is_file(run.join(file))? {
                 session.note(&format!("{name}: has saved no probabilities of {what} rows"))?;
             } else if !same_rows(own, rows) {
                 session.note(&format!(
@@ -148,7 +148,7 @@ impl<'a> Election<'a> {
         rows: &[RelationExample],
     ) -> Result<Option<Probabilities>> {
         let path = run.join(file);
-        if rows.is_empty() || !path.is_file() {
+        if rows.is_empty() || !files::is_file(&path)? {
             return Ok(None);
         }
         Ok(Some(aligned(name, read::probabilities(path)?, &self.data.labels, rows)?))
@@ -263,8 +263,6 @@ impl<'a> Election<'a> {
     }
 
     fn subfolder(&self, name: &str) -> Result<RunFolder> {
-        let path = self.folder.path().join(name);
-        std::fs::create_dir_all(&path).map_err(|source| Error::io(&path, source))?;
-        Ok(RunFolder::new(path))
+        self.folder.inner(name)
     }
 }
