@@ -19,6 +19,7 @@ fn main() {
     let Ok(libraries) = env::var("DEP_TCH_LIBTORCH_LIB") else { return };
     println!("cargo:rustc-link-arg=-Wl,-rpath,{libraries}");
     let include = Path::new(&libraries).with_file_name("include");
+    println!("cargo:rustc-env=RE_LIBTORCH_INCLUDE={}", include.display());
     let x86 = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64");
     let processors = if x86 { PROCESSORS.as_slice() } else { &PROCESSORS[..1] };
     for (name, flags) in processors {

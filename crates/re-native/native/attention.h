@@ -132,18 +132,24 @@ void attend_backward(Attended<const S> qkv, Heads heads, size_t head, Range aske
                 false);
         for (size_t i = 0; i < count; ++i) {
             float *weight = &weights[i * places], *change = &changes[i * places];
-            float log_sum = log_sums[asked.start + first + i], mean = 0.0f;
+            float log_sum = log_sums[asked.start + first + i], sum = 0.0f, mean = 0.0f;
             if (mask.active()) mask.fill(first + i, factors.data());
             for (size_t j = 0; j < n; ++j) {
                 float share = exponential(weight[j] - log_sum);
                 float through = change[j] * factors[j];
+                sum += share;
                 mean += share * through;
                 weight[j] = share;
                 change[j] = through;
             }
+            // The logarithm is rounded: where scores are large, the shares do not sum to 1, and what that adds to the
+            // gradient of a score can be larger than the gradient.
+            float inverse = 1.0f / sum;
+            mean *= inverse;
             for (size_t j = 0; j < n; ++j) {
-                change[j] = weight[j] * (change[j] - mean);
-                weight[j] *= factors[j];
+                float share = weight[j] * inverse;
+                change[j] = share * (change[j] - mean);
+                weight[j] = share * factors[j];
             }
             for (size_t j = n; j < places; ++j) weight[j] = change[j] = 0.0f;
         }

@@ -2,10 +2,16 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <ATen/ATen.h>
 
+#include <atomic>
+#include <cmath>
+
 #include "packed.h"
 #include "shim.h"
 
 namespace re {
+
+void check(const at::Tensor& x, const std::vector<at::Tensor>& parameters, const Settings& settings, const Rows& rows);
+
 namespace {
 
 using at::Tensor;
@@ -26,30 +32,38 @@ struct Store<bf16> {
     static constexpr at::ScalarType kind = at::kBFloat16;
 };
 
-// The kernels for this processor.
+// The widest kernels that this processor has.
+int widest() {
+#ifdef RE_X86
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
+        return 2;
+    }
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 1;
+#endif
+    return 0;
+}
+
+// Those that are used: fewer where a test asks for them.
+std::atomic<int>& used() {
+    static std::atomic<int> number{widest()};
+    return number;
+}
+
 template <class S>
 const Kernels<S>& kernels();
 
 #ifdef RE_X86
 template <class S>
 const Kernels<S>& pick(const Kernels<S>& generic, const Kernels<S>& avx2, const Kernels<S>& avx512) {
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
-        return avx512;
-    }
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? avx2 : generic;
+    const Kernels<S>* const all[] = {&generic, &avx2, &avx512};
+    return *all[used().load(std::memory_order_relaxed)];
 }
 
 template <>
-const Kernels<float>& kernels<float>() {
-    static const auto& chosen = pick(generic::of_float, avx2::of_float, avx512::of_float);
-    return chosen;
-}
+const Kernels<float>& kernels<float>() { return pick(generic::of_float, avx2::of_float, avx512::of_float); }
 template <>
-const Kernels<bf16>& kernels<bf16>() {
-    static const auto& chosen = pick(generic::of_bf16, avx2::of_bf16, avx512::of_bf16);
-    return chosen;
-}
+const Kernels<bf16>& kernels<bf16>() { return pick(generic::of_bf16, avx2::of_bf16, avx512::of_bf16); }
 #else
 template <>
 const Kernels<float>& kernels<float>() { return generic::of_float; }
@@ -180,6 +194,13 @@ public:
             gradients[0] = states_gradient.addmm_(qkv_gradient, kept.weights[0]);
         }
         return gradients;
+    }
+
+    // Whether what was kept belongs to these tensors, whose data may have been replaced since.
+    bool fits(const Tensor& x, const Kept& kept, const Tensor& gradient) const {
+        int64_t sizes[] = {results_, hidden_};
+        return x.scalar_type() == Store<S>::kind && x.size(0) == kept.qkv.size(0) && kept.context.sizes() == sizes &&
+               kept.inner.size(1) == inner_ && gradient.sizes() == sizes && gradient.scalar_type() == Store<S>::kind;
     }
 
 private:
@@ -352,7 +373,9 @@ struct Function : torch::autograd::Function<Function<S>> {
         for (Tensor* tensor : kept.all()) *tensor = saved[next++];
         variable_list parameters(saved.begin() + next, saved.end());
         auto batch = c10::static_intrusive_pointer_cast<Batch>(context->saved_data["batch"].toCapsule());
+        check(x, parameters, batch->settings, batch->rows);
         Layer<S> layer(batch->settings, parameters, batch->rows, x.size(0));
+        TORCH_CHECK(layer.fits(x, kept, gradients[0]), "the layer's tensors have changed since the forward pass");
         variable_list result = layer.backward(x, kept, gradients[0]);
         // Settings and rows have no gradient.
         result.resize(result.size() + 2);
@@ -369,21 +392,40 @@ Tensor run(const Tensor& x, const variable_list& parameters, const Settings& set
 
 }  // namespace
 
+bool is_plain(const Tensor& tensor) {
+    if (!tensor.defined() || tensor.layout() != at::kStrided || !tensor.device().is_cpu() || !tensor.is_contiguous() ||
+        tensor.is_neg() || tensor._is_zerotensor() || !tensor.has_storage()) {
+        return false;
+    }
+    // Storage can be made smaller than the tensors on it.
+    return size_t(tensor.storage_offset() + tensor.numel()) * tensor.itemsize() <= tensor.storage().nbytes();
+}
+
 void check(const Tensor& x, const variable_list& parameters, const Settings& settings, const Rows& rows) {
-    TORCH_CHECK(x.dim() == 2 && x.is_contiguous() && x.device().is_cpu(), "x must be a contiguous matrix on the CPU");
+    TORCH_CHECK(is_plain(x) && x.dim() == 2, "x must be a contiguous matrix on the CPU");
+    TORCH_CHECK(parameters.size() == PARAMETERS && parameters[IW].dim() == 2, "parameter ", int(IW),
+                " of the layer must be a matrix");
     int64_t hidden = x.size(1), inner = parameters[IW].size(0);
+    TORCH_CHECK(hidden > 0 && inner > 0, "a layer of ", hidden, " and ", inner, " columns, expected at least 1");
     TORCH_CHECK(settings.heads > 0 && hidden % settings.heads == 0, hidden, " columns cannot be divided among ",
                 settings.heads, " heads");
+    for (double rate : {settings.attention_dropout, settings.hidden_dropout}) {
+        TORCH_CHECK(rate >= 0.0 && rate < 1.0, "a rate of dropout of ", rate,
+                    ", expected one from 0 up to, not including, 1");
+    }
+    TORCH_CHECK(settings.eps >= 0.0 && std::isfinite(settings.eps), "eps of ", settings.eps,
+                ", expected a number from 0 up");
     const int64_t sizes[PARAMETERS] = {hidden, hidden, hidden, hidden, hidden, hidden, hidden, hidden,
                                       hidden, hidden, inner,  inner,  hidden, hidden, hidden, hidden};
     for (int which = 0; which < PARAMETERS; ++which) {
         const Tensor& parameter = parameters[which];
         bool matrix = which == QW || which == KW || which == VW || which == OW || which == IW || which == EW;
         int64_t columns = which == EW ? inner : hidden;
-        TORCH_CHECK(parameter.scalar_type() == at::kFloat && parameter.is_contiguous() && parameter.device().is_cpu() &&
+        TORCH_CHECK(is_plain(parameter) && parameter.scalar_type() == at::kFloat &&
                         parameter.dim() == (matrix ? 2 : 1) && parameter.size(0) == sizes[which] &&
                         (!matrix || parameter.size(1) == columns),
-                    "parameter ", which, " of the layer has shape ", parameter.sizes(), " or is not of 32-bit floats");
+                    "parameter ", which, " of the layer has shape ", parameter.sizes(),
+                    " or is not of 32-bit floats side by side in main memory");
     }
     const std::vector<int64_t>& starts = rows.starts;
     TORCH_CHECK(!starts.empty() && starts.front() == 0 && std::is_sorted(starts.begin(), starts.end()) &&
@@ -393,6 +435,12 @@ void check(const Tensor& x, const variable_list& parameters, const Settings& set
                     (rows.asked->front() >= 0 && std::is_sorted(rows.asked->begin(), rows.asked->end()) &&
                      rows.asked->back() < starts.back()),
                 "tokens that are asked for must follow each other within the rows");
+}
+
+bool use_kernels(int number) {
+    if (number < 0 || number > widest()) return false;
+    used() = number;
+    return true;
 }
 
 Tensor encoder_layer(const Tensor& x, const variable_list& parameters, const Settings& settings,

@@ -1,5 +1,10 @@
 // The functions that Rust calls. Exceptions end here: they become a message, which the caller frees.
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/grad_mode.h>
+
+#include <atomic>
 #include <cstring>
+#include <memory>
 
 #include "shim.h"
 
@@ -15,6 +20,14 @@ char* guarded(F body) {
     } catch (...) {
         return strdup("unknown C++ exception");
     }
+}
+
+// A generator of its own: the one that libtorch keeps for a device is shared by all that the process does.
+at::Generator generator(at::Device device, uint64_t seed) {
+    if (device.is_cpu()) return at::detail::createCPUGenerator(seed);
+    at::Generator own = at::globalContext().getAcceleratorHooksInterface(device.type()).getNewGenerator(device.index());
+    own.set_current_seed(seed);
+    return own;
 }
 
 }  // namespace
@@ -33,11 +46,60 @@ char* re_native_encoder_layer(const at::Tensor* x, const at::Tensor* const* para
     });
 }
 
-// A tensor of 32-bit floats on memory that belongs to `owner`.
+// A tensor of 32-bit floats on memory that belongs to `owner`, which is let go of with the tensor, or at once where there
+// is none.
 char* re_native_borrow(void* data, void* owner, const int64_t* shape, size_t dimensions, at::Tensor** out) {
     return guarded([&] {
-        *out = new at::Tensor(at::from_blob(
-            data, at::IntArrayRef(shape, dimensions), [owner](void*) { re_native_release(owner); }, at::kFloat));
+        std::shared_ptr<void> held(owner, re_native_release);
+        *out = new at::Tensor(
+            at::from_blob(data, at::IntArrayRef(shape, dimensions), [held](void*) {}, at::kFloat));
+    });
+}
+
+// Where the values of a tensor stand, `width` bytes each.
+char* re_native_values(const at::Tensor* tensor, size_t width, void** data, size_t* count) {
+    return guarded([&] {
+        TORCH_CHECK(re::is_plain(*tensor) && tensor->itemsize() == width,
+                    "the values of a tensor must stand side by side in main memory");
+        *data = tensor->data_ptr();
+        *count = tensor->numel();
+    });
+}
+
+// Normally distributed 32-bit floats.
+char* re_native_normal(const int64_t* shape, size_t dimensions, uint64_t seed, at::Tensor** out) {
+    return guarded([&] {
+        *out = new at::Tensor(at::randn(at::IntArrayRef(shape, dimensions), generator(at::kCPU, seed), at::kFloat));
+    });
+}
+
+// A mask of dropout with the shape, kind and device of `like`.
+char* re_native_dropout_mask(const at::Tensor* like, double rate, uint64_t seed, at::Tensor** out) {
+    return guarded([&] {
+        TORCH_CHECK(rate >= 0.0 && rate < 1.0, "a rate of dropout of ", rate, ", expected one from 0 up to, not including, 1");
+        TORCH_CHECK(like->is_floating_point(), "dropout of ", like->scalar_type(), ", expected floating-point numbers");
+        at::NoGradGuard no_gradients;
+        at::Tensor mask = at::empty_like(*like);
+        mask.bernoulli_(1.0 - rate, generator(like->device(), seed)).div_(1.0 - rate);
+        *out = new at::Tensor(mask);
+    });
+}
+
+int re_native_use_kernels(int number) { return re::use_kernels(number); }
+
+// For a test: a loop of which every second task throws. `done` counts the others.
+char* re_native_throw_in_loop(size_t tasks, size_t* done) {
+    return guarded([&] {
+        std::atomic<size_t> count{0};
+        try {
+            re::parallel(tasks, [&](size_t task) {
+                if (task % 2 == 1) throw std::runtime_error("a task that throws");
+                ++count;
+            });
+        } catch (...) {
+            *done = count;
+            throw;
+        }
     });
 }
 }

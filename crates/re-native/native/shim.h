@@ -2,12 +2,15 @@
 #pragma once
 #include <ATen/ATen.h>
 
+#include <exception>
+#include <mutex>
 #include <optional>
 
 #include "kernels.h"
 
 namespace re {
 
+// As Rust lays it out.
 struct Settings {
     int64_t heads;
     double eps;
@@ -16,6 +19,7 @@ struct Settings {
     double hidden_dropout;
     uint64_t seed;
 };
+static_assert(sizeof(Settings) == 48);
 
 // Rows laid end to end, and the tokens whose results are asked for where those are not all, in their order.
 struct Rows {
@@ -23,13 +27,19 @@ struct Rows {
     std::optional<std::vector<int64_t>> asked;
 };
 
+// Chooses the kernels of a kind of processor (generic, AVX2, AVX-512); false where this one has none of them.
+bool use_kernels(int number);
+
+// Whether the values of a tensor stand side by side in main memory, in the order of its indices, all of them as they are.
+bool is_plain(const at::Tensor& tensor);
+
 at::Tensor encoder_layer(const at::Tensor& x, const std::vector<at::Tensor>& parameters, const Settings& settings,
                          const Rows& rows);
 
 }  // namespace re
 
 extern "C" {
-// Runs body(context, task) for every task below `tasks`, several at a time: Rust's threads.
+// Runs body(context, task) for every task below `tasks`, several at a time: Rust's threads. The body must not throw.
 void re_native_parallel(size_t tasks, void (*body)(void*, size_t), void* context);
 // Lets go of the memory behind a tensor.
 void re_native_release(void* owner);
@@ -37,9 +47,26 @@ void re_native_release(void* owner);
 
 namespace re {
 
+// Runs body(task) for every task below `tasks`. Between the body and this function lie frames of Rust, which an
+// exception must not cross: the first one waits here until the loop is over.
 template <class F>
 void parallel(size_t tasks, F body) {
-    re_native_parallel(tasks, [](void* context, size_t task) { (*static_cast<F*>(context))(task); }, &body);
+    struct Loop {
+        F& body;
+        std::mutex mutex;
+        std::exception_ptr thrown;
+    } loop{body, {}, nullptr};
+    auto one = [](void* context, size_t task) noexcept {
+        Loop& loop = *static_cast<Loop*>(context);
+        try {
+            loop.body(task);
+        } catch (...) {
+            std::lock_guard<std::mutex> guard(loop.mutex);
+            if (!loop.thrown) loop.thrown = std::current_exception();
+        }
+    };
+    re_native_parallel(tasks, one, &loop);
+    if (loop.thrown) std::rethrow_exception(loop.thrown);
 }
 
 }  // namespace re

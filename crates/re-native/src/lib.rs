@@ -1,7 +1,8 @@
-//! What tch does not bind: an encoder layer for the CPU that fuses all that is not a matrix product, and tensors on
-//! memory that Rust owns.
+//! What tch does not bind: an encoder layer for the CPU that fuses all that is not a matrix product, tensors on memory
+//! that Rust owns and slices of those that libtorch owns, random numbers without a generator that all share, and
+//! libtorch's CUDA part.
 //!
-//! The functions are safe: shapes and kinds are checked, and exceptions of libtorch become errors.
+//! What the functions rely on, they check: shapes, kinds, devices, layouts. Exceptions of libtorch become errors.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -16,7 +17,15 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_char, c_void};
+mod cuda;
+mod random;
+mod values;
+
+pub use cuda::load_cuda_part;
+pub use random::{dropout_mask, normal};
+pub use values::{Stored, values, values_mut};
+
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::Arc;
 
 use memmap2::MmapMut;
@@ -69,7 +78,30 @@ pub struct LayerSettings {
     pub seed: u64,
 }
 
+// As the other side lays it out.
+const _: () = assert!(size_of::<LayerSettings>() == 48);
+
+/// Kinds of processors that the layer has kernels for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Kernels {
+    /// Any processor.
+    Generic = 0,
+    /// x86 with AVX2 and FMA.
+    Avx2 = 1,
+    /// x86 with AVX-512 (F, BW, VL, DQ).
+    Avx512 = 2,
+}
+
+/// Chooses the kernels of the whole process; false where this processor cannot run them. The widest are used where
+/// nobody chooses: this is for tests of the others.
+pub fn use_kernels(kernels: Kernels) -> bool {
+    // SAFETY: the other side takes any number.
+    unsafe { re_native_use_kernels(kernels as c_int) != 0 }
+}
+
 unsafe extern "C" {
+    fn re_native_use_kernels(number: c_int) -> c_int;
     fn re_native_encoder_layer(
         x: *const C_tensor,
         parameters: *const *const C_tensor,
@@ -146,27 +178,24 @@ pub fn tensor_on_map(map: &Arc<MmapMut>, offset: usize, shape: &[i64]) -> Result
     if end > map.len() {
         return Err(fault(&format!("the file has {} bytes", map.len())));
     }
-    if !offset.is_multiple_of(align_of::<f32>()) {
+    // The map itself need not be aligned: it may begin anywhere in its file.
+    if !(map.as_ptr() as usize).wrapping_add(offset).is_multiple_of(align_of::<f32>()) {
         return Err(fault("not aligned"));
     }
     let owner = Box::into_raw(Box::new(Arc::clone(map)));
     let mut out = std::ptr::null_mut();
-    // SAFETY: the memory lies within the map, which lives until `re_native_release` drops `owner`; the map is private
-    // and mutable, so that writing through the tensor is allowed.
+    // SAFETY: the memory lies within the map, which lives until the other side gives `owner` back, as it does once in
+    // any case; the map is private and mutable, so that writing through the tensor is allowed.
     unsafe {
         let data = map.as_ptr().add(offset).cast_mut();
-        let message = re_native_borrow(data.cast(), owner.cast(), shape.as_ptr(), shape.len(), &raw mut out);
-        if let Err(error) = check(message) {
-            drop(Box::from_raw(owner));
-            return Err(error);
-        }
+        check(re_native_borrow(data.cast(), owner.cast(), shape.as_ptr(), shape.len(), &raw mut out))?;
         Ok(Tensor::from_ptr(out))
     }
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn re_native_release(owner: *mut c_void) {
-    // SAFETY: `tensor_on_map` made the pointer, and libtorch gives it back once.
+    // SAFETY: `tensor_on_map` made the pointer, and the other side gives it back once.
     drop(unsafe { Box::from_raw(owner.cast::<Arc<MmapMut>>()) });
 }
 
@@ -198,4 +227,24 @@ extern "C" fn re_native_parallel(
         return body(context.0, 0);
     }
     (0..tasks).into_par_iter().for_each(|task| body(context.0, task));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    unsafe extern "C" {
+        fn re_native_throw_in_loop(tasks: usize, done: *mut usize) -> *mut c_char;
+    }
+
+    #[test]
+    fn exceptions_of_a_loop_end_behind_it() {
+        for tasks in [2, 101] {
+            let mut done = 0;
+            // SAFETY: the pointer is to a living number.
+            let error = unsafe { check(re_native_throw_in_loop(tasks, &raw mut done)) }.unwrap_err();
+            assert!(error.to_string().contains("a task that throws"), "{error}");
+            assert_eq!(done, tasks.div_ceil(2));
+        }
+    }
 }

@@ -3,7 +3,7 @@
 // Helpers of integration tests are outside clippy's exemption for tests.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use re_native::{Activation, LayerSettings, encoder_layer};
+use re_native::{Activation, Kernels, LayerSettings, encoder_layer, normal, use_kernels};
 use tch::{Device, Kind, Tensor};
 
 const HIDDEN: i64 = 24;
@@ -28,13 +28,12 @@ fn shapes() -> Vec<Vec<i64>> {
     [square(), square(), square(), square(), norm(), linear(i, h), linear(h, i), norm()].concat()
 }
 
-fn random(shape: &[i64], seed: i64) -> Tensor {
-    tch::manual_seed(seed);
-    Tensor::randn(shape, (Kind::Float, Device::Cpu)) * 0.4
+fn random(shape: &[i64], seed: u64) -> Tensor {
+    normal(shape, seed).unwrap() * 0.4
 }
 
 fn parameters() -> Vec<Tensor> {
-    shapes().iter().enumerate().map(|(at, shape)| random(shape, at as i64)).collect()
+    shapes().iter().enumerate().map(|(at, shape)| random(shape, at as u64)).collect()
 }
 
 fn run(x: &Tensor, parameters: &[Tensor], starts: &[i64], settings: &LayerSettings) -> Tensor {
@@ -55,6 +54,15 @@ fn run_for(
 /// The gradient with dropout is that of the function which the masks of the forward pass give.
 #[test]
 fn gradients_fit_the_masks() {
+    // Other tests may run with any of these meanwhile: each gives right numbers.
+    for kernels in [Kernels::Generic, Kernels::Avx2, Kernels::Avx512] {
+        if use_kernels(kernels) {
+            check_gradients();
+        }
+    }
+}
+
+fn check_gradients() {
     // A row longer than the queries that are worked on together, an empty one, and tokens of no row.
     let (tokens, starts) = (90i64, [0, 70, 70, 85]);
     let some: Vec<i64> = (0..68).chain([84]).collect();
@@ -80,7 +88,7 @@ fn gradients_fit_the_masks() {
         let leaves: Vec<Tensor> = inputs.iter().map(|t| t.copy().set_requires_grad(true)).collect();
         let gradients = Tensor::run_backward(&[loss(&leaves)], &leaves, false, false);
         for (at, gradient) in gradients.iter().enumerate() {
-            let direction = random(&gradient.size(), 500 + at as i64);
+            let direction = random(&gradient.size(), 500 + at as u64);
             let step = 2e-3;
             let moved = |by: f64| {
                 let _guard = tch::no_grad_guard();
@@ -152,6 +160,26 @@ fn what_does_not_fit_is_an_error() {
     check(&x, &all, &[0, 10], &LayerSettings { heads: 0, ..settings(0.0, 0) }, "0 heads");
     check(&x.to_kind(Kind::Half), &all, &[0, 10], &settings(0.0, 0), "bfloat16");
     check(&x.transpose(0, 1), &all, &[0, 10], &settings(0.0, 0), "contiguous");
+    check(&Tensor::new(), &all, &[0, 10], &settings(0.0, 0), "contiguous");
+    for rate in [-0.1, 1.0, 7.0, f64::NAN] {
+        let wrong = |attention_dropout, hidden_dropout| LayerSettings {
+            attention_dropout,
+            hidden_dropout,
+            ..settings(0.0, 0)
+        };
+        check(&x, &all, &[0, 10], &wrong(rate, 0.0), "rate of dropout");
+        check(&x, &all, &[0, 10], &wrong(0.0, rate), "rate of dropout");
+    }
+    for eps in [-1.0, f64::NAN, f64::INFINITY] {
+        check(&x, &all, &[0, 10], &LayerSettings { eps, ..settings(0.0, 0) }, "eps");
+    }
+    let nothing: Vec<Tensor> = shapes().iter().map(|shape| random(&vec![0; shape.len()], 1)).collect();
+    check(&random(&[10, 0], 5), &nothing, &[0, 10], &settings(0.0, 0), "columns");
+    let undefined: Vec<Tensor> = (0..16).map(|_| Tensor::new()).collect();
+    check(&x, &undefined, &[0, 10], &settings(0.0, 0), "");
+    // Claims to be as large as `x`, on no memory at all.
+    let hollow = Tensor::internal_efficientzerotensor([10, HIDDEN], (Kind::Float, Device::Cpu));
+    check(&hollow, &all, &[0, 10], &settings(0.0, 0), "contiguous");
     for asked in [&[10][..], &[-1], &[3, 2]] {
         let parameters: Vec<&Tensor> = all.iter().collect();
         let parameters = parameters.try_into().unwrap();
@@ -163,6 +191,23 @@ fn what_does_not_fit_is_an_error() {
     check(&x, &wrong, &[0, 10], &settings(0.0, 0), "parameter 10");
     wrong[10] = all[10].to_kind(Kind::Double);
     check(&x, &wrong, &[0, 10], &settings(0.0, 0), "parameter 10");
+}
+
+/// What the backward pass finds may not be what the forward pass was given.
+#[test]
+fn tensors_whose_data_was_replaced_are_an_error() {
+    let replaced = |which: usize, data: Tensor| {
+        let mut inputs = parameters();
+        inputs.insert(0, random(&[10, HIDDEN], 5));
+        let mut leaves: Vec<Tensor> = inputs.into_iter().map(|t| t.set_requires_grad(true)).collect();
+        let loss = run(&leaves[0], &leaves[1..], &[0, 10], &settings(0.1, 3)).sum(Kind::Float);
+        leaves[which].set_data(&data);
+        Tensor::f_run_backward(&[loss], &leaves, false, false).map(|_| ())
+    };
+    assert!(replaced(0, random(&[10, HIDDEN], 5)).is_ok());
+    for (which, shape) in [(0, [4, HIDDEN]), (0, [40, HIDDEN]), (1, [2, 2]), (11, [2 * INNER, HIDDEN])] {
+        assert!(replaced(which, random(&shape, 1)).is_err(), "{which} {shape:?}");
+    }
 }
 
 /// From some number of rows on, the products take weights in another layout: a row's result stays what it is alone.

@@ -37,3 +37,23 @@ fn what_lies_outside_is_an_error() {
     assert!(tensor_on_map(&map, 12, &[1]).is_ok());
     assert_eq!(Arc::strong_count(&map), 1);
 }
+
+/// libtorch refuses this shape when it has taken the memory already.
+#[test]
+fn what_libtorch_refuses_lets_go_of_the_map_once() {
+    let map = Arc::new(MmapOptions::new().len(16).map_anon().unwrap());
+    let _ = tensor_on_map(&map, 0, &[0, i64::MAX, i64::MAX]);
+    assert_eq!(Arc::strong_count(&map), 1);
+}
+
+#[test]
+#[allow(unsafe_code)]
+fn a_map_from_the_middle_of_a_file_is_aligned_by_its_address() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let bytes: Vec<u8> = [0u8; 2].into_iter().chain(5.0f32.to_le_bytes()).chain([0; 2]).collect();
+    std::fs::write(file.path(), &bytes).unwrap();
+    // SAFETY: nobody else has the file.
+    let map = unsafe { MmapOptions::new().offset(2).map_copy(&std::fs::File::open(file.path()).unwrap()) };
+    let map = Arc::new(map.unwrap());
+    assert!(tensor_on_map(&map, 0, &[1]).unwrap_err().to_string().contains("aligned"));
+}
