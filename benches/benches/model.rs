@@ -4,7 +4,7 @@ use anyhow::Result;
 use criterion::{Criterion, Throughput};
 use re_benches::Checkpoint;
 use re_data::{Batch, LostEntities};
-use re_model::{ClassifierOptions, Mode, Precision, RelationClassifier, TokenBatch};
+use re_model::{ClassifierOptions, Masks, Mode, Precision, RelationClassifier, TokenBatch};
 use re_train::adamw::LearningRates;
 use re_train::{AdamW, ClassificationTask, LabelledRows, Task, TrainConfig};
 use tch::Tensor;
@@ -57,7 +57,7 @@ fn train(criterion: &mut Criterion, name: &str, task: &ClassificationTask) -> Re
     let tensors: Vec<&Tensor> = parameters.iter().map(|parameter| &parameter.tensor).collect();
     let rows: Vec<usize> = (0..BATCH.min(task.rows())).collect();
     let gradients = || -> Result<Vec<Tensor>> {
-        let loss = task.loss(0, &rows)?;
+        let loss = task.loss(0, &rows, &Masks::new(0))?;
         Ok(Tensor::f_run_backward(&[loss], &tensors, false, false)?)
     };
     let found = gradients()?;

@@ -160,7 +160,7 @@ impl QuestionAnswerer {
     ///
     /// # Errors
     /// Whatever libtorch refuses.
-    pub fn forward(&self, batch: &TokenBatch, mode: Mode) -> Result<[Tensor; 2]> {
+    pub fn forward(&self, batch: &TokenBatch, mode: Mode<'_>) -> Result<[Tensor; 2]> {
         let logits = self.model.forward(batch, mode)?;
         let column = |at| batch.pad(&logits.f_select(1, at)?, f64::NEG_INFINITY);
         Ok([column(0)?, column(1)?])

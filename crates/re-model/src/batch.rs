@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use re_data::{Batch, TokenSpan};
 use tch::{Device, Kind, Tensor};
 
+use crate::config::EncoderConfig;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::ops::Precision;
@@ -68,8 +69,7 @@ impl TokenBatch {
         if longest > config.max_length() {
             return Err(Error::TooLong { tokens: longest, max: config.max_length() });
         }
-        let positions: Vec<i64> =
-            batch.lengths().flat_map(|n| (0..n as i64).map(|i| i + config.position_offset)).collect();
+        let positions = positions(batch, config);
         let tokens = match device == Device::Cpu || batch.lengths().any(|n| n != longest) {
             true => even_tokens(batch.tokens(), encoder),
             false => batch.tokens(),
@@ -234,6 +234,25 @@ impl Layout {
             Self::Equal { rows, length } | Self::Ragged { rows, length, .. } => (*rows, *length),
         }
     }
+}
+
+/// Position ids as `transformers` counts them: where positions begin behind the padding id, a padding token within a row,
+/// which a sentence can spell out, stands at that id and is not counted.
+fn positions(batch: &Batch, config: &EncoderConfig) -> Vec<i64> {
+    let pad = config.position_offset - 1;
+    let mut positions = Vec::with_capacity(batch.ids.len());
+    let mut ids = batch.ids.iter();
+    for length in batch.lengths() {
+        let mut next = config.position_offset;
+        positions.extend(ids.by_ref().take(length).map(|&id| {
+            if id == pad {
+                return pad;
+            }
+            next += 1;
+            next - 1
+        }));
+    }
+    positions
 }
 
 /// A number of tokens that repeats, at most a sixteenth larger, where products are compiled for each number and kept:

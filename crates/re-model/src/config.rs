@@ -83,7 +83,8 @@ pub struct EncoderConfig {
     pub classifier_dropout: f64,
     /// Rows of the position embeddings.
     pub max_position_embeddings: i64,
-    /// Position of a row's first token: 0, or `pad_token_id + 1` for RoBERTa's kin.
+    /// Position of a row's first token: 0, or `pad_token_id + 1` for RoBERTa's kin, where a padding token within a row
+    /// stands at `pad_token_id`, is not counted, and its position gets no gradient.
     pub position_offset: i64,
     /// Rows of the token-type table.
     pub type_vocab_size: i64,

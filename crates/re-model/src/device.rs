@@ -1,7 +1,5 @@
 //! Choosing a device by name.
 
-use std::ffi::{CStr, CString};
-
 use tch::{Cuda, Device};
 
 use crate::error::{Error, Result};
@@ -21,7 +19,11 @@ pub fn device(name: &str) -> Result<Device> {
         None => None,
     };
     let number = number.ok_or_else(|| fault("expected cpu or cuda:N".to_owned()))?;
-    load_cuda_part().map_err(fault)?;
+    re_native::load_cuda_part().map_err(|reason| {
+        fault(format!(
+            "the CUDA part of libtorch cannot be loaded ({reason}); set LD_LIBRARY_PATH to a PyTorch 2.11.0 with CUDA"
+        ))
+    })?;
     if !Cuda::is_available() {
         return Err(fault("libtorch found no usable CUDA device or driver".to_owned()));
     }
@@ -30,24 +32,6 @@ pub fn device(name: &str) -> Result<Device> {
         return Err(fault(format!("this machine has {count} CUDA devices")));
     }
     Ok(Device::Cuda(number))
-}
-
-/// Loads libtorch's CUDA part, which registers itself: a binary that was linked against the CPU part alone then
-/// runs on the GPU. `LD_LIBRARY_PATH` must name the `lib` folder of a PyTorch with CUDA.
-#[allow(unsafe_code)]
-fn load_cuda_part() -> Result<(), String> {
-    let name = CString::new("libtorch_cuda.so").map_err(|error| error.to_string())?;
-    // SAFETY: the name is a valid C string, and libtorch's initialisers may run at any time before its first use.
-    let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
-    if !handle.is_null() {
-        return Ok(());
-    }
-    // SAFETY: dlerror gives a C string, or null where it has nothing to say.
-    let reason = unsafe { libc::dlerror().as_ref().map(|text| CStr::from_ptr(text)) };
-    let reason = reason.map_or("unknown error".into(), CStr::to_string_lossy);
-    Err(format!(
-        "the CUDA part of libtorch cannot be loaded ({reason}); set LD_LIBRARY_PATH to a PyTorch 2.11.0 with CUDA"
-    ))
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! Dropout whose masks follow from a seed alone.
 //!
-//! libtorch draws its masks from one generator for the whole process, value by value on one core. On the CPU this
-//! module makes them itself: all cores at once, and independent of what else the process draws.
+//! libtorch draws its masks from one generator for the whole process, value by value on one core. This module keeps no
+//! state beside the [`Masks`] that its caller gives, so that models in one process train independently; on the CPU it
+//! fills masks on all cores at once.
 
 use std::cell::Cell;
-use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ops::Mode;
 
 /// Values that one thread fills at a time.
@@ -17,57 +17,67 @@ const CHUNK: usize = 1 << 14;
 /// Masks compare 16 random bits with the rate.
 const LEVELS: f64 = 65_536.0;
 
-thread_local! {
-    /// State of this thread's stream of masks; each mask moves it on.
-    static STREAM: Cell<u64> = const { Cell::new(0) };
+/// A stream of dropout masks. The masks follow from its seed and from their order alone.
+#[derive(Debug)]
+pub struct Masks {
+    next: Cell<u64>,
 }
 
-/// Runs `f` with random numbers that follow from `seed`: the masks of [`dropout`], and libtorch's own generator.
-///
-/// libtorch has one generator for the whole process: threads that call this at the same time take turns, so that
-/// none draws from another's stream.
-pub fn with_seed<T>(seed: i64, f: impl FnOnce() -> T) -> T {
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    tch::manual_seed(seed);
-    STREAM.set(scramble(seed.cast_unsigned()));
-    f()
+impl Masks {
+    /// The stream of `seed`. Training takes a new one for each micro-batch.
+    pub fn new(seed: u64) -> Self {
+        Self { next: Cell::new(scramble(seed)) }
+    }
+
+    /// The seed of the next mask.
+    pub(crate) fn next_seed(&self) -> u64 {
+        let seed = self.next.get();
+        self.next.set(scramble(seed));
+        seed
+    }
 }
 
-/// Dropout with rate `rate` (to the nearest 1/65536) while training, the identity otherwise.
+/// Dropout with rate `rate` (to the nearest 1/65536 for floats and bfloat16 on the CPU) while training, the identity
+/// otherwise.
 ///
 /// # Errors
-/// [`Error::Torch`](crate::Error::Torch).
-pub fn dropout(x: &Tensor, rate: f64, mode: Mode) -> Result<Tensor> {
-    if mode == Mode::Eval || rate == 0.0 {
+/// [`Error::Data`] where `rate` is not from 0 up to, not including, 1; [`Error::Torch`].
+pub fn dropout(x: &Tensor, rate: f64, mode: Mode<'_>) -> Result<Tensor> {
+    if !(0.0..1.0).contains(&rate) {
+        return Err(Error::Data(re_data::Error::Argument {
+            name: "rate",
+            found: rate.to_string(),
+            expected: "a rate of dropout from 0 up to, not including, 1",
+        }));
+    }
+    let Mode::Train(masks) = mode else { return Ok(x.shallow_clone()) };
+    if rate == 0.0 {
         return Ok(x.shallow_clone());
     }
-    match (x.device(), x.kind()) {
-        (Device::Cpu, Kind::Float | Kind::BFloat16) => Ok(x.f_mul(&mask(&x.size(), x.kind(), rate)?)?),
-        _ => Ok(x.f_dropout(rate, true)?),
-    }
+    let seed = masks.next_seed();
+    let mask = match (x.device(), x.kind()) {
+        (Device::Cpu, Kind::Float | Kind::BFloat16) => mask(&x.size(), x.kind(), rate, seed)?,
+        _ => re_native::dropout_mask(x, rate, seed)?,
+    };
+    Ok(x.f_mul(&mask)?)
 }
 
-/// The seed of this thread's next mask.
-pub(crate) fn next_seed() -> u64 {
-    let stream = STREAM.get();
-    STREAM.set(scramble(stream));
-    stream
-}
-
-/// Zeros with probability `rate`, else `1 / (1 - rate)`.
-fn mask(shape: &[i64], kind: Kind, rate: f64) -> Result<Tensor> {
-    let stream = next_seed();
+/// Zeros with probability `rate`, else `1 / (1 - rate)`; floats or bfloat16, on the CPU.
+#[allow(unsafe_code)]
+fn mask(shape: &[i64], kind: Kind, rate: f64, stream: u64) -> Result<Tensor> {
     let threshold = (rate * LEVELS).round() as u16;
     let kept = (1.0 / (1.0 - rate)) as f32;
     let tensor = Tensor::f_empty(shape, (kind, Device::Cpu))?;
-    let count = tensor.numel();
-    match kind {
-        // The upper half of a 32-bit float, rounded to nearest, is a bfloat16.
-        Kind::BFloat16 => {
-            fill(values(&tensor, count), stream, threshold, ((kept.to_bits() + 0x8000) >> 16) as u16)
+    // SAFETY: nobody else has the tensor yet.
+    unsafe {
+        match kind {
+            // The upper half of a 32-bit float, rounded to nearest, is a bfloat16.
+            Kind::BFloat16 => {
+                let kept = ((kept.to_bits() + 0x8000) >> 16) as u16;
+                fill(re_native::values_mut(&tensor)?, stream, threshold, kept);
+            }
+            _ => fill(re_native::values_mut(&tensor)?, stream, threshold, kept),
         }
-        _ => fill(values(&tensor, count), stream, threshold, kept),
     }
     Ok(tensor)
 }
@@ -92,24 +102,18 @@ fn scramble(state: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The memory of a tensor that was just made, of `V`s.
-#[allow(unsafe_code, clippy::mut_from_ref)]
-fn values<V>(tensor: &Tensor, count: usize) -> &mut [V] {
-    // SAFETY: `mask` made the tensor contiguous on the CPU, with values of V's size, and nobody else has it.
-    unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), count) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn masks_have_the_rate_and_keep_the_mean() {
-        for kind in [Kind::Float, Kind::BFloat16] {
+        // Half stands for what the CPU has no masks of its own for.
+        for kind in [Kind::Float, Kind::BFloat16, Kind::Half] {
             for rate in [0.1, 0.5, 0.9] {
                 let ones = Tensor::ones([1000, 1001], (kind, Device::Cpu));
-                let dropped =
-                    with_seed(3, || dropout(&ones, rate, Mode::Train)).unwrap().to_kind(Kind::Float);
+                let masks = Masks::new(3);
+                let dropped = dropout(&ones, rate, Mode::Train(&masks)).unwrap().to_kind(Kind::Float);
                 let zeros = dropped.eq(0.0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
                 assert!((zeros - rate).abs() < 2e-3, "{zeros} of {rate}");
                 let mean = dropped.mean(Kind::Double).double_value(&[]);
@@ -125,11 +129,43 @@ mod tests {
 
     #[test]
     fn masks_follow_from_the_seed_and_from_their_order() {
-        let ones = Tensor::ones([64], tch::kind::FLOAT_CPU);
-        let two = |seed| with_seed(seed, || [0, 1].map(|_| dropout(&ones, 0.5, Mode::Train).unwrap()));
-        let ([a, b], [c, d]) = (two(1), two(1));
-        assert!(a == c && b == d);
-        assert!(a != b && a != two(2)[0]);
-        assert!(dropout(&ones, 0.5, Mode::Eval).unwrap() == ones);
+        for kind in [Kind::Float, Kind::Half] {
+            let ones = Tensor::ones([64], (kind, Device::Cpu));
+            let two = |seed| {
+                let masks = Masks::new(seed);
+                [0, 1].map(|_| dropout(&ones, 0.5, Mode::Train(&masks)).unwrap())
+            };
+            let ([a, b], [c, d]) = (two(1), two(1));
+            assert!(a == c && b == d);
+            assert!(a != b && a != two(2)[0]);
+            assert!(dropout(&ones, 0.5, Mode::Eval).unwrap() == ones);
+        }
+    }
+
+    /// Runs that were recorded drew these.
+    #[test]
+    fn masks_stay_what_they_were() {
+        let masks = Masks::new(42);
+        let ones = Tensor::ones([12], tch::kind::FLOAT_CPU);
+        let drawn = dropout(&ones, 0.5, Mode::Train(&masks)).unwrap();
+        assert_eq!(
+            Vec::<f32>::try_from(drawn).unwrap(),
+            [0.0, 2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 2.0, 0.0, 2.0, 0.0]
+        );
+        assert_eq!(masks.next_seed(), 0x6fbc5a8fa0c617c1);
+    }
+
+    #[test]
+    fn a_rate_out_of_range_is_an_error() {
+        let masks = Masks::new(1);
+        for rate in [-0.1, 1.0, 1.5, f64::NAN, f64::INFINITY] {
+            for kind in [Kind::Float, Kind::Half] {
+                let ones = Tensor::ones([4], (kind, Device::Cpu));
+                assert!(matches!(dropout(&ones, rate, Mode::Train(&masks)), Err(Error::Data(_))), "{rate}");
+                assert!(re_native::dropout_mask(&ones, rate, 1).is_err(), "{rate}");
+            }
+        }
+        let none = Tensor::ones([0, 3], tch::kind::FLOAT_CPU);
+        assert_eq!(dropout(&none, 0.5, Mode::Train(&masks)).unwrap().size(), [0, 3]);
     }
 }

@@ -93,7 +93,7 @@ impl Encoder {
     ///
     /// # Errors
     /// [`Error::Torch`].
-    pub fn forward(&self, batch: &TokenBatch, mode: Mode) -> Result<Tensor> {
+    pub fn forward(&self, batch: &TokenBatch, mode: Mode<'_>) -> Result<Tensor> {
         self.states_of(batch, None, mode)
     }
 
@@ -105,7 +105,7 @@ impl Encoder {
     ///
     /// # Errors
     /// [`Error::Torch`]; [`Error::Data`] where positions are not in ascending order.
-    pub fn states_of(&self, batch: &TokenBatch, tokens: Option<&[i64]>, mode: Mode) -> Result<Tensor> {
+    pub fn states_of(&self, batch: &TokenBatch, tokens: Option<&[i64]>, mode: Mode<'_>) -> Result<Tensor> {
         if let Some(unordered) = tokens.filter(|tokens| !tokens.is_sorted_by(|a, b| a < b)) {
             return Err(Error::Data(re_data::Error::Argument {
                 name: "tokens",
@@ -141,7 +141,7 @@ impl Encoder {
     ///
     /// # Errors
     /// [`Error::Torch`].
-    pub fn hidden_states(&self, batch: &TokenBatch, mode: Mode) -> Result<Vec<Tensor>> {
+    pub fn hidden_states(&self, batch: &TokenBatch, mode: Mode<'_>) -> Result<Vec<Tensor>> {
         let embedded = self.embeddings.forward(&self.config, batch, mode)?;
         let mut all = vec![embedded.f_to_kind(self.precision.kind())?];
         for layer in &self.layers {
@@ -187,11 +187,17 @@ impl Embeddings {
         })
     }
 
-    fn forward(&self, config: &EncoderConfig, batch: &TokenBatch, mode: Mode) -> Result<Tensor> {
+    fn forward(&self, config: &EncoderConfig, batch: &TokenBatch, mode: Mode<'_>) -> Result<Tensor> {
         let words = Tensor::f_embedding(&self.word, &batch.ids, self.padding_row, false, false)?;
         let sum = words
             .f_add(&Tensor::f_embedding(&self.token_type, &batch.type_ids, -1, false, false)?)?
-            .f_add(&Tensor::f_embedding(&self.position, &batch.positions, -1, false, false)?)?;
+            .f_add(&Tensor::f_embedding(
+                &self.position,
+                &batch.positions,
+                config.position_offset - 1,
+                false,
+                false,
+            )?)?;
         let states = dropout(&self.norm.forward(&sum)?, config.hidden_dropout_prob, mode)?;
         match &self.project {
             None => Ok(states),

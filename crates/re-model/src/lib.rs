@@ -49,6 +49,6 @@ pub use encoder::Encoder;
 pub use error::{Error, Result};
 pub use head::{Head, HeadConfig, HeadInput};
 pub use model::RelationModel;
-pub use ops::{Mode, Precision};
+pub use ops::{Masks, Mode, Precision};
 pub use parameters::{Builder, Init, LoadReport};
 pub use weights::Weights;

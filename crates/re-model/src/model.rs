@@ -54,7 +54,7 @@ impl RelationModel {
     ///
     /// # Errors
     /// Whatever libtorch refuses.
-    pub fn forward(&self, batch: &TokenBatch, mode: Mode) -> Result<Tensor> {
+    pub fn forward(&self, batch: &TokenBatch, mode: Mode<'_>) -> Result<Tensor> {
         let tokens = self.head.tokens(batch);
         let tokens = tokens.as_deref();
         let states = self.encoder.states_of(batch, tokens, mode)?;

@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::config::Activation;
-pub use crate::dropout::{dropout, with_seed};
+pub use crate::dropout::{Masks, dropout};
 use crate::error::Result;
 
 /// Whether a model is being trained (dropout on) or evaluated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Dropout is on. Its masks follow from the seed given to [`with_seed`].
-    Train,
+#[derive(Debug, Clone, Copy)]
+pub enum Mode<'a> {
+    /// Dropout is on, and takes its masks from this stream.
+    Train(&'a Masks),
     /// Dropout is off.
     Eval,
 }

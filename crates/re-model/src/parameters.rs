@@ -6,7 +6,6 @@ use re_data::random::fnv1a;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result, ShapeMismatch};
-use crate::ops::with_seed;
 use crate::trim::Rest;
 use crate::weights::Weights;
 
@@ -312,8 +311,7 @@ pub(crate) fn initial(name: &str, shape: &[i64], init: Init, seed: u64) -> Resul
         Init::Ones => Tensor::f_ones(shape, options)?,
         Init::Normal(std) => {
             // The name is part of the key, so that a parameter's start depends on no other parameter.
-            let seed = (seed ^ fnv1a(name.as_bytes())).cast_signed();
-            with_seed(seed, || Tensor::f_randn(shape, options))?.f_mul_scalar_(std)?
+            re_native::normal(shape, seed ^ fnv1a(name.as_bytes()))?.f_mul_scalar_(std)?
         }
     })
 }

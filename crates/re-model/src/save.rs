@@ -77,7 +77,7 @@ pub fn save_tensors(path: &Path, tensors: impl IntoIterator<Item = (String, Tens
     file.write_all(&(header.len() as u64).to_le_bytes()).map_err(io)?;
     file.write_all(&header).map_err(io)?;
     for (_, tensor) in &tensors {
-        write_values(&mut file, tensor).map_err(io)?;
+        write_values(&mut file, tensor)?.map_err(io)?;
     }
     Ok(file.commit()?)
 }
@@ -113,12 +113,10 @@ fn bytes(tensor: &Tensor) -> usize {
 
 /// Writes the values of a tensor that is [`stored`].
 #[allow(unsafe_code)]
-fn write_values(out: &mut impl Write, tensor: &Tensor) -> io::Result<()> {
-    if tensor.numel() == 0 {
-        return Ok(());
-    }
-    // SAFETY: `stored` made the tensor contiguous, of 4-byte values and on the CPU; it lives as long as the slice, and
-    // one that is not empty has an address.
-    let values = unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<u8>(), bytes(tensor)) };
-    out.write_all(values)
+fn write_values(out: &mut impl Write, tensor: &Tensor) -> Result<io::Result<()>> {
+    // SAFETY: nothing writes to tensors while they are saved.
+    let values: &[f32] = unsafe { re_native::values(tensor)? };
+    // SAFETY: the values of floats are bytes as any others, and live as long as the tensor.
+    let bytes = unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), size_of_val(values)) };
+    Ok(out.write_all(bytes))
 }

@@ -25,7 +25,7 @@ impl Head for Asking {
         self.firsts_alone.then(|| batch.row_ranges().map(|row| row.start as i64).collect())
     }
 
-    fn forward(&self, input: &HeadInput<'_>, mode: Mode) -> Result<Tensor> {
+    fn forward(&self, input: &HeadInput<'_>, mode: Mode<'_>) -> Result<Tensor> {
         self.inner.forward(input, mode)
     }
 }

@@ -9,22 +9,27 @@ use common::{Expected, golden, model, norm, relative_to_scale};
 use re_model::{
     Builder, EncoderConfig, Head, HeadInput, Mode, Precision, RelationModel, TokenBatch, Weights,
 };
+use re_native::{Kernels, use_kernels};
 use tch::{Device, Reduction, Tensor};
 
-const CASES: [&str; 8] = [
+const CASES: [&str; 9] = [
     "bert",
     "bert_no_segments",
     "bert_odd",
     "bert_foreign_pad",
     "xlmr",
+    "xlmr_spelled_padding",
     "roberta",
     "electra",
     "electra_unprojected",
 ];
 
+/// Scores of hundreds.
+const SATURATED: &str = "xlmr_saturated";
+
 #[test]
 fn logits_hidden_states_and_loss() {
-    for case in CASES {
+    for case in CASES.into_iter().chain([SATURATED]) {
         let model = model(&golden(case));
         let expected = Expected::read(&golden(case).join("expected.safetensors"));
         let batch = TokenBatch::new(&expected.batch(), model.encoder()).unwrap();
@@ -54,21 +59,36 @@ fn logits_hidden_states_and_loss() {
 #[test]
 fn gradients() {
     for case in CASES {
-        let model = model(&golden(case));
-        let expected = Expected::read(&golden(case).join("expected.safetensors"));
-        let batch = TokenBatch::new(&expected.batch(), model.encoder()).unwrap();
-        model.parameters().set_trainable(true);
-        let logits = model.forward(&batch, Mode::Eval).unwrap();
-        cross_entropy(&logits, batch.classes(), 0.0).backward();
+        check_gradients(case, 1e-4);
+    }
+}
 
-        let reference = |name: &str| expected.get(&format!("grad.{name}"));
-        let all = model.parameters().iter().map(|p| norm(reference(&p.name)).powi(2)).sum::<f64>().sqrt();
-        for parameter in model.parameters().iter() {
-            let (found, reference) = (parameter.tensor.grad(), reference(&parameter.name));
-            let error = norm(&(&found - reference));
-            let allowed = 1e-4 * norm(reference) + 1e-6 * all;
-            assert!(error <= allowed, "{case}: {} differs by {error:e}, allowed {allowed:e}", parameter.name);
+/// With rounding that shows in `transformers` as well: 2e-4.
+#[test]
+fn gradients_of_saturated_attention() {
+    // Other tests may run with any of these meanwhile: each gives right numbers.
+    for kernels in [Kernels::Generic, Kernels::Avx2, Kernels::Avx512] {
+        if use_kernels(kernels) {
+            check_gradients(SATURATED, 1e-3);
         }
+    }
+}
+
+fn check_gradients(case: &str, tolerance: f64) {
+    let model = model(&golden(case));
+    let expected = Expected::read(&golden(case).join("expected.safetensors"));
+    let batch = TokenBatch::new(&expected.batch(), model.encoder()).unwrap();
+    model.parameters().set_trainable(true);
+    let logits = model.forward(&batch, Mode::Eval).unwrap();
+    cross_entropy(&logits, batch.classes(), 0.0).backward();
+
+    let reference = |name: &str| expected.get(&format!("grad.{name}"));
+    let all = model.parameters().iter().map(|p| norm(reference(&p.name)).powi(2)).sum::<f64>().sqrt();
+    for parameter in model.parameters().iter() {
+        let (found, reference) = (parameter.tensor.grad(), reference(&parameter.name));
+        let error = norm(&(&found - reference));
+        let allowed = tolerance * norm(reference) + 1e-6 * all;
+        assert!(error <= allowed, "{case}: {} differs by {error:e}, allowed {allowed:e}", parameter.name);
     }
 }
 
@@ -124,7 +144,7 @@ fn bf16_stays_close_and_rows_stay_independent() {
 struct FirstFive;
 
 impl Head for FirstFive {
-    fn forward(&self, input: &HeadInput<'_>, _: Mode) -> re_model::Result<Tensor> {
+    fn forward(&self, input: &HeadInput<'_>, _: Mode<'_>) -> re_model::Result<Tensor> {
         Ok(input.first_token()?.narrow(1, 0, 5))
     }
 }

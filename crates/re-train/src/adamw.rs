@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use re_model::Weights;
 use re_model::parameters::{Parameter, Parameters, Part};
 use re_model::save::save_tensors;
+use re_native::{values, values_mut};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -86,7 +87,8 @@ impl AdamW {
     /// `gradients` are in the order of the parameters; an undefined one leaves its parameter as it is.
     ///
     /// # Errors
-    /// [`Error::Torch`].
+    /// [`Error::Optimizer`] where there is not one gradient for each parameter, or one differs from its parameter in
+    /// shape, kind or device, or the optimizer was made for other parameters: nothing is changed then. [`Error::Torch`].
     pub fn step(
         &mut self,
         parameters: &Parameters,
@@ -95,8 +97,10 @@ impl AdamW {
         rates: LearningRates,
     ) -> Result<()> {
         let _guard = tch::no_grad_guard();
+        let gradients = self.fitting(parameters, gradients)?;
         self.steps += 1;
-        for ((parameter, gradient), (mean, square)) in parameters.iter().zip(gradients).zip(&mut self.moments)
+        for ((parameter, gradient), (mean, square)) in
+            parameters.iter().zip(&gradients).zip(&mut self.moments)
         {
             if !gradient.defined() {
                 continue;
@@ -104,13 +108,41 @@ impl AdamW {
             let factors = self.config.factors(self.steps, parameter, gradient_scale, rates);
             parameter.decay_rest(self.config.keep(parameter, rates));
             if parameter.tensor.device() == Device::Cpu {
-                let gradient = gradient.f_contiguous()?;
-                update_in_place(&parameter.tensor, &gradient, mean, square, factors);
+                update_in_place(&parameter.tensor, gradient, mean, square, factors)?;
             } else {
                 update_with_kernels(&parameter.tensor, gradient, mean, square, factors)?;
             }
         }
         Ok(())
+    }
+
+    /// The gradients side by side in memory, where they and the state are those of the parameters.
+    fn fitting(&self, parameters: &Parameters, gradients: &[Tensor]) -> Result<Vec<Tensor>> {
+        let fault = |what, parameter: &str, found: String, expected: String| {
+            Err(Error::Optimizer { what, parameter: parameter.to_owned(), found, expected })
+        };
+        for (what, count) in [("gradients", gradients.len()), ("optimizer state", self.moments.len())] {
+            if count != parameters.len() {
+                return fault(what, "the model", count.to_string(), format!("{} tensors", parameters.len()));
+            }
+        }
+        let like = |t: &Tensor| -> Result<_> { Ok((t.f_kind()?, t.device(), t.size())) };
+        for ((parameter, gradient), (mean, _)) in parameters.iter().zip(gradients).zip(&self.moments) {
+            let expected = like(&parameter.tensor)?;
+            let gradient = Some(gradient).filter(|gradient| gradient.defined());
+            for (what, tensor) in [("gradient", gradient), ("optimizer state", Some(mean))] {
+                let found = tensor.map(like).transpose()?;
+                if let Some(found) = found.filter(|found| *found != expected) {
+                    let text = |(kind, device, size)| format!("{kind:?} of shape {size:?} on {device:?}");
+                    return fault(what, &parameter.name, text(found), text(expected));
+                }
+            }
+        }
+        let contiguous = |gradient: &Tensor| match gradient.defined() {
+            true => Ok(gradient.f_contiguous()?),
+            false => Ok(Tensor::new()),
+        };
+        gradients.iter().map(contiguous).collect()
     }
 
     /// Writes the state as a safetensors file: `exp_avg.NAME` and `exp_avg_sq.NAME` for every parameter.
@@ -190,20 +222,34 @@ impl AdamWConfig {
 }
 
 /// The update on contiguous 32-bit floats in main memory, chunks in parallel.
+#[allow(unsafe_code)]
 fn update_in_place(
     parameter: &Tensor,
     gradient: &Tensor,
     mean: &mut Tensor,
     square: &mut Tensor,
     factors: Factors,
-) {
-    let (p, g) = (values_mut(parameter), values(gradient));
-    let (m, v) = (values_mut(mean), values_mut(square));
+) -> Result<()> {
+    let apart = if overlap(gradient, parameter)? { Some(gradient.f_detach_copy()?) } else { None };
+    let gradient = apart.as_ref().unwrap_or(gradient);
+    // SAFETY: the moments are this module's own, and the gradient shares no memory with the parameter.
+    let (p, g, m, v) =
+        unsafe { (values_mut(parameter)?, values::<f32>(gradient)?, values_mut(mean)?, values_mut(square)?) };
     p.par_chunks_mut(CHUNK)
         .zip(g.par_chunks(CHUNK))
         .zip(m.par_chunks_mut(CHUNK))
         .zip(v.par_chunks_mut(CHUNK))
         .for_each(|(((p, g), m), v)| update_chunk(p, g, m, v, factors));
+    Ok(())
+}
+
+/// Whether two tensors share memory.
+#[allow(unsafe_code)]
+fn overlap(a: &Tensor, b: &Tensor) -> Result<bool> {
+    // SAFETY: the slices are gone before anything is written.
+    let place = |tensor| unsafe { values::<f32>(tensor) }.map(<[f32]>::as_ptr_range);
+    let (a, b) = (place(a)?, place(b)?);
+    Ok(a.start < b.end && b.start < a.end)
 }
 
 fn update_chunk(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], f: Factors) {
@@ -258,12 +304,15 @@ fn update_with_kernels(
 ///
 /// # Errors
 /// [`Error::Torch`].
+#[allow(unsafe_code)]
 pub fn gradient_norm(gradients: &[Tensor]) -> Result<f64> {
     let _guard = tch::no_grad_guard();
     let mut total = 0.0;
     for gradient in gradients.iter().filter(|g| g.defined()) {
         total += if gradient.device() == Device::Cpu && gradient.kind() == Kind::Float {
-            square_sum(values(&gradient.f_contiguous()?))
+            let gradient = gradient.f_contiguous()?;
+            // SAFETY: nothing writes to gradients here.
+            square_sum(unsafe { values(&gradient)? })
         } else {
             gradient.f_norm()?.f_double_value(&[])?.powi(2)
         };
@@ -280,17 +329,79 @@ fn square_sum(values: &[f32]) -> f64 {
     sums.iter().sum()
 }
 
-#[allow(unsafe_code)]
-fn values(tensor: &Tensor) -> &[f32] {
-    debug_assert!(tensor.is_contiguous() && tensor.kind() == Kind::Float && tensor.device() == Device::Cpu);
-    // SAFETY: contiguous 32-bit floats in main memory, borrowed as long as the tensor is.
-    unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast(), tensor.numel()) }
-}
+#[cfg(test)]
+mod tests {
+    use re_model::parameters::{Builder, Init};
 
-/// The tensor's memory; parameters and moments are contiguous by construction, and no other thread has them.
-#[allow(unsafe_code, clippy::mut_from_ref)]
-fn values_mut(tensor: &Tensor) -> &mut [f32] {
-    debug_assert!(tensor.is_contiguous() && tensor.kind() == Kind::Float && tensor.device() == Device::Cpu);
-    // SAFETY: as in `values`; each call of `update_in_place` takes four tensors that share no memory.
-    unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) }
+    use super::*;
+
+    const RATES: LearningRates = LearningRates { encoder: 0.1, head: 0.1 };
+
+    fn parameters() -> Parameters {
+        let mut builder = Builder::new(None, "bert", Device::Cpu, 1);
+        let _ = builder.parameter("head.weight", &[6, 4], Init::Normal(1.0)).unwrap();
+        let _ = builder.parameter("head.bias", &[4], Init::Ones).unwrap();
+        builder.finish().unwrap().0
+    }
+
+    fn values_of(parameters: &Parameters) -> Vec<Vec<f32>> {
+        parameters.iter().map(|p| Vec::try_from(p.tensor.contiguous().view(-1)).unwrap()).collect()
+    }
+
+    #[test]
+    fn what_does_not_fit_the_parameters_is_an_error_and_changes_nothing() {
+        let parameters = parameters();
+        let before = values_of(&parameters);
+        let float = tch::kind::FLOAT_CPU;
+        let fitting = || [Tensor::ones([6, 4], float), Tensor::ones([4], float)];
+        let [weight, bias] = fitting();
+        let cases = [
+            vec![weight.shallow_clone()],
+            vec![weight.shallow_clone(), bias.shallow_clone(), bias.shallow_clone()],
+            vec![weight.to_kind(Kind::BFloat16), bias.shallow_clone()],
+            vec![weight.to_kind(Kind::Double), bias.shallow_clone()],
+            vec![Tensor::ones([4, 6], float), bias.shallow_clone()],
+            vec![Tensor::ones([24], float), bias.shallow_clone()],
+            // The last gradient is looked at before the first parameter is changed.
+            vec![weight.shallow_clone(), Tensor::ones([3], float)],
+        ];
+        let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters).unwrap();
+        for gradients in &cases {
+            let error = optimizer.step(&parameters, gradients, 1.0, RATES).unwrap_err();
+            assert!(matches!(error, Error::Optimizer { .. }), "{error}");
+        }
+        assert!(
+            optimizer
+                .step(&parameters, &[weight.to_sparse(None, None::<i64>, None), bias], 1.0, RATES)
+                .is_err()
+        );
+        let empty = Builder::new(None, "bert", Device::Cpu, 1).finish().unwrap().0;
+        let mut other = AdamW::new(AdamWConfig::default(), &empty).unwrap();
+        let error = other.step(&parameters, &fitting(), 1.0, RATES).unwrap_err();
+        assert!(error.to_string().contains("optimizer state of the model: 0, expected 2 tensors"), "{error}");
+        assert_eq!((optimizer.steps(), other.steps()), (0, 0));
+        assert_eq!(values_of(&parameters), before);
+    }
+
+    #[test]
+    fn the_layout_of_a_gradient_does_not_matter() {
+        let step = |gradient: &dyn Fn(&Parameters) -> Tensor| {
+            let parameters = parameters();
+            let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters).unwrap();
+            let gradients = [gradient(&parameters), Tensor::new()];
+            optimizer.step(&parameters, &gradients, 1.0, RATES).unwrap();
+            values_of(&parameters)
+        };
+        let numbers = || Tensor::arange(24, tch::kind::FLOAT_CPU).view([6, 4]);
+        let transposed = |_: &Parameters| numbers().transpose(0, 1).contiguous().transpose(0, 1);
+        assert_eq!(step(&|_| numbers()), step(&transposed));
+        let one = Tensor::ones([1], tch::kind::FLOAT_CPU);
+        assert_eq!(
+            step(&|_| one.expand([6, 4], false)),
+            step(&|_| Tensor::ones([6, 4], tch::kind::FLOAT_CPU))
+        );
+        // A gradient on the parameter's own memory counts as it was before the step.
+        let own = |parameters: &Parameters| parameters.iter().next().unwrap().tensor.shallow_clone();
+        assert_eq!(step(&own), step(&|parameters: &Parameters| own(parameters).copy()));
+    }
 }

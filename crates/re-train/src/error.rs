@@ -147,6 +147,18 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// What an optimizer was given does not fit the parameters.
+    #[error("{what} of {parameter}: {found}, expected {expected}")]
+    Optimizer {
+        /// What does not fit: `gradient` or `optimizer state`, or the number of these.
+        what: &'static str,
+        /// Name of the parameter, or `the model`.
+        parameter: String,
+        /// What was given.
+        found: String,
+        /// What the parameter needs.
+        expected: String,
+    },
     /// An observer failed.
     #[error("an observer failed")]
     Observer(#[source] Box<dyn std::error::Error + Send + Sync>),

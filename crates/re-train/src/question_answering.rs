@@ -9,7 +9,7 @@ use re_data::random::{fnv1a, stream};
 use re_data::{Batch, Encoded, LabelSet, Predictor, Questions, RelationExample, TokenSpan};
 use re_model::head::span_loss;
 use re_model::parameters::Parameters;
-use re_model::{Mode, QuestionAnswerer, Rule, TokenBatch};
+use re_model::{Masks, Mode, QuestionAnswerer, Rule, TokenBatch};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -200,7 +200,7 @@ impl Task for QuestionTask {
         [questions, self.negatives as u64].into_iter().chain(rows).fold(0, mix)
     }
 
-    fn loss(&self, epoch: u64, rows: &[usize]) -> Result<Tensor> {
+    fn loss(&self, epoch: u64, rows: &[usize], masks: &Masks) -> Result<Tensor> {
         let positives = rows.iter().filter_map(|&row| self.train.items.get(row)).map(|item| &item.row);
         let answer = |row: &Encoded| row.entities.last().copied().flatten().unwrap_or(NO_ANSWER);
         let mut answers: Vec<TokenSpan> = positives.clone().map(answer).collect();
@@ -210,7 +210,7 @@ impl Task for QuestionTask {
         answers.extend(negatives.iter().map(|_| NO_ANSWER));
         let batch = Batch::new(positives.chain(&negatives), &[])?;
         let batch = TokenBatch::new(&batch, self.answerer.model().encoder())?;
-        Ok(span_loss(&self.answerer.forward(&batch, Mode::Train)?, &answers)?)
+        Ok(span_loss(&self.answerer.forward(&batch, Mode::Train(masks))?, &answers)?)
     }
 
     fn evaluate(&self) -> Result<Option<Evaluation>> {

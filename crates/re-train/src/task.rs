@@ -9,7 +9,7 @@ use re_data::metrics::{Metrics, cross_entropy};
 use re_data::{Augmentation, Batch, EncodeReport, Encoded, ExampleEncoder, Probabilities, RelationExample};
 use re_ensemble::Prior;
 use re_model::parameters::Parameters;
-use re_model::{Mode, RelationClassifier, TokenBatch};
+use re_model::{Masks, Mode, RelationClassifier, TokenBatch};
 use tch::Tensor;
 
 use crate::config::{Metric, TrainConfig};
@@ -205,16 +205,16 @@ impl Task for ClassificationTask {
         self.loss.weight(&self.classes(rows))
     }
 
-    fn loss(&self, epoch: u64, rows: &[usize]) -> Result<Tensor> {
+    fn loss(&self, epoch: u64, rows: &[usize], masks: &Masks) -> Result<Tensor> {
         let seen = self.train.of_epoch(self.classifier.encoder(), epoch, rows);
         let batch = Batch::new(seen.iter().map(Cow::as_ref), &self.classes(rows))?;
         let model = self.classifier.model();
         let batch = TokenBatch::new(&batch, model.encoder())?;
-        let logits = model.forward(&batch, Mode::Train)?;
+        let logits = model.forward(&batch, Mode::Train(masks))?;
         if !self.loss.needs_two_passes() {
             return self.loss.of(&logits, batch.classes());
         }
-        let again = model.forward(&batch, Mode::Train)?;
+        let again = model.forward(&batch, Mode::Train(masks))?;
         self.loss.of_two([&logits, &again], batch.classes())
     }
 

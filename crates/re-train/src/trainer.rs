@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use re_data::random::fnv1a;
-use re_model::ops::with_seed;
 use re_model::parameters::Parameters;
-use re_model::{Weights, device};
+use re_model::{Masks, Weights, device};
 use tch::Tensor;
 
 use crate::adamw::{AdamW, gradient_norm};
@@ -37,11 +36,11 @@ pub trait Task {
     }
 
     /// Mean loss of the rows with these numbers, each counted by its [`weight`](Self::weight), in training mode,
-    /// with its graph.
+    /// with its graph. Dropout takes its masks from `masks`.
     ///
     /// # Errors
     /// Whatever the model or the data refuses.
-    fn loss(&self, epoch: u64, rows: &[usize]) -> Result<Tensor>;
+    fn loss(&self, epoch: u64, rows: &[usize], masks: &Masks) -> Result<Tensor>;
 
     /// Evaluates the model on rows kept apart; `None` where there are none.
     ///
@@ -255,8 +254,8 @@ impl<'a> Trainer<'a> {
             // Dropout is keyed by step and micro-batch, so that a resumed run draws what the first one would have.
             // A row counts the same in whatever micro-batch it stands, also in a last one of fewer rows.
             let share = task.weight(batch) / weight;
-            let seed = dropout_seed(config.seed, done, part);
-            let partial = with_seed(seed, || task.loss(epoch, batch))?.f_mul_scalar(share)?;
+            let masks = Masks::new(dropout_seed(config.seed, done, part));
+            let partial = task.loss(epoch, batch, &masks)?.f_mul_scalar(share)?;
             loss += partial.f_double_value(&[])?;
             self.check_finite("loss", loss, done + 1)?;
             sum = Some(accumulate(sum, &partial, task.parameters())?);
@@ -336,12 +335,12 @@ fn due(every: u64, step: u64) -> bool {
     every > 0 && step.is_multiple_of(every)
 }
 
-fn dropout_seed(seed: u64, done: u64, part: usize) -> i64 {
+fn dropout_seed(seed: u64, done: u64, part: usize) -> u64 {
     let mut key = [0u8; 24];
     for (slot, word) in key.chunks_exact_mut(8).zip([seed, done, part as u64]) {
         slot.copy_from_slice(&word.to_le_bytes());
     }
-    fnv1a(&key).cast_signed()
+    fnv1a(&key)
 }
 
 /// Adds the gradients of `loss` to `sum`.

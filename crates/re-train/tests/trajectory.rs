@@ -13,7 +13,7 @@ use std::rc::Rc;
 use common::{Expected, batch, golden, model, norm};
 use re_data::Batch;
 use re_model::parameters::Parameters;
-use re_model::{Mode, RelationModel, TokenBatch, Weights};
+use re_model::{Masks, Mode, RelationModel, TokenBatch, Weights};
 use re_train::observer::{Evaluation, StepReport};
 use re_train::{AdamWConfig, Decay, Event, Observer, Start, Task, TrainConfig, Trainer};
 use tch::{Reduction, Tensor};
@@ -38,9 +38,9 @@ impl Task for Trajectory {
     }
 
     // One row makes an epoch, so that the epoch is the number of the step.
-    fn loss(&self, epoch: u64, _: &[usize]) -> re_train::Result<Tensor> {
+    fn loss(&self, epoch: u64, _: &[usize], masks: &Masks) -> re_train::Result<Tensor> {
         let batch = TokenBatch::new(&self.batches[epoch as usize], self.model.encoder())?;
-        let logits = self.model.forward(&batch, Mode::Train)?;
+        let logits = self.model.forward(&batch, Mode::Train(masks))?;
         Ok(logits.cross_entropy_loss(batch.classes(), None::<Tensor>, Reduction::Mean, -100, 0.1))
     }
 

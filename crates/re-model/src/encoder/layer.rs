@@ -1,11 +1,10 @@
 //! A post-LayerNorm Transformer encoder layer (Vaswani et al. 2017).
 
 use re_native::{LAYER_PARAMETERS, LayerSettings};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::batch::TokenBatch;
 use crate::config::{Activation, EncoderConfig};
-use crate::dropout::next_seed;
 use crate::error::Result;
 use crate::ops::{LayerNorm, Linear, Mode, dropout};
 use crate::parameters::Builder;
@@ -59,7 +58,7 @@ impl Layer {
         x: &Tensor,
         batch: &TokenBatch,
         asked: Option<&[i64]>,
-        mode: Mode,
+        mode: Mode<'_>,
     ) -> Result<Tensor> {
         match x.device() {
             Device::Cpu => self.forward_fused(config, x, batch, asked, mode),
@@ -73,16 +72,21 @@ impl Layer {
         x: &Tensor,
         batch: &TokenBatch,
         asked: Option<&[i64]>,
-        mode: Mode,
+        mode: Mode<'_>,
     ) -> Result<Tensor> {
-        let train = mode == Mode::Train;
+        let (attention_dropout, hidden_dropout, seed) = match mode {
+            Mode::Train(masks) => {
+                (config.attention_probs_dropout_prob, config.hidden_dropout_prob, masks.next_seed())
+            }
+            Mode::Eval => (0.0, 0.0, 0),
+        };
         let settings = LayerSettings {
             heads: config.num_attention_heads,
             eps: config.layer_norm_eps,
             activation: config.hidden_act.into(),
-            attention_dropout: if train { config.attention_probs_dropout_prob } else { 0.0 },
-            hidden_dropout: if train { config.hidden_dropout_prob } else { 0.0 },
-            seed: if train { next_seed() } else { 0 },
+            attention_dropout,
+            hidden_dropout,
+            seed,
         };
         Ok(re_native::encoder_layer(x, self.parameters(), &batch.starts, asked, &settings)?)
     }
@@ -117,7 +121,7 @@ impl Layer {
         x: &Tensor,
         batch: &TokenBatch,
         asked: Option<&[i64]>,
-        mode: Mode,
+        mode: Mode<'_>,
     ) -> Result<Tensor> {
         let rate = config.hidden_dropout_prob;
         let mut context = self.attend(config, x, batch, mode)?;
@@ -133,7 +137,13 @@ impl Layer {
         self.output_norm.forward(&outer.f_add(&x)?)
     }
 
-    fn attend(&self, config: &EncoderConfig, x: &Tensor, batch: &TokenBatch, mode: Mode) -> Result<Tensor> {
+    fn attend(
+        &self,
+        config: &EncoderConfig,
+        x: &Tensor,
+        batch: &TokenBatch,
+        mode: Mode<'_>,
+    ) -> Result<Tensor> {
         let kind = x.kind();
         let parts = [&self.query, &self.key, &self.value];
         // One product instead of three: the rows of `x` are read once.
@@ -144,9 +154,9 @@ impl Layer {
         let layout = batch.layout()?;
         let [query, key, value] =
             layout.split(&x.f_linear(&weight, Some(&bias))?, config.num_attention_heads)?;
-        let rate = config.attention_probs_dropout_prob;
-        let context = if mode == Mode::Train && rate > 0.0 {
-            attend_with_dropout(&query, &key, &value, layout.mask(), rate)?
+        // libtorch's own attention differentiates as the fused layer must not: with shares from a rounded logarithm.
+        let context = if query.requires_grad() || matches!(mode, Mode::Train(_)) {
+            attend_in_steps(&query, &key, &value, layout.mask(), config.attention_probs_dropout_prob, mode)?
         } else {
             let mask = layout.mask();
             Tensor::f_scaled_dot_product_attention(&query, &key, &value, mask, 0.0, false, None, false)?
@@ -155,25 +165,26 @@ impl Layer {
     }
 }
 
-/// Attention with dropout on its weights, in the number format of its arguments: libtorch's own has no fast form
-/// with dropout on the CPU and computes bf16 in fp32.
+/// Attention with dropout on its weights, softmax in 32-bit floats, products in the number format of the arguments.
 ///
 /// # Shapes
 /// Three of `[B, heads, L, width]` and a mask that is true where a key is real, `[B, 1, 1, L]`, to `[B, heads, L, width]`.
-fn attend_with_dropout(
+fn attend_in_steps(
     query: &Tensor,
     key: &Tensor,
     value: &Tensor,
     mask: Option<&Tensor>,
     rate: f64,
+    mode: Mode<'_>,
 ) -> Result<Tensor> {
     let width = query.size().last().copied().unwrap_or(1) as f64;
     let mut scores = query.f_mul_scalar(width.sqrt().recip())?.f_matmul(&key.f_transpose(-2, -1)?)?;
     if let Some(mask) = mask {
         scores = scores.f_masked_fill(&mask.f_logical_not()?, f64::NEG_INFINITY)?;
     }
-    let weights = dropout(&scores.f_softmax(-1, scores.kind())?, rate, Mode::Train)?;
-    Ok(weights.f_matmul(value)?)
+    // Rounded to bfloat16, the shares of a saturated softmax do not sum to 1, which its gradient relies on.
+    let weights = scores.f_softmax(-1, Kind::Float)?.f_to_kind(value.kind())?;
+    Ok(dropout(&weights, rate, mode)?.f_matmul(value)?)
 }
 
 impl From<Activation> for re_native::Activation {
@@ -191,24 +202,68 @@ impl From<Activation> for re_native::Activation {
 #[cfg(test)]
 mod tests {
     use re_data::{Batch, Encoded};
-    use tch::Kind;
+    use re_native::{Kernels, use_kernels};
 
     use super::*;
     use crate::encoder::Encoder;
     use crate::weights::Weights;
 
+    /// The encoder of a golden folder.
+    fn encoder(folder: &std::path::Path) -> Encoder {
+        let weights = Weights::open(folder).unwrap();
+        let config = EncoderConfig::from_folder(folder).unwrap();
+        let mut builder = Builder::new(Some(&weights), config.prefix(), Device::Cpu, 1);
+        Encoder::new(config, &mut builder).unwrap()
+    }
+
+    fn batch(lengths: &[usize], encoder: &Encoder) -> TokenBatch {
+        let row = |&n: &usize| Encoded { ids: vec![5; n], type_ids: vec![0; n], ..Encoded::default() };
+        let rows: Vec<Encoded> = lengths.iter().map(row).collect();
+        TokenBatch::new(&Batch::new(&rows, &[]).unwrap(), encoder).unwrap()
+    }
+
+    /// Queries, keys and scores are the same in either number format, so that both give the golden gradients.
+    #[test]
+    fn saturated_attention_keeps_its_gradients() {
+        let folder = std::path::Path::new("../../fixtures/golden/saturated_layer");
+        let encoder = encoder(folder);
+        let (config, layer) = (encoder.config(), &encoder.layers[0]);
+        let golden = Tensor::read_safetensors(folder.join("expected.safetensors")).unwrap();
+        let golden: std::collections::HashMap<String, Tensor> = golden.into_iter().collect();
+        let lengths: Vec<i64> = Vec::try_from(&golden["lengths"]).unwrap();
+        let lengths: Vec<usize> = lengths.into_iter().map(|n| n as usize).collect();
+        let batch = batch(&lengths, &encoder);
+        let check = |form: &str, forward: &dyn Fn(&Tensor) -> Result<Tensor>, kind, allowed: f64| {
+            let x = golden["x"].set_requires_grad(true);
+            let [query, _, key, ..] = layer.parameters().map(|p| p.set_requires_grad(true));
+            let states = forward(&x.to_kind(kind)).unwrap().to_kind(Kind::Float);
+            let loss = (states * &golden["slope"]).sum(Kind::Float);
+            let found = Tensor::run_backward(&[loss], &[&query, &key], false, false);
+            for (found, name) in found.iter().zip(["query", "key"]) {
+                let expected = &golden[&format!("grad.attention.self.{name}.weight")];
+                let norm = |t: &Tensor| t.to_kind(Kind::Double).norm().double_value(&[]);
+                let error = norm(&(found - expected)) / norm(expected);
+                assert!(error <= allowed, "{form} {kind:?}: gradient of {name} off by {error:e}");
+            }
+        };
+        for (kind, allowed) in [(Kind::Float, 2e-3), (Kind::BFloat16, 0.05)] {
+            let stepwise = |x: &Tensor| layer.forward_stepwise(config, x, &batch, None, Mode::Eval);
+            check("stepwise", &stepwise, kind, allowed);
+            let fused = |x: &Tensor| layer.forward_fused(config, x, &batch, None, Mode::Eval);
+            for kernels in [Kernels::Generic, Kernels::Avx2, Kernels::Avx512] {
+                if use_kernels(kernels) {
+                    check(&format!("{kernels:?}"), &fused, kind, allowed);
+                }
+            }
+        }
+    }
+
     /// The stepwise form serves other devices; here it is what the fused one has to equal.
     #[test]
     fn both_forms_agree() {
         for case in ["bert", "bert_odd", "xlmr", "electra"] {
-            let folder = std::path::Path::new("../../fixtures/golden").join(case);
-            let weights = Weights::open(&folder).unwrap();
-            let config = EncoderConfig::from_folder(&folder).unwrap();
-            let mut builder = Builder::new(Some(&weights), config.prefix(), Device::Cpu, 1);
-            let encoder = Encoder::new(config, &mut builder).unwrap();
-            let row = |n: usize| Encoded { ids: vec![5; n], type_ids: vec![0; n], ..Encoded::default() };
-            let rows = [row(3), row(11), row(1), row(7)];
-            let batch = TokenBatch::new(&Batch::new(&rows, &[]).unwrap(), &encoder).unwrap();
+            let encoder = encoder(&std::path::Path::new("../../fixtures/golden").join(case));
+            let batch = batch(&[3, 11, 1, 7], &encoder);
             let config = encoder.config();
             let layer = &encoder.layers[0];
             let run = |fused: bool, asked: Option<&[i64]>| {

@@ -40,7 +40,7 @@ impl Head for Cls {
         Some(positions(first_tokens(batch)))
     }
 
-    fn forward(&self, input: &HeadInput<'_>, mode: Mode) -> Result<Tensor> {
+    fn forward(&self, input: &HeadInput<'_>, mode: Mode<'_>) -> Result<Tensor> {
         let mut first = input.first_token()?;
         if self.layout.dropout_first {
             first = dropout(&first, self.rate, mode)?;

@@ -30,7 +30,7 @@ impl Head for EntityStart {
         Some(positions(marked.map(|span| span.start()..span.start() + 1)))
     }
 
-    fn forward(&self, input: &HeadInput<'_>, mode: Mode) -> Result<Tensor> {
+    fn forward(&self, input: &HeadInput<'_>, mode: Mode<'_>) -> Result<Tensor> {
         self.0.forward(&[input.entity_start(0)?, input.entity_start(1)?], mode)
     }
 }
@@ -53,7 +53,7 @@ impl EntityMean {
 }
 
 impl Head for EntityMean {
-    fn forward(&self, input: &HeadInput<'_>, mode: Mode) -> Result<Tensor> {
+    fn forward(&self, input: &HeadInput<'_>, mode: Mode<'_>) -> Result<Tensor> {
         let (first, second) = (input.entity_mean(0)?, input.entity_mean(1)?);
         let product = first.f_mul(&second)?;
         self.0.forward(&[first, second, product, input.sentence_mean()?], mode)

@@ -42,7 +42,7 @@ pub trait Head: std::fmt::Debug + Send {
     ///
     /// # Errors
     /// Whatever libtorch refuses.
-    fn forward(&self, input: &HeadInput<'_>, mode: Mode) -> Result<Tensor>;
+    fn forward(&self, input: &HeadInput<'_>, mode: Mode<'_>) -> Result<Tensor>;
 }
 
 /// The heads that this crate offers, as named in configuration files.
@@ -197,7 +197,7 @@ impl FeatureClassifier {
         })
     }
 
-    fn forward(&self, features: &[Tensor], mode: Mode) -> Result<Tensor> {
+    fn forward(&self, features: &[Tensor], mode: Mode<'_>) -> Result<Tensor> {
         let features = self.norm.forward(&Tensor::f_cat(features, -1)?)?;
         let inner = self.dense.forward(&dropout(&features, self.rate, mode)?)?;
         let inner = dropout(&Activation::Gelu.forward(&inner)?, self.rate, mode)?;

@@ -41,7 +41,7 @@ impl Head for RBert {
         Some(positions(first_tokens(batch).chain(entities)))
     }
 
-    fn forward(&self, input: &HeadInput<'_>, mode: Mode) -> Result<Tensor> {
+    fn forward(&self, input: &HeadInput<'_>, mode: Mode<'_>) -> Result<Tensor> {
         let dense = |layer: &Linear, states: Tensor| {
             layer.forward(&Activation::Tanh.forward(&dropout(&states, self.rate, mode)?)?)
         };

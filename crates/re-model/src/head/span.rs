@@ -46,7 +46,7 @@ pub fn span_loss(logits: &[Tensor; 2], answers: &[TokenSpan]) -> Result<Tensor> 
 }
 
 impl Head for Span {
-    fn forward(&self, input: &HeadInput<'_>, _: Mode) -> Result<Tensor> {
+    fn forward(&self, input: &HeadInput<'_>, _: Mode<'_>) -> Result<Tensor> {
         self.0.forward(input.states)
     }
 }
