@@ -3,8 +3,13 @@
 // Helpers of integration tests are outside clippy's exemption for tests.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::sync::{Mutex, PoisonError};
+
 use re_native::{Activation, Kernels, LayerSettings, encoder_layer, normal, use_kernels};
 use tch::{Device, Kind, Tensor};
+
+/// For tests whose results must be the same bits, and the one that changes the kernels of the process.
+static KERNELS: Mutex<()> = Mutex::new(());
 
 const HIDDEN: i64 = 24;
 const INNER: i64 = 40;
@@ -54,7 +59,7 @@ fn run_for(
 /// The gradient with dropout is that of the function which the masks of the forward pass give.
 #[test]
 fn gradients_fit_the_masks() {
-    // Other tests may run with any of these meanwhile: each gives right numbers.
+    let _alone = KERNELS.lock().unwrap_or_else(PoisonError::into_inner);
     for kernels in [Kernels::Generic, Kernels::Avx2, Kernels::Avx512] {
         if use_kernels(kernels) {
             check_gradients();
@@ -108,6 +113,7 @@ fn check_gradients() {
 
 #[test]
 fn masks_follow_from_the_seed_and_have_the_rate() {
+    let _alone = KERNELS.lock().unwrap_or_else(PoisonError::into_inner);
     // Without weights and with a bias of one, what reaches the first LayerNorm is the mask itself.
     let mut all: Vec<Tensor> =
         shapes().iter().map(|shape| Tensor::zeros(shape, (Kind::Float, Device::Cpu))).collect();
@@ -130,6 +136,7 @@ fn masks_follow_from_the_seed_and_have_the_rate() {
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
+    let _alone = KERNELS.lock().unwrap_or_else(PoisonError::into_inner);
     let on = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
