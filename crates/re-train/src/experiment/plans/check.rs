@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::Config`] with the first key that is out of range; those of reading what members are trained on.
 pub(in super::super) fn check(experiment: &Experiment, data: &ExperimentData) -> Result<()> {
-    experiment.training.check()?;
+    experiment.check()?;
     if experiment.data.fold.is_some() {
         return fault("data.fold", "one fold".to_owned(), "none beside a plan of several trainings");
     }
@@ -56,7 +56,9 @@ pub(in super::super) fn check(experiment: &Experiment, data: &ExperimentData) ->
         Plan::PseudoLabels { threshold, .. } if !(0.0..=1.0).contains(threshold) => {
             fault("plan.threshold", threshold.to_string(), "a number from 0 to 1")
         }
-        Plan::PseudoLabels { rounds: 0, .. } => fault("plan.rounds", "0".to_owned(), "at least 1"),
+        Plan::PseudoLabels { rounds, .. } if !(1..=1000).contains(rounds) => {
+            fault("plan.rounds", rounds.to_string(), "from 1 to 1000")
+        }
         Plan::PseudoLabels { .. } => data.check_ids(),
         Plan::TwoStage { gate } => {
             data.check_ids()?;
@@ -213,9 +215,9 @@ fn check_votes(members: &[MemberConfig], votes: &[VoteConfig]) -> Result<()> {
             }
         }
         if let Some(weights) = weights {
-            let usable = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
+            let usable = weights.iter().all(|weight| (0.0..=1e9).contains(weight));
             if weights.len() != of.len() || !usable || weights.iter().sum::<f64>() <= 0.0 {
-                let expected = "a weight of at least 0 for each member, not all of them 0";
+                let expected = "a weight from 0 to 1e9 for each member, not all of them 0";
                 return fault("plan.votes.weights", format!("{weights:?} in {name}"), expected);
             }
         }
