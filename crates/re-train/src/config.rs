@@ -2,6 +2,7 @@
 
 use re_model::Precision;
 use serde::{Deserialize, Serialize};
+use tch::Device;
 
 use crate::adamw::{AdamWConfig, LearningRates};
 use crate::error::{Error, Result};
@@ -22,7 +23,8 @@ pub struct TrainConfig {
     /// Optimizer steps, up to a billion; where it is 0, `epochs` decides.
     pub steps: u64,
     /// Step after which training ends, although the learning rate falls as if it went on to `steps`; 0 goes
-    /// on to the end.
+    /// on to the end. A run that is resumed with a later one ends as if it had never stopped: an evaluation that is made
+    /// only because of the stop counts for the run that ends there alone.
     pub stop_at_step: u64,
     /// Passes over the training rows, up to a million, used where `steps` is 0.
     pub epochs: f64,
@@ -77,9 +79,9 @@ pub struct TrainConfig {
     /// time and memory. Checkpoints hold the whole table.
     pub trim_vocabulary: bool,
     /// Number format in which the encoder computes; where it is left out, bf16 on CUDA devices and where the
-    /// processor multiplies it natively, else fp32.
+    /// processor multiplies it natively, else fp32. The trained folder records it, and predictions follow the record.
     pub precision: Option<Precision>,
-    /// `cpu` or `cuda:N`.
+    /// `cpu` or `cuda:N`. A trainer refuses a model that is elsewhere.
     pub device: String,
 }
 
@@ -223,8 +225,8 @@ impl TrainConfig {
 
     /// The number format that `precision` names or, where it is left out, the one that suits the device.
     pub fn precision(&self) -> Precision {
-        let native = || if self.device == "cpu" { Precision::native() } else { Precision::Bf16 };
-        self.precision.unwrap_or_else(native)
+        let device = if self.device == "cpu" { Device::Cpu } else { Device::Cuda(0) };
+        self.precision.unwrap_or_else(|| Precision::of_device(device))
     }
 
     /// Optimizer steps of one pass over `rows` rows: the last, partial group counts.
