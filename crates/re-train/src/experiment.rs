@@ -4,6 +4,7 @@ mod adapt;
 mod data;
 mod layers;
 mod model_folder;
+mod origin;
 mod plan;
 mod plans;
 mod run;

@@ -6,6 +6,7 @@ use re_ensemble::Gate;
 use re_model::Rule;
 
 use super::super::data::{Target, folds, unique_ids};
+use super::super::origin::ORIGIN;
 use super::super::plan::{MemberConfig, Plan, VoteConfig};
 use super::super::run::{CONFIG, DATA_HASH};
 use super::super::summary::SUMMARY;
@@ -232,7 +233,7 @@ fn check_votes(members: &[MemberConfig], votes: &[VoteConfig]) -> Result<()> {
 /// Members and votes have folders of their names.
 fn check_name(key: &'static str, name: &str) -> Result<()> {
     let plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-    let taken = [VALIDATION, TEST, SUBMISSION, CONFIG, DATA_HASH, SUMMARY];
+    let taken = [VALIDATION, TEST, SUBMISSION, CONFIG, DATA_HASH, ORIGIN, SUMMARY];
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) || taken.contains(&name) {
         return fault(key, format!("{name:?}"), "a folder's name of letters, digits, -, _ and .");
     }

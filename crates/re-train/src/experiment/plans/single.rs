@@ -90,8 +90,7 @@ pub(super) fn train_task(
     if start == Start::Fresh {
         folder.write_config(experiment)?;
     }
-    let begun = Checkpoint::list(folder.path())?.last().map_or(0, |checkpoint| checkpoint.step);
-    let log = JsonlLog::open(&folder.path().join("metrics.jsonl"), begun, config.logging_steps)?;
+    let log = JsonlLog::new(folder.path().join("metrics.jsonl"), config.logging_steps);
     let mut trainer = Trainer::new(config.clone(), folder.path())?
         .stop_when(session.stop.clone())
         .observe(log)
