@@ -91,7 +91,7 @@ fn unknown_and_wrong_settings_are_named() {
         let text = error(2, &["train", &config, "--set", wrong]);
         assert!(text.contains("expected KEY=VALUE"), "{text}");
     }
-    assert!(set("training.batch_size=0").contains("batch_size = 0, expected at least 1"));
+    assert!(set("training.batch_size=0").contains("batch_size = 0, expected from 1 to 1000000"));
     assert!(set("data.train=/absent.tsv").contains("/absent.tsv: access failed: No such file"));
     assert!(set("model.folder=/absent").contains("/absent"));
     assert!(set("training.device=gpu").contains("gpu"));
@@ -119,7 +119,7 @@ fn faults_end_a_run_before_it_begins() {
     let text = train(&format!("data.train={empty}"));
     assert!(text.contains("empty.tsv, which leaves no row to train on, expected at least 1"), "{text}");
     for (setting, expected) in [
-        ("training.learning_rate=-1", "learning_rate = -1, expected 0 or more"),
+        ("training.learning_rate=-1", "learning_rate = -1, expected from 0 to 1"),
         ("data.val_size=1.5", "data.val_size = 1.5, expected from 0 up to"),
         ("data.train=", "data.train = \"\", expected a file of labelled rows"),
     ] {

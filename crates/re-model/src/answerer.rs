@@ -188,7 +188,7 @@ impl QuestionAnswerer {
     fn answers(&self, rows: &[Encoded]) -> Result<Vec<Answer>> {
         let _guard = tch::no_grad_guard();
         let mut all = vec![Answer { place: None, span_log_probability: f64::NEG_INFINITY }; rows.len()];
-        in_batches(rows, self.model.encoder(), |numbers, batch| {
+        in_batches(rows, &self.model, |numbers, batch| {
             let [starts, ends] = self.forward(batch, Mode::Eval)?;
             let width = starts.size().last().map_or(1, |&width| width as usize);
             let (starts, ends) = (floats(&starts)?, floats(&ends)?);

@@ -240,12 +240,13 @@ impl RelationClassifier {
     /// rounding in the last bits.
     ///
     /// # Errors
-    /// [`Error::TokenId`], [`Error::TooLong`] and the like for rows that another encoder made.
+    /// [`Error::TokenId`], [`Error::TooLong`] and the like for rows that another encoder made; [`Error::Interrupted`]
+    /// where [`RelationModel::stop_when`] was given a flag that is raised.
     pub fn logits(&self, rows: &[Encoded]) -> Result<Vec<f32>> {
         let _guard = tch::no_grad_guard();
         let classes = self.labels.len();
         let mut all = vec![0f32; rows.len() * classes];
-        in_batches(rows, self.model.encoder(), |numbers, batch| {
+        in_batches(rows, &self.model, |numbers, batch| {
             let logits = floats(&self.model.forward(batch, Mode::Eval)?)?;
             for (&row, values) in numbers.iter().zip(logits.chunks_exact(classes)) {
                 if let Some(slot) = all.get_mut(row * classes..(row + 1) * classes) {

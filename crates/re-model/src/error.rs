@@ -167,6 +167,9 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// The flag given to [`RelationModel::stop_when`](crate::RelationModel::stop_when) was raised.
+    #[error("stopped before the end, as was asked for")]
+    Interrupted,
     /// Data could not be tokenised or batched.
     #[error(transparent)]
     Data(#[from] re_data::Error),

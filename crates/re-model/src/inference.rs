@@ -4,23 +4,26 @@ use re_data::{Batch, Encoded};
 use tch::{Device, Kind, Tensor};
 
 use crate::batch::TokenBatch;
-use crate::encoder::Encoder;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::model::RelationModel;
 
 /// Tokens of one forward pass of inference: large enough to keep the cores busy, small enough for memory.
 const TOKENS_PER_BATCH: usize = 4096;
 
-/// Calls `each` with batches of rows of similar length, and the numbers of their rows.
+/// Calls `each` with batches of rows of similar length, and the numbers of their rows, until the model is to stop.
 pub(crate) fn in_batches(
     rows: &[Encoded],
-    encoder: &Encoder,
+    model: &RelationModel,
     mut each: impl FnMut(&[usize], &TokenBatch) -> Result<()>,
 ) -> Result<()> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|&row| rows.get(row).map_or(0, Encoded::len));
     for group in token_groups(&order, rows) {
+        if model.stops() {
+            return Err(Error::Interrupted);
+        }
         let batch = Batch::new(group.iter().filter_map(|&row| rows.get(row)), &[])?;
-        each(group, &TokenBatch::new(&batch, encoder)?)?;
+        each(group, &TokenBatch::new(&batch, model.encoder())?)?;
     }
     Ok(())
 }

@@ -1,5 +1,8 @@
 //! An encoder with a head: from a batch to logits.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tch::{Device, Tensor};
 
 use crate::batch::TokenBatch;
@@ -20,6 +23,7 @@ pub struct RelationModel {
     classes: usize,
     device: Device,
     seed: u64,
+    stop: Arc<AtomicBool>,
 }
 
 impl RelationModel {
@@ -44,7 +48,7 @@ impl RelationModel {
         builder.begin(crate::parameters::Part::Head);
         let head = head(&mut builder, encoder.config(), classes as i64)?;
         let (parameters, report) = builder.finish()?;
-        Ok((Self { encoder, head, parameters, classes, device, seed }, report))
+        Ok((Self { encoder, head, parameters, classes, device, seed, stop: Arc::default() }, report))
     }
 
     /// Logits of the batch.
@@ -69,6 +73,16 @@ impl RelationModel {
     /// Chooses the number format in which the encoder computes.
     pub fn set_precision(&mut self, precision: Precision) {
         self.encoder.set_precision(precision);
+    }
+
+    /// Ends predictions of many rows between two batches, with [`Error::Interrupted`](crate::Error::Interrupted), once
+    /// `stop` is true.
+    pub fn stop_when(&mut self, stop: Arc<AtomicBool>) {
+        self.stop = stop;
+    }
+
+    pub(crate) fn stops(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     /// Shape of the encoder.

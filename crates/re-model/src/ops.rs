@@ -39,6 +39,18 @@ impl Precision {
         Self::Fp32
     }
 
+    /// The number format that suits a device: [`Precision::Bf16`] where it multiplies bfloat16 natively, as CUDA devices
+    /// do, else [`Precision::Fp32`].
+    pub fn of_device(device: Device) -> Self {
+        if device == Device::Cpu { Self::native() } else { Self::Bf16 }
+    }
+
+    /// The number format to predict in: the one that is asked for or, where none is, the one that the model was trained
+    /// in, as far as the device multiplies it natively. What is not known to be trained in fp32 suits the device.
+    pub(crate) fn of_prediction(asked: Option<Self>, trained: Option<Self>, device: Device) -> Self {
+        asked.or(trained.filter(|trained| *trained == Self::Fp32)).unwrap_or_else(|| Self::of_device(device))
+    }
+
     pub(crate) fn kind(self) -> Kind {
         match self {
             Self::Fp32 => Kind::Float,

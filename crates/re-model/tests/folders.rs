@@ -13,8 +13,8 @@ use re_data::read::{self, ReadOptions};
 use re_data::{EncodeOptions, LabelSet, MarkupConfig, RelationExample};
 use re_model::save::save_tensors;
 use re_model::{
-    ClassifierOptions, EncoderConfig, Error, HeadChoice, HeadConfig, MarkupChoice, Mode, RelationClassifier,
-    RelationModel, TokenBatch, Weights,
+    ClassifierOptions, EncoderConfig, Error, HeadChoice, HeadConfig, MarkupChoice, Mode, Precision,
+    RelationClassifier, RelationModel, TokenBatch, TrainedParts, Weights,
 };
 use tch::Device;
 
@@ -84,6 +84,34 @@ fn saving_never_mixes_two_models_and_hides_none_of_its_files() {
             let path = entry.unwrap().path();
             assert_eq!(mode(&path), mode(&plain), "{}", path.display());
         }
+    }
+}
+
+#[test]
+fn the_number_format_of_training_is_recorded() {
+    let mut classifier = classifier(MarkupConfig::Plain {}, HeadConfig::EntityMean);
+    let native = Precision::of_device(Device::Cpu);
+    let loaded = |folder: &Path, precision| {
+        let parts = TrainedParts { precision, ..TrainedParts::default() };
+        RelationClassifier::from_pretrained_with(folder, parts).unwrap().model().encoder().precision()
+    };
+    // bf16 only where the processor multiplies it: elsewhere it would be slow.
+    for (trained, expected) in [(Precision::Fp32, Precision::Fp32), (Precision::Bf16, native)] {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("trained");
+        classifier.model_mut().set_precision(trained);
+        classifier.save(&folder).unwrap();
+        assert_eq!(loaded(&folder, None), expected);
+        for asked in [Precision::Fp32, Precision::Bf16] {
+            assert_eq!(loaded(&folder, Some(asked)), asked);
+        }
+        // A folder of an earlier version.
+        let path = folder.join("relation_classifier.json");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut settings: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(settings.as_object_mut().unwrap().remove("precision").is_some());
+        std::fs::write(&path, settings.to_string()).unwrap();
+        assert_eq!(loaded(&folder, None), native);
     }
 }
 

@@ -7,6 +7,7 @@ mod common;
 
 use common::{golden, relative_to_scale};
 use re_data::{Batch, Encoded, TokenSpan};
+use re_model::parameters::Part;
 use re_model::{
     Builder, EncoderConfig, Head, HeadConfig, HeadInput, Mode, Precision, RelationModel, Result, TokenBatch,
     Weights,
@@ -93,4 +94,28 @@ fn positions_must_ascend() {
         assert!(error.to_string().contains("ascending"), "{error}");
     }
     assert!(model.encoder().states_of(&batch, Some(&[26]), Mode::Eval).is_err());
+}
+
+/// As the documentation of `head_learning_rate` says.
+#[test]
+fn the_head_is_all_that_stands_on_the_last_layer() {
+    for (architecture, expected) in [
+        ("bert", ["bert.pooler.dense", "classifier"]),
+        ("roberta", ["classifier.dense", "classifier.out_proj"]),
+        ("xlm-roberta", ["classifier.dense", "classifier.out_proj"]),
+        ("electra", ["classifier.dense", "classifier.out_proj"]),
+    ] {
+        let text = format!(
+            r#"{{"model_type": "{architecture}", "vocab_size": 10, "hidden_size": 8, "embedding_size": 8,
+                "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}}"#
+        );
+        let config = EncoderConfig::parse(&text, std::path::Path::new("config.json")).unwrap();
+        let build = |b: &mut Builder<'_>, c: &EncoderConfig, n| HeadConfig::Cls.build(b, c, n);
+        let (model, _) = RelationModel::new(config, None, 3, build, Device::Cpu, 1).unwrap();
+        let parameters = model.parameters().iter().filter(|parameter| parameter.part == Part::Head);
+        let names: Vec<&str> = parameters.map(|parameter| parameter.name.as_str()).collect();
+        let expected: Vec<String> =
+            expected.iter().flat_map(|name| [format!("{name}.weight"), format!("{name}.bias")]).collect();
+        assert_eq!(names, expected, "{architecture}");
+    }
 }

@@ -23,9 +23,9 @@ pub struct AdamWConfig {
     pub beta1: f64,
     /// Decay of the running mean of the squared gradient, 0..1.
     pub beta2: f64,
-    /// Added to the denominator.
+    /// Added to the denominator, 1e-30 to 1.
     pub epsilon: f64,
-    /// Decoupled weight decay; biases and LayerNorm are exempt.
+    /// Decoupled weight decay, 0 to 1000; biases and LayerNorm are exempt.
     pub weight_decay: f64,
 }
 

@@ -34,8 +34,24 @@ pub struct TrainerState {
     pub best: Option<Best>,
     /// Evaluations since the best one.
     pub evaluations_without_improvement: u64,
+    /// Threads of libtorch that computed, on which the last bits depend; `None` in the states of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+    /// Where training stopped, if it stopped where a run that goes on has no checkpoint like this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
     /// The settings of the run.
     pub config: TrainConfig,
+}
+
+/// Where in a step a training was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stopped {
+    /// After all that belongs to the step.
+    AfterStep,
+    /// Before the evaluation that belongs to the step, which is made first when training goes on.
+    BeforeEvaluation,
 }
 
 /// The best evaluation of a run.
@@ -114,6 +130,12 @@ impl Checkpoint {
         }
         Ok(Self { step: state.step, path })
     }
+
+    /// Whether it is there because training stopped, and has no meaning once there is a later one.
+    fn is_of_a_stop(&self) -> bool {
+        // One that cannot be read is not in the way of others.
+        self.state().is_ok_and(|state| state.stopped.is_some())
+    }
 }
 
 /// The folder of a run while it is trained there, to notice that it was moved or removed meanwhile.
@@ -142,16 +164,19 @@ impl Place {
 
 /// Removes all checkpoints of a run but the `keep_last` latest and the one of step `best`; 0 keeps all.
 ///
+/// Those that were made only because training stopped go as soon as there is a later one, so that the others are those of
+/// a run that never stopped.
+///
 /// # Errors
 /// [`Error::Io`].
 pub fn prune(run: &Path, keep_last: usize, best: Option<u64>) -> Result<()> {
-    if keep_last == 0 {
-        return Ok(());
-    }
-    let all = Checkpoint::list(run)?;
-    let old = all.len().saturating_sub(keep_last);
+    let mut all = Checkpoint::list(run)?;
+    let latest = all.pop();
+    let (passed, mut all): (Vec<_>, Vec<_>) = all.into_iter().partition(Checkpoint::is_of_a_stop);
+    all.extend(latest);
+    let old = if keep_last == 0 { 0 } else { all.len().saturating_sub(keep_last) };
     let old = all.iter().take(old).filter(|checkpoint| Some(checkpoint.step) != best);
-    Ok(old.map(|checkpoint| &checkpoint.path).try_for_each(files::remove_folder)?)
+    Ok(passed.iter().chain(old).map(|checkpoint| &checkpoint.path).try_for_each(files::remove_folder)?)
 }
 
 /// Removes what a killed run was writing or removing.
@@ -182,8 +207,28 @@ mod tests {
             data: u64::MAX,
             best: None,
             evaluations_without_improvement: 0,
+            threads: None,
+            stopped: None,
             config,
         }
+    }
+
+    #[test]
+    fn checkpoints_of_a_stop_go_when_there_is_a_later_one() {
+        let run = tempfile::tempdir().unwrap();
+        let run = run.path();
+        let save = |step, stopped| {
+            Checkpoint::save(run, &TrainerState { stopped, ..state(step) }, |_| Ok(())).unwrap();
+            prune(run, 2, Some(2)).unwrap();
+            Checkpoint::list(run).unwrap().iter().map(|c| c.step).collect::<Vec<_>>()
+        };
+        for step in [2, 4] {
+            save(step, None);
+        }
+        assert_eq!(save(5, Some(Stopped::AfterStep)), [2, 4, 5]);
+        assert_eq!(save(7, Some(Stopped::BeforeEvaluation)), [2, 4, 7]);
+        // As without the stops.
+        assert_eq!(save(8, None), [2, 4, 8]);
     }
 
     #[test]

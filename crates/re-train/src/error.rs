@@ -204,6 +204,17 @@ impl Error {
         }
     }
 
+    /// Whether a prediction ended early because it was asked to.
+    pub(crate) fn is_interruption(&self) -> bool {
+        match self {
+            Self::Model(error) => matches!(error, re_model::Error::Interrupted),
+            Self::Data(re_data::Error::Predictor(error)) => {
+                matches!(error.downcast_ref(), Some(re_model::Error::Interrupted))
+            }
+            _ => false,
+        }
+    }
+
     /// An input/output error that names its file.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io { path: path.into(), source }

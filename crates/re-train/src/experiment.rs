@@ -4,6 +4,7 @@ mod adapt;
 mod data;
 mod layers;
 mod model_folder;
+mod origin;
 mod plan;
 mod plans;
 mod run;
@@ -190,6 +191,26 @@ impl Experiment {
             let found = self.data.val_size.to_string();
             return fault("data.val_size", found, "from 0 up to, not including, 1");
         }
+        for (key, seed) in
+            [("training.seed", Some(self.training.seed)), ("data.split_seed", self.data.split_seed)]
+        {
+            // TOML has no larger integers, and settings are written down.
+            if let Some(seed) = seed.filter(|&seed| i64::try_from(seed).is_err()) {
+                return fault(key, seed.to_string(), "at most 9223372036854775807");
+            }
+        }
+        for augmenter in &self.data.augmentation {
+            let probability = augmenter.probability();
+            if !(0.0..=1.0).contains(&probability) {
+                return fault("data.augmentation.probability", probability.to_string(), "from 0 to 1");
+            }
+            if let AugmenterConfig::WordMasking { share, .. } | AugmenterConfig::Punctuation { share, .. } =
+                augmenter
+                && !(*share > 0.0 && *share <= 1.0)
+            {
+                return fault("data.augmentation.share", share.to_string(), "above 0, up to 1");
+            }
+        }
         self.training.check()
     }
 
@@ -235,6 +256,27 @@ mod tests {
                 other => panic!("{other}"),
             }
         }
+    }
+
+    #[test]
+    fn numbers_outside_their_range_are_refused() {
+        let masking = "data.augmentation = [{ name = \"word_masking\", probability = ";
+        for (text, expected) in [
+            ("data.val_size = nan".to_owned(), "data.val_size"),
+            ("training.epochs = inf".to_owned(), "epochs"),
+            (format!("{masking}1.5 }}]"), "data.augmentation.probability"),
+            (format!("{masking}0.5, share = nan }}]"), "data.augmentation.share"),
+            (format!("{masking}0.5, share = 0.0 }}]"), "data.augmentation.share"),
+        ] {
+            let experiment = Experiment::parse(&format!("data.train = \"x\"\n{text}\n"), "x.toml").unwrap();
+            match experiment.check() {
+                Err(Error::Config { key, .. }) => assert_eq!(key, expected),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+        let mut seed = Experiment::parse("data.train = \"x\"", "x.toml").unwrap();
+        seed.training.seed = u64::MAX;
+        assert!(matches!(seed.check(), Err(Error::Config { key: "training.seed", .. })));
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub enum LossConfig {
     ///
     /// With label smoothing it is the sum over all classes, each with its share of the target.
     Focal {
-        /// Exponent, 0 or more; 0 is cross entropy, 2 the paper's choice.
+        /// Exponent, 0 to 1000; 0 is cross entropy, 2 the paper's choice.
         #[serde(default = "default_gamma")]
         gamma: f64,
         /// How much the rows of each class count: the paper's alpha.

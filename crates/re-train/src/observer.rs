@@ -37,7 +37,7 @@ pub enum Event<'a> {
     Started {
         /// Steps already done.
         step: u64,
-        /// Steps of the whole training.
+        /// The step that training ends at, unless it stops early.
         steps: u64,
         /// Training rows.
         rows: usize,
@@ -52,6 +52,14 @@ pub enum Event<'a> {
         evaluation: &'a Evaluation,
         /// Whether no earlier evaluation of this run was better.
         best: bool,
+        /// Whether it belongs to the training. One that is made only because training stops at `stop_at_step` does not: it
+        /// leaves no trace where training goes on.
+        counts: bool,
+    },
+    /// A checkpoint is about to be written: what an observer holds back should be on disk before it.
+    Saving {
+        /// Steps done.
+        step: u64,
     },
     /// A checkpoint is on disk.
     Saved {

@@ -3,6 +3,8 @@
 mod rows;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rand::RngExt;
 use re_data::random::{fnv1a, stream};
@@ -150,6 +152,14 @@ impl QuestionTask {
         }
         let (validation, gold) = validation.items.into_iter().map(|item| (item.example, item.class)).unzip();
         Ok(Self { answerer, train, validation, gold, unanswered, negatives, seed: config.seed })
+    }
+
+    /// Ends an evaluation between two batches once `stop` is true, which
+    /// [`Trainer::stop_when`](crate::Trainer::stop_when) is given, too.
+    #[must_use]
+    pub fn stop_when(mut self, stop: Arc<AtomicBool>) -> Self {
+        self.answerer.model_mut().stop_when(stop);
+        self
     }
 
     /// The answerer in its present state.

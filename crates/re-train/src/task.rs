@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 use re_data::metrics::{Metrics, cross_entropy};
@@ -152,6 +153,14 @@ impl ClassificationTask {
             classifier.model_mut().trim_vocabulary(ids)?;
         }
         Ok(Self { classifier, train, validation, loss, survey })
+    }
+
+    /// Ends an evaluation between two batches once `stop` is true, which
+    /// [`Trainer::stop_when`](crate::Trainer::stop_when) is given, too.
+    #[must_use]
+    pub fn stop_when(mut self, stop: Arc<AtomicBool>) -> Self {
+        self.classifier.model_mut().stop_when(stop);
+        self
     }
 
     /// What augmentation does to the training rows, where they are augmented.

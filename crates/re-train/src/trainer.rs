@@ -5,19 +5,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use re_data::files;
 use re_data::random::fnv1a;
 use re_model::parameters::Parameters;
 use re_model::{Masks, Weights, device};
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use crate::adamw::{AdamW, gradient_norm};
-use crate::checkpoint::{self, Best, Checkpoint, OPTIMIZER, Place, TrainerState};
+use crate::checkpoint::{self, Best, Checkpoint, OPTIMIZER, Place, Stopped, TrainerState};
 use crate::config::TrainConfig;
 use crate::difference::{self, Difference};
 use crate::error::{Error, Result};
 use crate::observer::{Evaluation, Event, Observer, StepReport, StopReason};
 use crate::sampler::Sampler;
 use crate::schedule::Schedule;
+
+/// Name of the device that is no other one.
+const CPU: &str = "cpu";
 
 /// What a [`Trainer`] trains: a model together with its rows and its way to measure them.
 pub trait Task {
@@ -62,6 +66,9 @@ pub enum Start {
     Fresh,
     /// At the latest checkpoint of the folder.
     Resume,
+    /// As [`Start::Resume`], also where the number of threads or the pretrained model is not what it was: that is reported,
+    /// and the result is not that of a training that never stopped.
+    ResumeChanged,
 }
 
 /// How a training ended.
@@ -71,7 +78,8 @@ pub struct Outcome {
     pub reason: StopReason,
     /// The checkpoint of the last step.
     pub last: Checkpoint,
-    /// The best evaluation and, where it was kept, its checkpoint.
+    /// The best evaluation, whose checkpoint there is where `keep_best` asks for it. The one that is made only because
+    /// training stopped at `stop_at_step` is among those it is chosen from.
     pub best: Option<Best>,
     /// The last evaluation that was made.
     pub evaluation: Option<Evaluation>,
@@ -102,7 +110,9 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Stops after the current step, with a checkpoint, once `stop` is true.
+    /// Stops after the current step, with a checkpoint, once `stop` is true. Given to the task as well, as by
+    /// [`ClassificationTask::stop_when`](crate::ClassificationTask::stop_when), it ends an evaluation too, which is then made
+    /// when training goes on.
     #[must_use]
     pub fn stop_when(mut self, stop: Arc<AtomicBool>) -> Self {
         self.stop = stop;
@@ -111,14 +121,14 @@ impl<'a> Trainer<'a> {
 
     /// Trains until all steps are done, the metric stalls or the caller asks to stop.
     ///
-    /// The same settings, rows, machine and number of threads give the same weights, bit for bit, however
-    /// often the run was killed and resumed.
+    /// The same settings, rows, machine and number of threads give the same weights, bit for bit, and the same
+    /// evaluations and checkpoints, however often the run was killed, stopped and resumed.
     ///
     /// # Errors
-    /// [`Error::RunExists`] or [`Error::NoCheckpoint`] where `start` does not fit the folder,
-    /// [`Error::Resume`] where settings or rows differ from the checkpoint's, [`Error::RunGone`] where the folder was
-    /// moved or removed meanwhile, [`Error::NotFinite`] where
-    /// training diverges, and whatever model, data, disk or observers return.
+    /// [`Error::Config`] where the task is on another device than the settings say, [`Error::RunExists`] or
+    /// [`Error::NoCheckpoint`] where `start` does not fit the folder, [`Error::Resume`] where settings, rows or
+    /// number of threads differ from the checkpoint's, [`Error::RunGone`] where the folder was moved or removed
+    /// meanwhile, [`Error::NotFinite`] where training diverges, and whatever model, data, disk or observers return.
     pub fn train(&mut self, task: &dyn Task, start: Start) -> Result<Outcome> {
         let place = Place::create(&self.run)?;
         checkpoint::remove_partial(&self.run)?;
@@ -131,6 +141,7 @@ impl<'a> Trainer<'a> {
                 expected: "at least 1".to_owned(),
             });
         }
+        self.config.check_device(task.parameters())?;
         let schedule = self.config.schedule(steps)?;
         task.parameters().set_trainable(true);
         let (mut state, optimizer) = self.begin(task, steps, start)?;
@@ -143,33 +154,54 @@ impl<'a> Trainer<'a> {
         let group = self.config.batch_size * self.config.gradient_accumulation_steps;
         let mut sampler = Sampler::new(task.rows(), group, self.config.seed);
 
+        let best = state.best.filter(|_| self.config.keep_best).map(|best| best.step);
+        // What a run left behind that was killed before it could remove it.
+        checkpoint::prune(&self.run, self.config.keep_last, best)?;
+
         let began = Instant::now();
         self.tell(&Event::Started { step: state.step, steps: end, rows: task.rows() })?;
         let (mut rows_seen, mut evaluation) = (0, None);
         // A run that had stopped early stays stopped when it is resumed.
         let stalled = self.stalled(&state);
         let mut reason = if stalled { StopReason::EarlyStopping } else { StopReason::Completed };
-        while state.step < end && !stalled {
-            let report = self.step(task, &mut optimizer, &mut sampler, schedule, state.step)?;
-            rows_seen += report.rows as u64;
-            state.step += 1;
-            self.tell(&Event::Step(&StepReport { rows_seen, elapsed: began.elapsed(), ..report }))?;
-            let last = state.step == end;
+        let mut unevaluated = state.stopped == Some(Stopped::BeforeEvaluation);
+        while (state.step < end || unevaluated) && !stalled {
+            if !unevaluated {
+                let report = self.step(task, &mut optimizer, &mut sampler, schedule, state.step)?;
+                rows_seen += report.rows as u64;
+                state.step += 1;
+                self.tell(&Event::Step(&StepReport { rows_seen, elapsed: began.elapsed(), ..report }))?;
+            }
+            (unevaluated, state.stopped) = (false, None);
 
             let mut improved = false;
-            if (last || due(self.config.eval_steps, state.step))
-                && let Some(found) = task.evaluate()?
-            {
-                improved = self.judge(&mut state, &found)?;
-                evaluation = Some(found);
+            if state.step == steps || due(self.config.eval_steps, state.step) {
+                match task.evaluate() {
+                    Ok(None) => {}
+                    Ok(Some(found)) => {
+                        improved = self.judge(&mut state, &found)?;
+                        evaluation = Some(found);
+                    }
+                    Err(error) if error.is_interruption() => state.stopped = Some(Stopped::BeforeEvaluation),
+                    Err(error) => return Err(error),
+                }
             }
-            if self.stalled(&state) {
+            if state.stopped.is_some() {
+                reason = StopReason::Interrupted;
+            } else if self.stalled(&state) {
                 reason = StopReason::EarlyStopping;
-            } else if self.stop.load(Ordering::Relaxed) && !last {
+            } else if self.stop.load(Ordering::Relaxed) && state.step < end {
                 reason = StopReason::Interrupted;
             }
-            let ends = last || reason != StopReason::Completed;
-            if ends || due(self.config.save_steps, state.step) || (improved && self.config.keep_best) {
+            let ends = state.step >= end || reason != StopReason::Completed;
+            let belongs = state.step == steps
+                || reason == StopReason::EarlyStopping
+                || due(self.config.save_steps, state.step)
+                || (improved && self.config.keep_best);
+            if ends && !belongs {
+                state.stopped = state.stopped.or(Some(Stopped::AfterStep));
+            }
+            if ends || belongs {
                 place.check()?;
                 self.save(task, &optimizer, &state)?;
             }
@@ -177,39 +209,74 @@ impl<'a> Trainer<'a> {
                 break;
             }
         }
+        let mut best = state.best;
+        if reason == StopReason::Completed && state.step < steps && !due(self.config.eval_steps, state.step) {
+            match self.evaluate_at_stop(task, &state) {
+                Ok(None) => {}
+                Ok(Some((found, better))) => (evaluation, best) = (Some(found), better),
+                Err(error) if error.is_interruption() => reason = StopReason::Interrupted,
+                Err(error) => return Err(error),
+            }
+        }
         self.tell(&Event::Finished { step: state.step, reason, elapsed: began.elapsed() })?;
         let last = Checkpoint { step: state.step, path: Checkpoint::path(&self.run, state.step) };
-        Ok(Outcome { reason, last, best: state.best, evaluation })
+        Ok(Outcome { reason, last, best, evaluation })
     }
 
     /// The state to begin with and, when resuming, the optimizer; the weights are put in place.
-    fn begin(&self, task: &dyn Task, steps: u64, start: Start) -> Result<(TrainerState, Option<AdamW>)> {
+    fn begin(&mut self, task: &dyn Task, steps: u64, start: Start) -> Result<(TrainerState, Option<AdamW>)> {
         let fresh = TrainerState {
             step: 0,
             steps,
             data: task.data_hash(),
             best: None,
             evaluations_without_improvement: 0,
+            threads: Some(threads()),
+            stopped: None,
             config: self.config.clone(),
         };
         let mut checkpoints = Checkpoint::list(&self.run)?;
         match (start, checkpoints.pop()) {
             (Start::Fresh, None) => Ok((fresh, None)),
             (Start::Fresh, Some(_)) => Err(Error::RunExists { folder: self.run.clone() }),
-            (Start::Resume, None) => Err(Error::NoCheckpoint { folder: self.run.clone() }),
-            (Start::Resume, Some(latest)) => {
+            (_, None) => Err(Error::NoCheckpoint { folder: self.run.clone() }),
+            (_, Some(latest)) => {
                 let restored = self.restore(task, &latest, &fresh).map_err(|error| {
                     if !error.is_damage() {
                         return error;
                     }
                     Error::Checkpoint {
-                        path: latest.path,
+                        path: latest.path.clone(),
                         older: checkpoints.pop().map(|older| older.step),
                         source: Box::new(error),
                     }
                 })?;
-                Ok((restored.0, Some(restored.1)))
+                self.check_threads(&latest, restored.0.threads, start)?;
+                Ok((TrainerState { threads: fresh.threads, ..restored.0 }, Some(restored.1)))
             }
+        }
+    }
+
+    /// The number of threads changes the order in which sums are made, and with it the last bits.
+    fn check_threads(&mut self, checkpoint: &Checkpoint, saved: Option<usize>, start: Start) -> Result<()> {
+        let (path, now) = (checkpoint.path.clone(), threads());
+        match saved {
+            _ if self.config.device != CPU => Ok(()),
+            Some(saved) if saved == now => Ok(()),
+            Some(saved) if start == Start::Resume => Err(Error::Resume {
+                checkpoint: path,
+                what: "number of threads",
+                found: now.to_string(),
+                expected: saved.to_string(),
+            }),
+            Some(saved) => self.tell(&Event::Notice(&format!(
+                "{}: was saved with {saved} threads, goes on with {now}: the last bits will differ",
+                path.display()
+            ))),
+            None => self.tell(&Event::Notice(&format!(
+                "{}: has no record of the number of threads; the last bits will differ if it was not {now}",
+                path.display()
+            ))),
         }
     }
 
@@ -291,8 +358,22 @@ impl<'a> Trainer<'a> {
         } else {
             state.evaluations_without_improvement += 1;
         }
-        self.tell(&Event::Evaluated { step: state.step, evaluation, best: improved })?;
+        self.tell(&Event::Evaluated { step: state.step, evaluation, best: improved, counts: true })?;
         Ok(improved)
+    }
+
+    /// Evaluates at a step at which a run that goes on does not: what is found, and whether it is the best, is told and
+    /// enters no checkpoint.
+    fn evaluate_at_stop(
+        &mut self,
+        task: &dyn Task,
+        state: &TrainerState,
+    ) -> Result<Option<(Evaluation, Option<Best>)>> {
+        let Some(evaluation) = task.evaluate()? else { return Ok(None) };
+        let here = Best { step: state.step, value: evaluation.value(self.config.metric) };
+        let best = state.best.is_none_or(|best| here.value > best.value);
+        self.tell(&Event::Evaluated { step: here.step, evaluation: &evaluation, best, counts: false })?;
+        Ok(Some((evaluation, if best { Some(here) } else { state.best })))
     }
 
     fn stalled(&self, state: &TrainerState) -> bool {
@@ -304,6 +385,12 @@ impl<'a> Trainer<'a> {
         let mut finite = task.parameters().iter().map(|p| p.tensor.f_isfinite()?.f_all()?.f_int64_value(&[]));
         if finite.any(|finite| !matches!(finite, Ok(1))) {
             self.check_finite("parameters", f64::NAN, state.step)?;
+        }
+        self.tell(&Event::Saving { step: state.step })?;
+        let checkpoint = Checkpoint { step: state.step, path: Checkpoint::path(&self.run, state.step) };
+        if checkpoint.state().is_ok_and(|saved| saved != *state) {
+            // It was saved before the evaluation that belongs to it.
+            files::remove_folder(&checkpoint.path)?;
         }
         let saved = Checkpoint::save(&self.run, state, |folder| {
             task.save(folder)?;
@@ -329,6 +416,11 @@ impl<'a> Trainer<'a> {
     fn tell(&mut self, event: &Event<'_>) -> Result<()> {
         self.observers.iter_mut().try_for_each(|observer| observer.notify(event).map_err(Error::Observer))
     }
+}
+
+/// Threads that libtorch computes with.
+fn threads() -> usize {
+    usize::try_from(tch::get_num_threads()).unwrap_or_default()
 }
 
 fn due(every: u64, step: u64) -> bool {
@@ -409,7 +501,25 @@ impl TrainConfig {
     ///
     /// # Errors
     /// [`re_model::Error::Device`] where it is absent.
-    pub fn device(&self) -> Result<tch::Device> {
+    pub fn device(&self) -> Result<Device> {
         Ok(device::device(&self.device)?)
+    }
+
+    /// Makes sure that the parameters are where the configuration says.
+    fn check_device(&self, parameters: &Parameters) -> Result<()> {
+        let place = |device| match device {
+            Device::Cpu => CPU.to_owned(),
+            Device::Cuda(number) => format!("cuda:{number}"),
+            other => format!("{other:?}"),
+        };
+        let named = if self.device == "cuda" { "cuda:0" } else { &self.device };
+        match parameters.iter().map(|parameter| place(parameter.tensor.device())).find(|at| at != named) {
+            None => Ok(()),
+            Some(at) => Err(Error::config(
+                "device",
+                self.device.clone(),
+                format!("{at}, where the model is; a model is moved by the options that it is made with"),
+            )),
+        }
     }
 }

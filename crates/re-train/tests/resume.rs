@@ -216,7 +216,9 @@ fn what_an_ended_process_left_is_in_nobodys_way() {
 #[test]
 fn divergence_stops_the_run_and_keeps_the_last_good_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
-    let mut diverging = experiment(200, 1e30);
+    // Each step multiplies the weights by -999.
+    let mut diverging = experiment(200, 1.0);
+    diverging.training.adamw.weight_decay = 1000.0;
     diverging.training.max_grad_norm = 0.0;
     diverging.training.save_steps = 1;
     diverging.training.warmup_steps = 1;

@@ -7,10 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use re_data::{MarkupConfig, Predictor};
-use re_model::{RelationClassifier, Weights};
-use re_train::experiment::{DataConfig, ExperimentData, RunFolder};
-use re_train::{Checkpoint, ClassWeights, Error, Event, Experiment, LossConfig, Observer, Start, StopReason};
+use re_data::read::{self, ReadOptions};
+use re_data::{LabelSet, MarkupConfig, Predictor};
+use re_model::{ClassifierOptions, RelationClassifier, Weights};
+use re_train::experiment::{DataConfig, ExperimentData, RunFolder, load_predictor};
+use re_train::{
+    Checkpoint, ClassWeights, ClassificationTask, Error, Event, Experiment, LabelledRows, LossConfig,
+    Observer, Start, StopReason, TrainConfig, Trainer,
+};
 
 fn experiment() -> Experiment {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embedded");
@@ -123,6 +127,46 @@ fn an_interrupted_run_saves_a_checkpoint_and_goes_on_to_the_same_bits() {
     let submission = std::fs::read_to_string(summary.submission.unwrap()).unwrap();
     assert_eq!(submission.lines().next(), Some("pred"));
     assert_eq!(submission.lines().count(), 201);
+}
+
+#[test]
+fn a_task_on_another_device_than_the_settings_say_is_refused() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embedded");
+    let labels = LabelSet::from_path(root.join("labels.json")).unwrap();
+    let rows = read::examples(root.join("dev.tsv"), &ReadOptions::default()).unwrap().examples;
+    let options = ClassifierOptions { random_weights: true, layers: Some(1), ..ClassifierOptions::default() };
+    let (classifier, _) = RelationClassifier::new(root.join("model"), labels, options).unwrap();
+    let (rows, _) = LabelledRows::new(&classifier, &rows[..4]).unwrap();
+    let mut config = TrainConfig { steps: 1, device: "cuda:0".to_owned(), ..TrainConfig::default() };
+    let task = ClassificationTask::new(classifier, rows, LabelledRows::default(), &config).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let train = |config: &TrainConfig| {
+        Trainer::new(config.clone(), folder.path().join("run")).unwrap().train(&task, Start::Fresh)
+    };
+    match train(&config) {
+        Err(Error::Config { key: "device", found, expected }) => {
+            assert_eq!(found, "cuda:0");
+            assert!(expected.starts_with("cpu, where the model is"), "{expected}");
+        }
+        other => panic!("{other:?}"),
+    }
+    config.device = "cpu".to_owned();
+    train(&config).unwrap();
+}
+
+#[test]
+fn a_run_predicts_in_the_number_format_that_it_was_trained_in() {
+    let folder = tempfile::tempdir().unwrap();
+    // Also where the processor multiplies bf16 natively, so that it would be the default.
+    let run = RunFolder::new(folder.path());
+    let summary = run.run(&experiment(), Start::Fresh, Vec::new(), Arc::default()).unwrap();
+    let saved = read::probabilities(folder.path().join("test_probabilities.csv")).unwrap();
+    let test = read::examples(experiment().data.test.unwrap(), &ReadOptions::default()).unwrap().examples;
+    let alone = RelationClassifier::from_pretrained(summary.model.unwrap()).unwrap();
+    let whole = load_predictor(folder.path(), &TrainConfig::default()).unwrap();
+    for predictor in [&alone as &dyn Predictor, &whole] {
+        assert_eq!(predictor.predict(&test).unwrap().values(), saved.values());
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use re_data::read::{ExampleReader, ReadOptions};
-use re_model::RelationClassifier;
+use re_model::{Precision, RelationClassifier, TrainedParts};
 
 use crate::inputs::{Report, report};
 
@@ -23,7 +23,8 @@ impl First {
     pub fn run(&self) -> Result<Report> {
         let mut reader = ExampleReader::open(&self.data, &ReadOptions::default())?;
         let example = reader.next().context("the file has no row")??;
-        let classifier = RelationClassifier::from_pretrained(&self.model)?;
+        let parts = TrainedParts { precision: Some(Precision::Fp32), ..TrainedParts::default() };
+        let classifier = RelationClassifier::from_pretrained_with(&self.model, parts)?;
         let class = classifier.predict(&[example])?.classes().first().copied();
         let mut report = report("first-prediction", 1);
         report.insert("class".to_owned(), class.into());

@@ -28,7 +28,7 @@ impl Predict {
     pub fn run(&self) -> Result<Report> {
         let examples = self.data.read()?;
         let precision: Precision = serde_json::from_value(self.precision.as_str().into())?;
-        let parts = TrainedParts { precision, ..TrainedParts::default() };
+        let parts = TrainedParts { precision: Some(precision), ..TrainedParts::default() };
         let classifier = RelationClassifier::from_pretrained_with(&self.model, parts)?;
         // The first pass finds libtorch's kernels and memory unprepared, for the peers as for us.
         classifier.predict(examples.get(..examples.len().min(64)).unwrap_or_default())?;

@@ -9,7 +9,7 @@ use clap::Args;
 use re_data::RelationExample;
 use re_data::read::{ExampleReader, ReadOptions};
 use re_data::write::{self, PredictionFormat, PredictionWriter};
-use re_model::RelationClassifier;
+use re_model::{Precision, RelationClassifier, TrainedParts};
 use serde_json::json;
 
 use crate::inputs::{Report, report};
@@ -36,7 +36,8 @@ pub struct Stream {
 
 impl Stream {
     pub fn run(&self) -> Result<Report> {
-        let classifier = RelationClassifier::from_pretrained(&self.model)?;
+        let parts = TrainedParts { precision: Some(Precision::Fp32), ..TrainedParts::default() };
+        let classifier = RelationClassifier::from_pretrained_with(&self.model, parts)?;
         let labels = Arc::clone(classifier.labels());
         let out = write::create(&self.out)?;
         let mut writer = PredictionWriter::new(out, &self.out, PredictionFormat::Csv, labels)?;

@@ -43,7 +43,7 @@ pub struct Predict {
     /// Where to compute: cpu or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: String,
-    /// Number format of the encoder [default: as in training: bf16 where the device multiplies it natively]
+    /// Number format of the encoder [default: as in training, bf16 only where the device multiplies it natively]
     #[arg(long, value_name = "FORMAT")]
     precision: Option<Format>,
     /// Rows that are read, sorted by length and computed together
@@ -79,11 +79,12 @@ impl Predict {
     fn stream(&self, folder: &Path, settings: &TrainConfig, say: Say) -> Result<()> {
         let parts = TrainedParts {
             device: Some(settings.device()?),
-            precision: settings.precision(),
+            precision: settings.precision,
             ..TrainedParts::default()
         };
-        say.detail(format!("model {}, {:?} on {}", folder.display(), parts.precision, self.device));
         let classifier = RelationClassifier::from_pretrained_with(folder, parts)?;
+        let precision = classifier.model().encoder().precision();
+        say.detail(format!("model {}, {precision:?} on {}", folder.display(), self.device));
         let (mut rows, mut progress) = self.data.open(&self.input, self.predictions.path(), say)?;
         rows.want_types(classifier.reads_types());
         let mut predictions = self.predictions.create(classifier.labels())?;

@@ -15,15 +15,21 @@ use crate::say::Say;
 /// Go on with a training that was interrupted
 ///
 /// It goes on from the latest checkpoint, and ends with the same bits as one that never stopped. Trainings of a plan
-/// that are complete are not repeated.
+/// that are complete are not repeated. Other settings, rows, numbers of threads (--threads) or pretrained models than the
+/// run began with are refused.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  re resume runs/mine")]
+  re resume runs/mine
+  re resume runs/mine --threads 8")]
 pub struct Resume {
     /// Folder of the run
     #[arg(value_name = "RUN")]
     folder: PathBuf,
+    /// Go on, too, where the number of threads or the pretrained model is another one than when the run began, and say
+    /// so: the result is then not that of a run that never stopped
+    #[arg(long)]
+    allow_changes: bool,
     #[command(flatten)]
     result: ResultArgs,
 }
@@ -31,6 +37,7 @@ pub struct Resume {
 impl Resume {
     pub fn run(self, say: Say) -> Result<ExitCode> {
         let folder = RunFolder::new(self.folder);
-        run(&folder, &folder.experiment()?, Start::Resume, &self.result, say)
+        let start = if self.allow_changes { Start::ResumeChanged } else { Start::Resume };
+        run(&folder, &folder.experiment()?, start, &self.result, say)
     }
 }

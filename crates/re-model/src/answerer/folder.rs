@@ -28,6 +28,9 @@ const QUESTIONS: &str = "questions.json";
 struct Settings {
     rule: Rule,
     encoding: EncodeOptions,
+    /// Number format that it was trained in; earlier versions did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    precision: Option<Precision>,
 }
 
 fn settings(folder: &Path) -> Result<(Settings, Questions)> {
@@ -46,31 +49,32 @@ impl QuestionAnswerer {
         Ok(files::is_file(folder.as_ref().join(FILE))?)
     }
 
-    /// Loads a trained folder, onto the CPU and in fp32.
+    /// Loads a trained folder, onto the CPU and in the number format that it was trained in.
     ///
     /// # Errors
     /// As [`QuestionAnswerer::from_pretrained_with`].
     pub fn from_pretrained(folder: impl AsRef<Path>) -> Result<Self> {
-        Self::from_pretrained_with(folder, Device::Cpu, Precision::default())
+        Self::from_pretrained_with(folder, Device::Cpu, None)
     }
 
-    /// Loads a trained folder: a checkpoint of a run, or what [`QuestionAnswerer::save`] wrote.
+    /// Loads a trained folder: a checkpoint of a run, or what [`QuestionAnswerer::save`] wrote. Where `precision` is left
+    /// out it follows the rule of [`TrainedParts::precision`](crate::TrainedParts::precision).
     ///
     /// # Errors
     /// Those of reading its files; [`Error::MissingTensors`] where the head was not trained.
     pub fn from_pretrained_with(
         folder: impl AsRef<Path>,
         device: Device,
-        precision: Precision,
+        precision: Option<Precision>,
     ) -> Result<Self> {
         let folder = folder.as_ref();
-        let (Settings { rule, encoding }, questions) = settings(folder)?;
+        let (Settings { rule, encoding, precision: trained }, questions) = settings(folder)?;
         let weights = Weights::open(folder)?;
         let config = EncoderConfig::from_folder(folder)?;
         let parts = ModelParts { config, weights: Some(&weights), device, seed: 0 };
         let (mut answerer, report) =
             Self::assemble(parts, Tokenizer::from_folder(folder)?, encoding, questions, rule)?;
-        answerer.model.set_precision(precision);
+        answerer.model.set_precision(Precision::of_prediction(precision, trained, device));
         check_complete(folder, &weights, &answerer.model, report)?;
         Ok(answerer)
     }
@@ -112,7 +116,11 @@ impl QuestionAnswerer {
         extra.insert("label2id".into(), serde_json::json!({"start": 0, "end": 1}));
         self.model.save_as(folder, extra)?;
         self.encoder.tokenizer().save_into(folder)?;
-        let settings = Settings { rule: self.rule, encoding: self.encoder.options().clone() };
+        let settings = Settings {
+            rule: self.rule,
+            encoding: self.encoder.options().clone(),
+            precision: Some(self.model.encoder().precision()),
+        };
         let path = folder.join(FILE);
         let text = serde_json::to_string_pretty(&settings)
             .map_err(|source| Error::Json { path: path.clone(), source })?;

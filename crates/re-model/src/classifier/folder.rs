@@ -35,6 +35,9 @@ struct Settings {
     /// One number for each class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     logit_adjustment: Option<Vec<f32>>,
+    /// Number format that it was trained in; earlier versions did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    precision: Option<Precision>,
 }
 
 impl Settings {
@@ -111,8 +114,9 @@ pub struct TrainedParts {
     pub head: Option<HeadBuilder>,
     /// Device of the model; the CPU where left out.
     pub device: Option<Device>,
-    /// Number format in which the encoder computes.
-    pub precision: Precision,
+    /// Number format in which the encoder computes. Where left out it is the one that the model was trained in, bf16 only
+    /// where the device multiplies it natively; a folder without a record of it computes in what suits the device.
+    pub precision: Option<Precision>,
 }
 
 impl RelationClassifier {
@@ -124,7 +128,8 @@ impl RelationClassifier {
         Ok(files::is_file(folder.as_ref().join(FILE))?)
     }
 
-    /// Loads a trained folder: a checkpoint of a run, or what [`RelationClassifier::save`] wrote.
+    /// Loads a trained folder, onto the CPU: a checkpoint of a run, or what [`RelationClassifier::save`] wrote. It computes
+    /// in the number format that [`TrainedParts::precision`] tells.
     ///
     /// # Errors
     /// Those of reading its files; [`Error::MissingTensors`] where the head was not trained.
@@ -154,7 +159,7 @@ impl RelationClassifier {
         let device = parts.device.unwrap_or(Device::Cpu);
         let model = ModelParts { config, weights: Some(&weights), device, seed: 0 };
         let (mut classifier, report) = Self::assemble(model, encoder, labels, markup, head)?;
-        classifier.model.set_precision(parts.precision);
+        classifier.model.set_precision(Precision::of_prediction(parts.precision, settings.precision, device));
         classifier.set_logit_adjustment(settings.logit_adjustment)?;
         check_complete(folder, &weights, &classifier.model, report)?;
         Ok(classifier)
@@ -202,6 +207,7 @@ impl RelationClassifier {
             encoding: self.encoder.options().clone(),
             no_relation: self.labels.no_relation().and_then(|id| self.labels.name(id)).map(str::to_owned),
             logit_adjustment: self.logit_adjustment.clone(),
+            precision: Some(self.model.encoder().precision()),
         };
         let path = folder.join(FILE);
         let text = serde_json::to_string_pretty(&settings)

@@ -96,6 +96,13 @@ impl Weights {
         &self.path
     }
 
+    /// The files that hold tensors.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| match file {
+            WeightsFile::Safetensors { path, .. } | WeightsFile::Torch { path, .. } => path.as_path(),
+        })
+    }
+
     /// Names of all tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.keys().map(String::as_str)

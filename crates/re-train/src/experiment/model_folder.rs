@@ -62,8 +62,16 @@ mod tests {
 
     fn save(run: &Path, step: u64) -> PathBuf {
         let config = TrainConfig::default();
-        let state =
-            TrainerState { step, steps: 9, data: 0, best: None, evaluations_without_improvement: 0, config };
+        let state = TrainerState {
+            step,
+            steps: 9,
+            data: 0,
+            best: None,
+            evaluations_without_improvement: 0,
+            threads: None,
+            stopped: None,
+            config,
+        };
         Checkpoint::save(run, &state, |_| Ok(())).unwrap().path
     }
 

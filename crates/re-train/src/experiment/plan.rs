@@ -45,7 +45,7 @@ pub enum Plan {
         unlabelled: PathBuf,
         /// Probability from which on a prediction counts as a label, 0 to 1.
         threshold: f32,
-        /// Trainings after the first, at least 1.
+        /// Trainings after the first, 1 to 1000.
         rounds: usize,
     },
     /// One model says whether there is a relation (folder `related`), another one which (folder `relation`);
@@ -114,7 +114,7 @@ pub struct VoteConfig {
     pub how: Vote,
     /// Names of members or earlier votes.
     pub of: Vec<String>,
-    /// Weight of each; equal where left out.
+    /// Weight of each, 0 to 1e9; equal where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<Vec<f64>>,
 }

@@ -10,6 +10,7 @@ use re_data::files;
 use re_data::random::fnv1a;
 
 use super::model_folder::split_step;
+use super::origin::{ORIGIN, Origin};
 use super::plan::Plan;
 use super::plans;
 use super::session::Session;
@@ -28,7 +29,8 @@ pub(super) const CONFIG: &str = "config.toml";
 /// Name of the file with the hash of the rows that the run began with.
 pub(super) const DATA_HASH: &str = "data_hash.txt";
 
-/// The folder of a run: checkpoints, `config.toml`, `data_hash.txt`, `metrics.jsonl`, predictions, `summary.json`.
+/// The folder of a run: checkpoints, `config.toml`, `data_hash.txt`, `origin.json` (number of threads and hashes of the
+/// pretrained model's files), `metrics.jsonl`, predictions, `summary.json`.
 ///
 /// A plan of several trainings has a folder like this one for each of them, inside its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +77,8 @@ impl RunFolder {
     /// Runs `experiment`: reads the data, makes the trainings of its plan, evaluates and predicts the test rows.
     ///
     /// `observers` watch, beside the log that is always written; once `stop` is true, training ends with a
-    /// checkpoint after the current step, and nothing is predicted. A run that ended before its first checkpoint may be
+    /// checkpoint after the current step, evaluations and predictions end after the current batch, and the summary says
+    /// that the run was interrupted. A run that ended before its first checkpoint may be
     /// resumed, too: it begins anew.
     ///
     /// # Errors
@@ -87,7 +90,8 @@ impl RunFolder {
         mut observers: Vec<Box<dyn Observer>>,
         stop: Arc<AtomicBool>,
     ) -> Result<Summary> {
-        self.run_in(experiment, start, &mut Session::new(&mut observers, stop))
+        let resume = if start == Start::Fresh { Start::Resume } else { start };
+        self.run_in(experiment, start, &mut Session::new(&mut observers, stop, resume))
     }
 
     pub(super) fn run_in(
@@ -106,15 +110,43 @@ impl RunFolder {
         let hash = data_hash(experiment, data)?;
         match start {
             Start::Fresh => self.write(DATA_HASH, &hash)?,
-            Start::Resume => self.check_rows(&hash)?,
+            Start::Resume | Start::ResumeChanged => self.check_rows(&hash)?,
         }
-        if single && start == Start::Resume {
+        if single && start != Start::Fresh {
             self.check_settings(&Experiment { training: self.experiment()?.training, ..experiment.clone() })?;
+        }
+        let origin = Origin::of(experiment)?;
+        if start != Start::Fresh {
+            self.check_origin(&origin, session)?;
+        }
+        if start != Start::Resume {
+            self.write(ORIGIN, &origin.text(&self.0)?)?;
         }
         if !single {
             self.begin_parts(experiment, data, start, session)?;
         }
-        let summary = match &experiment.plan {
+        let summary = match self.carry_out(experiment, data, start, session) {
+            Err(error) if error.is_interruption() => Summary::new(StopReason::Interrupted),
+            summary => summary?,
+        };
+        if summary.reason == StopReason::Interrupted {
+            return Ok(summary);
+        }
+        let summary = Summary { data_hash: Some(hash), ..summary };
+        claim.check()?;
+        self.write(SUMMARY, &summary.text(&self.0)?)?;
+        Ok(summary)
+    }
+
+    /// Makes the trainings of the plan, and what follows them.
+    fn carry_out(
+        &self,
+        experiment: &Experiment,
+        data: &ExperimentData,
+        start: Start,
+        session: &mut Session<'_>,
+    ) -> Result<Summary> {
+        match &experiment.plan {
             Plan::Single {} => plans::train(self, experiment, data, start, session),
             Plan::StepTransfer { split } => {
                 plans::transfer::run(self, experiment, data, split.as_deref(), session)
@@ -131,14 +163,7 @@ impl RunFolder {
             Plan::Vote { members, votes } => {
                 plans::vote::run(self, experiment, data, members, votes, session)
             }
-        }?;
-        if summary.reason == StopReason::Interrupted {
-            return Ok(summary);
         }
-        let summary = Summary { data_hash: Some(hash), ..summary };
-        claim.check()?;
-        self.write(SUMMARY, &summary.text(&self.0)?)?;
-        Ok(summary)
     }
 
     /// Makes sure that a plan of several trainings can be carried out, and that it is the one that began here.
@@ -152,7 +177,7 @@ impl RunFolder {
         plans::check(experiment, data)?;
         match start {
             Start::Fresh => self.write_config(experiment)?,
-            Start::Resume => self.check_settings(experiment)?,
+            Start::Resume | Start::ResumeChanged => self.check_settings(experiment)?,
         }
         data.notes.iter().try_for_each(|note| session.note(note))
     }
@@ -193,13 +218,18 @@ impl RunFolder {
             self.check_settings(&experiment)?;
             let data = ExperimentData::read(&experiment.data, experiment.training.seed)?;
             self.check_rows(&data_hash(&experiment, &data)?)?;
+            match Origin::of(&experiment) {
+                // Nothing is trained here any more, and the record of what was is all that counts.
+                Err(Error::Model(re_model::Error::NoModel { .. })) => {}
+                origin => self.check_origin(&origin?, session)?,
+            }
             session.note(&format!("{}: complete already", self.0.display()))?;
             return Ok(summary);
         }
         if session.stops() {
             return Ok(Summary::new(StopReason::Interrupted));
         }
-        let start = if self.begun()? { Start::Resume } else { Start::Fresh };
+        let start = if self.begun()? { session.resume } else { Start::Fresh };
         self.run_in(experiment, start, session)
     }
 
@@ -236,6 +266,26 @@ impl RunFolder {
                 expected: format!("rows with hash {expected}"),
             }),
             _ => Ok(()),
+        }
+    }
+
+    /// Makes sure that threads and pretrained model are those that the run began with, or tells that they are not.
+    fn check_origin(&self, now: &Origin, session: &mut Session<'_>) -> Result<()> {
+        let path = self.0.display();
+        let Some(old) = Origin::read(&self.0)? else {
+            return session.note(&format!(
+                "{path}: has no record of the number of threads and of the pretrained model; if they are not what they \
+                 were, other bits come out"
+            ));
+        };
+        match old.difference(now) {
+            None => Ok(()),
+            Some((what, found, expected)) if session.resume == Start::Resume => {
+                Err(Error::Resume { checkpoint: self.0.clone(), what, found, expected })
+            }
+            Some((what, found, expected)) => session.note(&format!(
+                "{path}: {what} is {found}, was {expected} when the run began: other bits come out"
+            )),
         }
     }
 
@@ -305,7 +355,9 @@ impl RunFolder {
         // Settings without the lock are somebody else's, the lock without settings is that of a run that was refused.
         let settled = files::is_file(self.0.join(CONFIG))? && files::is_file(self.0.join(LOCK))?;
         match start {
-            Start::Resume if !begun && !settled => return Err(Error::NoCheckpoint { folder: folder() }),
+            Start::Resume | Start::ResumeChanged if !begun && !settled => {
+                return Err(Error::NoCheckpoint { folder: folder() });
+            }
             Start::Fresh if begun => return Err(Error::RunExists { folder: folder() }),
             _ => {}
         }
@@ -355,7 +407,7 @@ impl Drop for Claim<'_> {
     fn drop(&mut self) {
         // Also where one cannot look, the folder may be a run's.
         if self.new && matches!(files::exists(self.folder.join(CONFIG)), Ok(false)) {
-            for name in [DATA_HASH, LOCK] {
+            for name in [DATA_HASH, ORIGIN, LOCK] {
                 let _ = std::fs::remove_file(self.folder.join(name));
             }
             // Fails where anything else lies there.

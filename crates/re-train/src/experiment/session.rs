@@ -7,11 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 use crate::observer::{Event, Observer};
+use crate::trainer::Start;
 
 /// Who watches, when to stop, and where among its trainings a run is.
 pub(super) struct Session<'a> {
     pub observer: &'a mut dyn Observer,
     pub stop: Arc<AtomicBool>,
+    /// How trainings go on that have begun.
+    pub resume: Start,
     /// Names of the trainings that are under way, from the outermost.
     trail: Vec<String>,
     number: usize,
@@ -20,8 +23,8 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(observer: &'a mut dyn Observer, stop: Arc<AtomicBool>) -> Self {
-        Self { observer, stop, trail: Vec::new(), number: 0, of: None, told: HashSet::new() }
+    pub(super) fn new(observer: &'a mut dyn Observer, stop: Arc<AtomicBool>, resume: Start) -> Self {
+        Self { observer, stop, resume, trail: Vec::new(), number: 0, of: None, told: HashSet::new() }
     }
 
     /// Tells something worth knowing, once: the trainings of a plan read the same files.

@@ -4,17 +4,19 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use re_data::split::letters;
 use re_data::{LabelSet, Predictor, files};
 use re_ensemble::{Ensemble, Gate, LiveMember, TwoStage, Vote};
-use re_model::{GatedAnswerer, QuestionAnswerer, RelationClassifier, TrainedParts};
+use re_model::{GatedAnswerer, Precision, QuestionAnswerer, RelationClassifier, TrainedParts};
 
 use super::model_folder::{model_folder, split_step};
 use super::plan::{MemberConfig, Plan, VoteConfig};
 use super::plans::question_answering::ANSWERER;
 use super::plans::two_stage::{ONE_STAGE, RELATED, RELATION};
 use super::run::RunFolder;
+use super::session::Session;
 use super::{Experiment, ExperimentData, Summary};
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
@@ -22,20 +24,49 @@ use crate::error::{Error, Result};
 /// Loads what a run has trained, ready to predict: the model of a single training, the fold models with their vote, both
 /// stages, all members with the last vote. `reference` is what [`model_folder`] takes.
 ///
-/// Device and number format are those of `config`.
+/// The device is that of `config`, and so is the number format where `config` names one; else every model computes in the
+/// one that it was trained in, see [`TrainedParts::precision`].
 ///
 /// # Errors
 /// [`Error::NoModel`] where there is none or the run is not complete; those of loading models.
 pub fn load_predictor(reference: impl AsRef<Path>, config: &TrainConfig) -> Result<Box<dyn Predictor>> {
-    let reference = reference.as_ref();
+    let (stop, precision) = (&Arc::default(), config.precision);
+    load(reference.as_ref(), Loading { config, precision, stop })
+}
+
+/// How models are loaded.
+#[derive(Clone, Copy)]
+pub(super) struct Loading<'a> {
+    config: &'a TrainConfig,
+    /// Number format; where left out, the one that each model was trained in.
+    precision: Option<Precision>,
+    /// Ends predictions early once it is true.
+    stop: &'a Arc<AtomicBool>,
+}
+
+impl<'a> Loading<'a> {
+    /// For models that were trained with the settings of `experiment`.
+    pub(super) fn own(experiment: &'a Experiment, session: &'a Session<'_>) -> Self {
+        let config = &experiment.training;
+        Self { config, precision: Some(config.precision()), stop: &session.stop }
+    }
+
+    /// For models that take part in `experiment`, and were trained with settings of their own.
+    pub(super) fn of_member(experiment: &'a Experiment, session: &'a Session<'_>) -> Self {
+        Self { precision: None, ..Self::own(experiment, session) }
+    }
+}
+
+/// As [`load_predictor`].
+pub(super) fn load(reference: &Path, loading: Loading<'_>) -> Result<Box<dyn Predictor>> {
     let folder = RunFolder::new(reference);
     let plan = match model_folder(reference) {
-        Ok(model) if QuestionAnswerer::is_in(&model)? => return Ok(Box::new(answerer(&model, config)?)),
-        Ok(model) => return Ok(Box::new(classifier(&model, config)?)),
+        Ok(model) if QuestionAnswerer::is_in(&model)? => return Ok(Box::new(answerer(&model, loading)?)),
+        Ok(model) => return Ok(Box::new(classifier(&model, loading)?)),
         Err(Error::NoModel { .. }) if Summary::read(reference)?.is_some() => folder.experiment()?.plan,
         Err(error) => return Err(error),
     };
-    let part = |name: &str| load_predictor(reference.join(name), config);
+    let part = |name: &str| load(&reference.join(name), loading);
     match plan {
         Plan::KFold { folds } => {
             let names = (1..=folds).map(|number| format!("fold-{number}"));
@@ -43,21 +74,26 @@ pub fn load_predictor(reference: impl AsRef<Path>, config: &TrainConfig) -> Resu
                 names.map(|name| Ok(LiveMember::new(&*name, part(&name)?))).collect::<Result<Vec<_>>>()?;
             Ok(Box::new(Ensemble::new(Vote::Mean, members)?))
         }
-        Plan::TwoStage { gate } => two_stage(reference, gate, config),
+        Plan::TwoStage { gate } => two_stage(reference, gate, loading),
         Plan::QuestionAnswering { members } => {
             let member = members.first().ok_or_else(|| Error::NoModel { reference: reference.to_owned() })?;
             let classifier = match &member.run {
-                Some(run) => load_predictor(run, config)?,
+                Some(run) => load(run, loading)?,
                 None => part(&member.member)?,
             };
-            let answerer = answerer(&model_folder(reference.join(ANSWERER))?, config)?;
+            let answerer = answerer(&model_folder(reference.join(ANSWERER))?, loading)?;
             let labels = all_labels(classifier.labels(), &answerer)?;
             Ok(Box::new(GatedAnswerer::new(classifier, answerer, labels)?))
         }
         Plan::Vote { members, votes } => {
             let last = votes.last().map(|vote| vote.vote.clone()).unwrap_or_default();
-            let mut election =
-                Election { run: reference, members: &members, votes: &votes, config, loaded: HashMap::new() };
+            let mut election = Election {
+                run: reference,
+                members: &members,
+                votes: &votes,
+                loading,
+                loaded: HashMap::new(),
+            };
             Ok(Box::new(election.predictor(&last)?))
         }
         Plan::Single {} | Plan::StepTransfer { .. } | Plan::PseudoLabels { .. } => {
@@ -66,14 +102,19 @@ pub fn load_predictor(reference: impl AsRef<Path>, config: &TrainConfig) -> Resu
     }
 }
 
-pub(super) fn classifier(folder: &Path, config: &TrainConfig) -> Result<RelationClassifier> {
-    let (device, precision) = (Some(config.device()?), config.precision());
+pub(super) fn classifier(folder: &Path, loading: Loading<'_>) -> Result<RelationClassifier> {
+    let (device, precision) = (Some(loading.config.device()?), loading.precision);
     let parts = TrainedParts { device, precision, ..TrainedParts::default() };
-    Ok(RelationClassifier::from_pretrained_with(folder, parts)?)
+    let mut classifier = RelationClassifier::from_pretrained_with(folder, parts)?;
+    classifier.model_mut().stop_when(Arc::clone(loading.stop));
+    Ok(classifier)
 }
 
-pub(super) fn answerer(folder: &Path, config: &TrainConfig) -> Result<QuestionAnswerer> {
-    Ok(QuestionAnswerer::from_pretrained_with(folder, config.device()?, config.precision())?)
+pub(super) fn answerer(folder: &Path, loading: Loading<'_>) -> Result<QuestionAnswerer> {
+    let device = loading.config.device()?;
+    let mut answerer = QuestionAnswerer::from_pretrained_with(folder, device, loading.precision)?;
+    answerer.model_mut().stop_when(Arc::clone(loading.stop));
+    Ok(answerer)
 }
 
 /// The classes of a classifier or, where it does not tell relations apart, its no-relation class and the relations.
@@ -87,8 +128,8 @@ fn all_labels(classifier: &Arc<LabelSet>, answerer: &QuestionAnswerer) -> Result
     Ok(Arc::new(labels.with_no_relation(none)?))
 }
 
-fn two_stage(run: &Path, gate: Gate, config: &TrainConfig) -> Result<Box<dyn Predictor>> {
-    let part = |name: &str| load_predictor(run.join(name), config);
+fn two_stage(run: &Path, gate: Gate, loading: Loading<'_>) -> Result<Box<dyn Predictor>> {
+    let part = |name: &str| load(&run.join(name), loading);
     // The two stages know their own classes alone.
     let labels = Arc::clone(part(ONE_STAGE)?.labels());
     Ok(Box::new(TwoStage::new(part(RELATED)?, part(RELATION)?, gate, labels)?))
@@ -99,7 +140,7 @@ struct Election<'a> {
     run: &'a Path,
     members: &'a [MemberConfig],
     votes: &'a [VoteConfig],
-    config: &'a TrainConfig,
+    loading: Loading<'a>,
     loaded: HashMap<String, Rc<dyn Predictor>>,
 }
 
@@ -114,7 +155,7 @@ impl Election<'_> {
                 let inside = self.run.join(name);
                 let member = self.members.iter().find(|member| member.member == name);
                 let run = member.and_then(|member| member.run.as_ref()).unwrap_or(&inside);
-                Rc::from(load_predictor(run, self.config)?)
+                Rc::from(load(run, self.loading)?)
             }
         };
         self.loaded.insert(name.to_owned(), Rc::clone(&predictor));

@@ -74,7 +74,7 @@ impl Observer for Terminal {
                     }
                 }
             }
-            Event::Evaluated { step, evaluation, best } => {
+            Event::Evaluated { step, evaluation, best, .. } => {
                 let m = &evaluation.metrics;
                 let mark = if *best { "  (best so far)" } else { "" };
                 self.say(&format!(
@@ -85,6 +85,7 @@ impl Observer for Terminal {
                     evaluation.loss
                 ));
             }
+            Event::Saving { .. } => {}
             Event::Saved { step, path } => self.say(&format!("step {step}: saved {}", path.display())),
             Event::Finished { step, reason, elapsed } => {
                 if let Some(bar) = &self.bar {

@@ -106,6 +106,8 @@ impl Observer for Watch {
             Event::Notice(text) => self.told.push((*text).to_owned()),
             Event::Part { name, number, of, .. } => self.told.push(format!("part {name} {number} {of:?}")),
             Event::Started { rows, .. } => self.told.push(format!("rows {rows}")),
+            // Comes with the event of the checkpoint itself.
+            Event::Saving { .. } => {}
             _ => {
                 self.events += 1;
                 if Some(self.events) == self.fail_at {

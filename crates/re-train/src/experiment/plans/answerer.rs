@@ -6,7 +6,7 @@ use re_model::{AnswererOptions, Answers, LoadReport, QuestionAnswerer, Rule, hub
 use super::super::run::RunFolder;
 use super::super::session::Session;
 use super::super::summary::{Part, Rows, Summary};
-use super::super::trained::answerer;
+use super::super::trained::{Loading, answerer};
 use super::super::{Experiment, ExperimentData};
 use super::ids;
 use super::single::{describe, encoding, train_task};
@@ -48,13 +48,14 @@ pub(super) fn run(
         session.note("a model that answers predicts nothing by itself: it cannot say what is unrelated")?;
     }
     let task = QuestionTask::new(new, train_rows, validation, &experiment.training, questions)?;
+    let task = task.stop_when(session.stop.clone());
     let trained = train_task(folder, experiment, &task, start, session)?;
     let (examples, gold) = task.validation();
     let (examples, gold) = (examples.to_vec(), gold.to_vec());
     drop(task);
     match &trained.model {
         Some(model) if trained.reason != StopReason::Interrupted && !examples.is_empty() => {
-            let best = answerer(model, &experiment.training)?;
+            let best = answerer(model, Loading::own(experiment, session))?;
             judge(&best, &examples, &gold, trained)
         }
         _ => Ok(trained),

@@ -6,6 +6,7 @@ use re_ensemble::Gate;
 use re_model::Rule;
 
 use super::super::data::{Target, folds, unique_ids};
+use super::super::origin::ORIGIN;
 use super::super::plan::{MemberConfig, Plan, VoteConfig};
 use super::super::run::{CONFIG, DATA_HASH};
 use super::super::summary::SUMMARY;
@@ -22,7 +23,7 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::Config`] with the first key that is out of range; those of reading what members are trained on.
 pub(in super::super) fn check(experiment: &Experiment, data: &ExperimentData) -> Result<()> {
-    experiment.training.check()?;
+    experiment.check()?;
     if experiment.data.fold.is_some() {
         return fault("data.fold", "one fold".to_owned(), "none beside a plan of several trainings");
     }
@@ -56,7 +57,9 @@ pub(in super::super) fn check(experiment: &Experiment, data: &ExperimentData) ->
         Plan::PseudoLabels { threshold, .. } if !(0.0..=1.0).contains(threshold) => {
             fault("plan.threshold", threshold.to_string(), "a number from 0 to 1")
         }
-        Plan::PseudoLabels { rounds: 0, .. } => fault("plan.rounds", "0".to_owned(), "at least 1"),
+        Plan::PseudoLabels { rounds, .. } if !(1..=1000).contains(rounds) => {
+            fault("plan.rounds", rounds.to_string(), "from 1 to 1000")
+        }
         Plan::PseudoLabels { .. } => data.check_ids(),
         Plan::TwoStage { gate } => {
             data.check_ids()?;
@@ -213,9 +216,9 @@ fn check_votes(members: &[MemberConfig], votes: &[VoteConfig]) -> Result<()> {
             }
         }
         if let Some(weights) = weights {
-            let usable = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
+            let usable = weights.iter().all(|weight| (0.0..=1e9).contains(weight));
             if weights.len() != of.len() || !usable || weights.iter().sum::<f64>() <= 0.0 {
-                let expected = "a weight of at least 0 for each member, not all of them 0";
+                let expected = "a weight from 0 to 1e9 for each member, not all of them 0";
                 return fault("plan.votes.weights", format!("{weights:?} in {name}"), expected);
             }
         }
@@ -230,7 +233,7 @@ fn check_votes(members: &[MemberConfig], votes: &[VoteConfig]) -> Result<()> {
 /// Members and votes have folders of their names.
 fn check_name(key: &'static str, name: &str) -> Result<()> {
     let plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-    let taken = [VALIDATION, TEST, SUBMISSION, CONFIG, DATA_HASH, SUMMARY];
+    let taken = [VALIDATION, TEST, SUBMISSION, CONFIG, DATA_HASH, ORIGIN, SUMMARY];
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) || taken.contains(&name) {
         return fault(key, format!("{name:?}"), "a folder's name of letters, digits, -, _ and .");
     }

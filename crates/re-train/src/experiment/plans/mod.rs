@@ -22,7 +22,7 @@ use re_model::RelationClassifier;
 use super::run::RunFolder;
 use super::session::Session;
 use super::summary::Summary;
-use super::trained::classifier;
+use super::trained::{Loading, classifier};
 use super::{Experiment, ExperimentData, Plan};
 use crate::error::{Error, Result};
 use crate::observer::{Evaluation, StopReason};
@@ -57,8 +57,8 @@ pub(super) fn train(
 }
 
 /// Loads a trained model as the experiment's settings say.
-fn load(folder: &Path, experiment: &Experiment) -> Result<RelationClassifier> {
-    classifier(folder, &experiment.training)
+fn load(folder: &Path, experiment: &Experiment, session: &Session<'_>) -> Result<RelationClassifier> {
+    classifier(folder, Loading::own(experiment, session))
 }
 
 /// Predictions of any number of rows, a part of them in memory as tokens at a time.

@@ -62,7 +62,7 @@ pub(in super::super) fn run(
             let model =
                 result.model.clone().ok_or_else(|| Error::NoCheckpoint { folder: run.path().to_owned() })?;
             let path = folder.path().join(format!("pseudo_labels-{}.jsonl", round + 1));
-            let joining = label(&path, &model, experiment, &candidates, settings.threshold)?;
+            let joining = label(&path, &model, experiment, &candidates, settings.threshold, session)?;
             let note = format!(
                 "round {}: {joining} of {} unlabelled rows join, with a probability of at least {}",
                 round + 1,
@@ -114,10 +114,11 @@ fn label(
     experiment: &Experiment,
     candidates: &[RelationExample],
     threshold: f32,
+    session: &Session<'_>,
 ) -> Result<usize> {
     // What a session before this one has written is what the next round began with.
     if !files::is_file(path)? {
-        let probabilities = predict(&load(model, experiment)?, candidates)?;
+        let probabilities = predict(&load(model, experiment, session)?, candidates)?;
         let rows = candidates.iter().zip(probabilities.predictions());
         let sure = rows.filter(|(_, prediction)| prediction.probability >= threshold);
         let rows: Vec<RelationExample> =

@@ -8,7 +8,7 @@ use super::super::plan::MemberConfig;
 use super::super::run::RunFolder;
 use super::super::session::Session;
 use super::super::summary::Summary;
-use super::super::trained::{answerer, load_predictor};
+use super::super::trained::{Loading, answerer, load};
 use super::super::{Experiment, ExperimentData};
 use super::answerer::{build, distinct};
 use super::members::{may_validate, on_rows_of, rows_known_to};
@@ -49,7 +49,7 @@ pub(in super::super) fn run(
     let Some((_, result)) = folder.part(ANSWERER, &own, session)? else {
         return Ok(Summary::new(StopReason::Interrupted));
     };
-    let answerer = answerer(result.model.as_ref().ok_or_else(missing)?, &experiment.training)?;
+    let answerer = answerer(result.model.as_ref().ok_or_else(missing)?, Loading::own(experiment, session))?;
     let gated = GatedAnswerer::new(classifier, answerer, data.labels.clone())?;
     let mut found = Found { validation: None, test: None };
     for (what, rows, found) in [
@@ -103,13 +103,13 @@ fn classifier(
     let name = &member.member;
     if let Some(run) = &member.run {
         session.note(&format!("{name}: predicting with {}", run.display()))?;
-        let predictor = load_predictor(run, &experiment.training)?;
+        let predictor = load(run, Loading::of_member(experiment, session))?;
         return Ok(Some((predictor, may_validate(name, run, data, session)?)));
     }
     let missing = || Error::NoModel { reference: folder.path().join(name) };
     let own = on_rows_of(experiment, member.experiment.as_ref().ok_or_else(missing)?);
     let Some((run, _)) = folder.part(name, &own, session)? else { return Ok(None) };
-    Ok(Some((load_predictor(run.path(), &experiment.training)?, true)))
+    Ok(Some((load(run.path(), Loading::of_member(experiment, session))?, true)))
 }
 
 /// Asks about rows; `None` where that was interrupted.

@@ -46,7 +46,8 @@ pub(in super::super) fn run(
     for note in &notes {
         session.note(note)?;
     }
-    let task = ClassificationTask::new(classifier, train, validation, config)?;
+    let task =
+        ClassificationTask::new(classifier, train, validation, config)?.stop_when(session.stop.clone());
     if let Some(report) = task.augmentation_report() {
         session.note(&report.to_string())?;
     }
@@ -56,7 +57,7 @@ pub(in super::super) fn run(
     let (Some(model), true) = (&trained.model, trained.reason != StopReason::Interrupted) else {
         return Ok(trained);
     };
-    let summary = conclude(folder, data, &load(model, experiment)?)?;
+    let summary = conclude(folder, data, &load(model, experiment, session)?)?;
     Ok(Summary { reason: trained.reason, step: trained.step, model: trained.model, ..summary })
 }
 
@@ -89,8 +90,7 @@ pub(super) fn train_task(
     if start == Start::Fresh {
         folder.write_config(experiment)?;
     }
-    let begun = Checkpoint::list(folder.path())?.last().map_or(0, |checkpoint| checkpoint.step);
-    let log = JsonlLog::open(&folder.path().join("metrics.jsonl"), begun, config.logging_steps)?;
+    let log = JsonlLog::new(folder.path().join("metrics.jsonl"), config.logging_steps);
     let mut trainer = Trainer::new(config.clone(), folder.path())?
         .stop_when(session.stop.clone())
         .observe(log)

@@ -43,8 +43,12 @@ pub(in super::super) fn run(
     let [_, related, relation] = models.as_slice() else {
         return Err(Error::NoCheckpoint { folder: folder.path().to_owned() });
     };
-    let both =
-        TwoStage::new(load(related, experiment)?, load(relation, experiment)?, gate, data.labels.clone())?;
+    let both = TwoStage::new(
+        load(related, experiment, session)?,
+        load(relation, experiment, session)?,
+        gate,
+        data.labels.clone(),
+    )?;
     let summary = conclude(folder, data, &both)?;
     compared.compare("two_stage", &summary);
     let mut notes = vec![format!(

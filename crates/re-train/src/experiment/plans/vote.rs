@@ -12,7 +12,7 @@ use super::super::plan::{MemberConfig, VoteConfig};
 use super::super::run::RunFolder;
 use super::super::session::Session;
 use super::super::summary::Summary;
-use super::super::trained::load_predictor;
+use super::super::trained::{Loading, load};
 use super::super::{Experiment, ExperimentData};
 use super::members::{may_validate, on_rows_of, rows_known_to, rows_of, same_rows};
 use super::transfer::lent_step;
@@ -72,7 +72,7 @@ impl<'a> Election<'a> {
     /// Predicts with a trained run or, where its models are gone, takes what it has said.
     fn ask_run(&mut self, member: &'a MemberConfig, session: &mut Session<'_>) -> Result<()> {
         let (name, Some(run)) = (member.member.as_str(), &member.run) else { return Ok(()) };
-        let ballot = match load_predictor(run, &self.experiment.training) {
+        let ballot = match load(run, Loading::of_member(self.experiment, session)) {
             Ok(predictor) => self.predict(member, run, &predictor, session)?,
             Err(Error::NoModel { .. }) if Summary::read(run)?.is_some() => self.take(name, run, session)?,
             Err(error) => return Err(error),
