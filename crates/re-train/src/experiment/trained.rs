@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use re_data::split::letters;
-use re_data::{LabelSet, Predictor, files};
+use re_data::{LabelSet, NoRelation, Predictor, files};
 use re_ensemble::{Ensemble, Gate, LiveMember, TwoStage, Vote};
 use re_model::{GatedAnswerer, QuestionAnswerer, RelationClassifier, TrainedParts};
 
@@ -27,27 +27,55 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::NoModel`] where there is none or the run is not complete; those of loading models.
 pub fn load_predictor(reference: impl AsRef<Path>, config: &TrainConfig) -> Result<Box<dyn Predictor>> {
-    let reference = reference.as_ref();
+    load(reference.as_ref(), Loading { config, no_relation: None })
+}
+
+/// Loads a run as a member of an experiment, which says which class means "no relation", also where the run was trained
+/// before that could be said.
+pub(super) fn load_member(reference: &Path, experiment: &Experiment) -> Result<Box<dyn Predictor>> {
+    let no_relation = experiment.data.no_relation.as_ref();
+    load(reference, Loading { config: &experiment.training, no_relation })
+}
+
+/// How models are loaded.
+#[derive(Clone, Copy)]
+struct Loading<'a> {
+    config: &'a TrainConfig,
+    /// What the outermost run says of the class of no relation, if anything.
+    no_relation: Option<&'a NoRelation>,
+}
+
+fn load(reference: &Path, loading: Loading<'_>) -> Result<Box<dyn Predictor>> {
     let folder = RunFolder::new(reference);
-    let plan = match model_folder(reference) {
+    let config = loading.config;
+    let experiment = match model_folder(reference) {
         Ok(model) if QuestionAnswerer::is_in(&model)? => return Ok(Box::new(answerer(&model, config)?)),
-        Ok(model) => return Ok(Box::new(classifier(&model, config)?)),
-        Err(Error::NoModel { .. }) if Summary::read(reference)?.is_some() => folder.experiment()?.plan,
+        Ok(model) => {
+            let mut classifier = classifier(&model, config)?;
+            if let Some(choice) = loading.no_relation {
+                let name = choice.among(classifier.labels()).map(str::to_owned);
+                classifier.set_no_relation(name.as_deref())?;
+            }
+            return Ok(Box::new(classifier));
+        }
+        Err(Error::NoModel { .. }) if Summary::read(reference)?.is_some() => folder.experiment()?,
         Err(error) => return Err(error),
     };
-    let part = |name: &str| load_predictor(reference.join(name), config);
-    match plan {
+    let no_relation = loading.no_relation.or(experiment.data.no_relation.as_ref());
+    let loading = Loading { config, no_relation };
+    let part = |name: &str| load(&reference.join(name), loading);
+    match experiment.plan {
         Plan::KFold { folds } => {
             let names = (1..=folds).map(|number| format!("fold-{number}"));
             let members =
                 names.map(|name| Ok(LiveMember::new(&*name, part(&name)?))).collect::<Result<Vec<_>>>()?;
             Ok(Box::new(Ensemble::new(Vote::Mean, members)?))
         }
-        Plan::TwoStage { gate } => two_stage(reference, gate, config),
+        Plan::TwoStage { gate } => two_stage(reference, gate, loading),
         Plan::QuestionAnswering { members } => {
             let member = members.first().ok_or_else(|| Error::NoModel { reference: reference.to_owned() })?;
             let classifier = match &member.run {
-                Some(run) => load_predictor(run, config)?,
+                Some(run) => load(run, loading)?,
                 None => part(&member.member)?,
             };
             let answerer = answerer(&model_folder(reference.join(ANSWERER))?, config)?;
@@ -56,8 +84,13 @@ pub fn load_predictor(reference: impl AsRef<Path>, config: &TrainConfig) -> Resu
         }
         Plan::Vote { members, votes } => {
             let last = votes.last().map(|vote| vote.vote.clone()).unwrap_or_default();
-            let mut election =
-                Election { run: reference, members: &members, votes: &votes, config, loaded: HashMap::new() };
+            let mut election = Election {
+                run: reference,
+                members: &members,
+                votes: &votes,
+                loading,
+                loaded: HashMap::new(),
+            };
             Ok(Box::new(election.predictor(&last)?))
         }
         Plan::Single {} | Plan::StepTransfer { .. } | Plan::PseudoLabels { .. } => {
@@ -82,13 +115,13 @@ fn all_labels(classifier: &Arc<LabelSet>, answerer: &QuestionAnswerer) -> Result
     if relations.iter().all(|label| classifier.id(label).is_some()) {
         return Ok(Arc::clone(classifier));
     }
-    let none = classifier.no_relation().and_then(|class| classifier.name(class));
+    let none = classifier.no_relation_name();
     let labels = LabelSet::new(none.into_iter().chain(relations.iter().map(String::as_str)))?;
     Ok(Arc::new(labels.with_no_relation(none)?))
 }
 
-fn two_stage(run: &Path, gate: Gate, config: &TrainConfig) -> Result<Box<dyn Predictor>> {
-    let part = |name: &str| load_predictor(run.join(name), config);
+fn two_stage(run: &Path, gate: Gate, loading: Loading<'_>) -> Result<Box<dyn Predictor>> {
+    let part = |name: &str| load(&run.join(name), loading);
     // The two stages know their own classes alone.
     let labels = Arc::clone(part(ONE_STAGE)?.labels());
     Ok(Box::new(TwoStage::new(part(RELATED)?, part(RELATION)?, gate, labels)?))
@@ -99,7 +132,7 @@ struct Election<'a> {
     run: &'a Path,
     members: &'a [MemberConfig],
     votes: &'a [VoteConfig],
-    config: &'a TrainConfig,
+    loading: Loading<'a>,
     loaded: HashMap<String, Rc<dyn Predictor>>,
 }
 
@@ -114,7 +147,7 @@ impl Election<'_> {
                 let inside = self.run.join(name);
                 let member = self.members.iter().find(|member| member.member == name);
                 let run = member.and_then(|member| member.run.as_ref()).unwrap_or(&inside);
-                Rc::from(load_predictor(run, self.config)?)
+                Rc::from(load(run, self.loading)?)
             }
         };
         self.loaded.insert(name.to_owned(), Rc::clone(&predictor));

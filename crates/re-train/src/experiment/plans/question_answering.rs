@@ -8,7 +8,7 @@ use super::super::plan::MemberConfig;
 use super::super::run::RunFolder;
 use super::super::session::Session;
 use super::super::summary::Summary;
-use super::super::trained::{answerer, load_predictor};
+use super::super::trained::{answerer, load_member};
 use super::super::{Experiment, ExperimentData};
 use super::answerer::{build, distinct};
 use super::members::{may_validate, on_rows_of, rows_known_to};
@@ -103,13 +103,13 @@ fn classifier(
     let name = &member.member;
     if let Some(run) = &member.run {
         session.note(&format!("{name}: predicting with {}", run.display()))?;
-        let predictor = load_predictor(run, &experiment.training)?;
+        let predictor = load_member(run, experiment)?;
         return Ok(Some((predictor, may_validate(name, run, data, session)?)));
     }
     let missing = || Error::NoModel { reference: folder.path().join(name) };
     let own = on_rows_of(experiment, member.experiment.as_ref().ok_or_else(missing)?);
     let Some((run, _)) = folder.part(name, &own, session)? else { return Ok(None) };
-    Ok(Some((load_predictor(run.path(), &experiment.training)?, true)))
+    Ok(Some((load_member(run.path(), experiment)?, true)))
 }
 
 /// Asks about rows; `None` where that was interrupted.
