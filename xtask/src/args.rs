@@ -28,6 +28,8 @@ pub struct Arguments {
     pub command: Command,
     /// `setup --download`: ignore other installs.
     pub download: bool,
+    /// `test --all`: install what some tests need.
+    pub all: bool,
     /// What stands behind `--`, or all options of `peers` and `results`, for the program that the command starts.
     pub rest: Vec<String>,
 }
@@ -69,19 +71,20 @@ impl Arguments {
             Some("results") => Command::Results,
             Some(other) => return Err(Refused::Command(other.to_owned())),
         };
-        let mut download = false;
+        let (mut download, mut all) = (false, false);
         let mut rest = Vec::new();
         while let Some(word) = words.next() {
             match (command, word.as_str()) {
                 (_, "--help" | "-h") => command = Command::Help,
                 (Command::Setup, "--download") => download = true,
+                (Command::Test, "--all") => all = true,
                 (Command::Demo | Command::Test, "--") => rest.extend(words.by_ref()),
                 (Command::Peers | Command::Results, _) => rest.push(word),
                 (Command::Help, _) => {}
                 _ => return Err(Refused::Option(word)),
             }
         }
-        Ok(Self { command, download, rest })
+        Ok(Self { command, download, all, rest })
     }
 }
 
@@ -118,6 +121,7 @@ mod tests {
     #[test]
     fn options_belong_to_their_command() {
         assert!(parse("setup --download").unwrap().download);
+        assert!(parse("test --all").unwrap().all && !parse("test -- --all").unwrap().all);
         assert_eq!(parse("demo --download"), Err(Refused::Option("--download".into())));
         assert_eq!(parse("doctor -- x"), Err(Refused::Option("--".into())));
         assert_eq!(parse("tset"), Err(Refused::Command("tset".into())));

@@ -1,5 +1,6 @@
 //! Runs cargo on the workspace.
 
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
@@ -18,8 +19,20 @@ fn command(layout: &Layout) -> Command {
 /// # Errors
 /// cargo cannot be started.
 pub fn run<'a>(layout: &Layout, arguments: impl IntoIterator<Item = &'a str>) -> Result<ExitCode> {
+    run_with(layout, &[], arguments)
+}
+
+/// [`run`] with environment variables.
+///
+/// # Errors
+/// cargo cannot be started.
+pub fn run_with<'a>(
+    layout: &Layout,
+    variables: &[(&str, &PathBuf)],
+    arguments: impl IntoIterator<Item = &'a str>,
+) -> Result<ExitCode> {
     let mut command = command(layout);
-    command.args(arguments);
+    command.envs(variables.iter().copied()).args(arguments);
     let status = command.status().context("cargo cannot be started")?;
     // No code means killed by a signal.
     let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);

@@ -175,8 +175,6 @@ fn cuda_devices() -> Option<String> {
 
 fn folders(layout: &Layout) -> Vec<Finding> {
     let present = |path: PathBuf, file: &str| path.join(file).exists().then(|| path.display().to_string());
-    let shared = std::env::var_os("RE_SHARED")
-        .map_or_else(|| layout.root.join("../shared"), |path| layout.root.join(path));
     vec![
         Finding::new(
             "embedded data",
@@ -192,9 +190,9 @@ fn folders(layout: &Layout) -> Vec<Finding> {
         ),
         Finding::new(
             "real data",
-            present(shared.join("data"), "README.md"),
+            present(layout.shared().join("data"), "README.md"),
             State::Optional,
-            "tests that need it skip; set RE_SHARED to the folder that holds data/",
+            "`cargo xtask test` leaves out the tests that need it; set RE_SHARED to the folder that holds data/",
         ),
         Finding::new(
             "model cache",

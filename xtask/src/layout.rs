@@ -40,6 +40,11 @@ impl Layout {
         self.root.join(".libtorch")
     }
 
+    /// The folder of real data, beside the checkout unless `RE_SHARED` names another one.
+    pub fn shared(&self) -> PathBuf {
+        self.root.join(std::env::var_os("RE_SHARED").unwrap_or_else(|| "../shared".into()))
+    }
+
     /// Where the downloaded libtorch is unpacked.
     pub fn unpacked(&self) -> PathBuf {
         self.cache.join(format!("libtorch-{LIBTORCH_VERSION}-cpu"))

@@ -27,7 +27,9 @@ cargo xtask COMMAND [OPTIONS] [-- ARGUMENTS]
 
   demo     set up, then train on the embedded default: a checkpoint, its accuracy on the
            development file and a submission file; ARGUMENTS go to the example
-  test     set up, then run every test; ARGUMENTS go to `cargo test --workspace`
+  test     set up, then run every test; ARGUMENTS go to `cargo test --workspace`, which then runs alone
+           --all        install what some tests need (transformers, a small encoder: several GB in the cache);
+                        without it they run where that is at hand, and those that did not are named
   setup    find or download libtorch 2.11.0 and link it as `.libtorch`
            --download   take the CPU part from PyPI even if another install is at hand
   peers    set up, then measure beside transformers and ONNX Runtime, and write docs/BENCHMARKS.md
@@ -72,7 +74,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Setup => setup::run(&layout, arguments.download).map(|_| ExitCode::SUCCESS),
         Command::Demo => demo::run(&layout, &arguments.rest),
-        Command::Test => test::run(&layout, &arguments.rest),
+        Command::Test => test::run(&layout, arguments.all, &arguments.rest),
         Command::Doctor => doctor::run(&layout),
         Command::Peers => peers::run(&layout, &arguments.rest),
         Command::Results => results::run(&layout, &arguments.rest),

@@ -20,10 +20,7 @@ const CANDLE: &str = "benches/peers/candle/Cargo.toml";
 /// The set-up or the build fails, or the peers cannot be installed.
 pub fn run(layout: &Layout, rest: &[String]) -> Result<ExitCode> {
     setup::run(layout, false)?;
-    let python = match std::env::var_os("RE_PEERS_PYTHON").filter(|value| !value.is_empty()) {
-        Some(named) => PathBuf::from(named),
-        None => environment(layout)?,
-    };
+    let python = interpreter(layout)?;
     let built = cargo::run(layout, ["build", "--release", "--package", "re-benches", "--bin", "workload"])?;
     if built != ExitCode::SUCCESS {
         return Ok(built);
@@ -50,16 +47,45 @@ fn target(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
 }
 
-/// The interpreter of an environment in the cache that holds the peers in their versions.
+/// An interpreter that has the peers: the one that the user names, or that of an environment in the cache, which is made.
+///
+/// # Errors
+/// The peers cannot be installed.
+pub fn interpreter(layout: &Layout) -> Result<PathBuf> {
+    match installed(layout)? {
+        Some(python) => Ok(python),
+        None => environment(layout),
+    }
+}
+
+/// As [`interpreter`], if nothing needs to be installed.
+///
+/// # Errors
+/// The list of the peers cannot be read.
+pub fn installed(layout: &Layout) -> Result<Option<PathBuf>> {
+    if let Some(named) = std::env::var_os("RE_PEERS_PYTHON").filter(|value| !value.is_empty()) {
+        return Ok(Some(PathBuf::from(named)));
+    }
+    let wanted = std::fs::read_to_string(layout.root.join(REQUIREMENTS)).context(REQUIREMENTS)?;
+    let folder = venv(layout);
+    let there = std::fs::read_to_string(folder.join(INSTALLED)).is_ok_and(|found| found == wanted);
+    Ok(there.then(|| folder.join("bin/python")))
+}
+
+/// The stand-in encoder that is made of packages, relative to the cache.
+pub const ENCODER: &str = "peers/e5-small";
+
+/// Written into the environment when the installation has ended: what was installed.
+const INSTALLED: &str = "requirements.txt";
+
+fn venv(layout: &Layout) -> PathBuf {
+    layout.cache.join("peers/venv")
+}
+
 fn environment(layout: &Layout) -> Result<PathBuf> {
-    let folder = layout.cache.join("peers/venv");
+    let folder = venv(layout);
     let interpreter = folder.join("bin/python");
     let wanted = std::fs::read_to_string(layout.root.join(REQUIREMENTS)).context(REQUIREMENTS)?;
-    // Written when the installation has ended: what was installed.
-    let installed = folder.join("requirements.txt");
-    if std::fs::read_to_string(&installed).is_ok_and(|found| found == wanted) {
-        return Ok(interpreter);
-    }
     python::require()?;
     println!("installing the peers into {} (several GB)", folder.display());
     python::environment(&folder)?;
@@ -71,6 +97,7 @@ fn environment(layout: &Layout) -> Result<PathBuf> {
              this command again"
         );
     }
+    let installed = folder.join(INSTALLED);
     std::fs::write(&installed, wanted).with_context(|| installed.display().to_string())?;
     Ok(interpreter)
 }

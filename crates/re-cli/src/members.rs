@@ -8,9 +8,10 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use re_data::{RelationExample, files, read};
 use re_ensemble::{Gold, Member, Vote};
-use re_report::RowSet;
+use re_report::{RowSet, Run};
 
 use crate::exit::Usage;
+use crate::say::Say;
 
 /// A file of probabilities, and the name that it goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,34 @@ impl MemberFile {
         let named = Path::new(&self.name) != path;
         let probabilities = if named { probabilities.context(self.name.clone())? } else { probabilities? };
         Ok(Member::new(&self.name, probabilities))
+    }
+
+    /// Reads what members say of rows that weights are found on and figures measured on. Run folders stand for the
+    /// training rows, out of fold, where each of them has such predictions; else for their validation rows, and where
+    /// these may have chosen a step, that is said.
+    pub fn read_unseen(files: &[Self], say: Say) -> Result<Vec<Member>> {
+        let (mut runs, mut out_of_fold) = (Vec::new(), true);
+        for Self { path, .. } in files {
+            if files::is_dir(path)? {
+                out_of_fold &= files::is_file(path.join(RowSet::OutOfFold.file()))?;
+                runs.push(path);
+            }
+        }
+        if out_of_fold {
+            return files.iter().map(|file| file.read(RowSet::OutOfFold)).collect();
+        }
+        let members = files.iter().map(|file| file.read(RowSet::Validation)).collect::<Result<Vec<_>>>()?;
+        // What cannot be read says nothing of how its steps were chosen.
+        let chosen = |run: &&&PathBuf| Run::open(run).map_or(true, |run| run.chosen_on_validation());
+        let chosen: Vec<String> = runs.iter().filter(chosen).map(|run| run.display().to_string()).collect();
+        if !chosen.is_empty() {
+            say.note(format!(
+                "{}: validation rows, by which the steps of these models may have been chosen: figures and weights \
+                 found on them are optimistic. Those on out-of-fold rows of k_fold runs are not",
+                chosen.join(", ")
+            ));
+        }
+        Ok(members)
     }
 
     /// Makes sure that no file votes twice.

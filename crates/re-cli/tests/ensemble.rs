@@ -90,6 +90,48 @@ fn a_run_stands_for_its_predictions() {
     assert!(text.contains("empty: has no test_probabilities.csv; expected a run with such rows"), "{text}");
 }
 
+/// A run of folds with the rows of a file: 200 out of fold, the first 50 for validation.
+fn run_of_folds(folder: &Folder, name: &str, file: &str) -> String {
+    let text = std::fs::read_to_string(file).unwrap();
+    std::fs::create_dir(folder.path(name)).unwrap();
+    folder.file(&format!("{name}/out_of_fold_probabilities.csv"), &text);
+    let some: String = text.split_inclusive('\n').take(51).collect();
+    folder.file(&format!("{name}/validation_probabilities.csv"), &some);
+    folder.path(name)
+}
+
+#[test]
+fn weights_and_advice_take_rows_out_of_fold() {
+    let folder = Folder::new();
+    let (gold, files) = corpus(&folder, &[10, 3]);
+    let runs = [run_of_folds(&folder, "a", &files[0]), run_of_folds(&folder, "b", &files[1])];
+    let test = folder.file("test.csv", "id,no_relation,spouse\nt,0.5,0.5\n");
+    let other = folder.file("other.csv", "id,no_relation,spouse\nt,0.25,0.75\n");
+    let advise = |how: &[&str]| {
+        let mut command = re(&[&["advise", &runs[0], &runs[1], "--gold", &gold], how].concat());
+        let assert = command.assert().success();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (text(&assert.get_output().stdout), text(&assert.get_output().stderr))
+    };
+    let (text, said) = advise(&[]);
+    assert!(text.starts_with("200 rows in"), "{text}");
+    assert!(!said.contains("optimistic"), "{said}");
+    let unseen = runs.join(",");
+    let tune =
+        ["vote", &test, &other, "--tune", "greedy", "--out-of-fold", &unseen, "--gold", &gold, "--subset"];
+    assert!(!stderr(&tune).contains("optimistic"));
+
+    // One of them has validation rows alone, by which its step may have been chosen.
+    std::fs::remove_file(folder.path("b/out_of_fold_probabilities.csv")).unwrap();
+    folder.file("a/config.toml", "[plan]\nname = \"k_fold\"\nfolds = 5\n");
+    let (text, said) = advise(&["--subset"]);
+    assert!(text.starts_with("50 rows in"), "{text}");
+    assert!(said.starts_with(&format!("{}: validation rows, by which", runs[1])), "{said}");
+    assert!(stderr(&tune).contains(&format!("{}: validation rows, by which", runs[1])));
+    folder.file("b/config.toml", "[training]\nkeep_best = false\n");
+    assert!(!advise(&["--subset"]).1.contains("optimistic"));
+}
+
 #[test]
 fn what_does_not_match_is_an_error() {
     let (folder, a, _) = members();

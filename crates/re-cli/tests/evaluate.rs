@@ -55,8 +55,33 @@ fn another_label_may_say_no_relation() {
     let predictions = folder.file("p.csv", LABELS);
     let found = json(&[&predictions, &gold, "--no-relation", "employer"]);
     assert_eq!((&found["no_relation"], &found["micro_f1"]), (&"employer".into(), &(6.0 / 7.0).into()));
+    let none = json(&[&predictions, &gold, "--no-relation", ""]);
+    assert_eq!((&none["no_relation"], &none["micro_f1"]), (&Value::Null, &none["accuracy"]));
     let text = error(1, &["evaluate", &predictions, &gold, "--no-relation", "boss"]);
     assert!(text.contains("the no-relation class \"boss\" is not in the set"), "{text}");
+}
+
+#[test]
+fn a_guess_is_told() {
+    let (folder, gold) = gold();
+    let predictions = folder.file("p.csv", LABELS);
+    let said = |arguments: &[&str]| stderr(&[&["evaluate"], arguments].concat());
+    let text = said(&[&predictions, &gold]);
+    assert!(
+        text.contains("label \"no_relation\" is taken for \"no relation\"") && text.contains("--no-relation")
+    );
+    assert_eq!(said(&[&predictions, &gold, "--no-relation", "no_relation"]), "");
+
+    // Another name is not known, and probabilities do not tell it.
+    let gold = folder.file("none.tsv", &GOLD.replace("no_relation", "none"));
+    let probabilities = folder.file(
+        "none.csv",
+        "id,none,spouse,employer\na,0.1,0.8,0.1\nb,0.9,0.1,0\nc,0.2,0.5,0.3\nd,0.7,0.1,0.2\n",
+    );
+    let text = said(&[&probabilities, &gold]);
+    assert!(text.contains("no label has a customary name for \"no relation\""), "{text}");
+    let found = json(&[&probabilities, &gold, "--no-relation", "none"]);
+    assert_eq!((&found["no_relation"], &found["micro_f1"]), (&"none".into(), &0.5.into()));
 }
 
 #[test]
@@ -95,6 +120,10 @@ fn answers_to_semeval_are_measured_as_there() {
     let found = json(&[&answers, &gold]);
     assert_eq!((&found["semeval_macro_f1"], &found["no_relation"]), (&0.5.into(), &"Other".into()));
     assert!(output(&["evaluate", &answers, &gold]).contains("SemEval macro-F1 50.00\n"));
+    // The task's own rules: they are no guess, and its measure stays what it is.
+    assert_eq!(stderr(&["evaluate", &answers, &gold]), "");
+    let none = json(&[&answers, &gold, "--no-relation", ""]);
+    assert_eq!((&none["semeval_macro_f1"], &none["no_relation"]), (&0.5.into(), &Value::Null));
     let wrong = folder.file("wrong.txt", "1\tCause\n2\tOther\n3\tOther\n");
     let text = error(1, &["evaluate", &wrong, &gold]);
     assert!(text.contains("wrong.txt: example 1: label \"Cause\" is not one of the 19 labels"), "{text}");

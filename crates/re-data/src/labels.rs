@@ -1,14 +1,16 @@
 //! The closed set of relations a classifier chooses from.
 
 mod benchmarks;
+mod no_relation;
 
 use std::collections::{BTreeSet, HashMap};
 
 use crate::error::{Error, Result};
 use crate::example::RelationExample;
 
-/// Names that corpora use for "no relation between the two".
-const NO_RELATION_NAMES: [&str; 4] = ["관계_없음", "no_relation", "Other", "NA"];
+pub use no_relation::NoRelation;
+
+use no_relation::CUSTOMARY;
 
 /// Relations in a fixed order: position = class id = column of every matrix of logits or probabilities.
 ///
@@ -47,22 +49,36 @@ impl LabelSet {
                 return fault(format!("{name:?} is the name of class {first} and of class {id}"));
             }
         }
-        let no_relation = NO_RELATION_NAMES.iter().find_map(|name| ids.get(*name).copied());
+        let no_relation = CUSTOMARY.iter().find_map(|name| ids.get(*name).copied());
         Ok(Self { names, ids, no_relation })
     }
 
-    /// The set of all `names`, however often each stands: sorted, but the one that says "no relation" first.
+    /// The set of all `names`, however often each stands: sorted, but the one that says "no relation" first. That is the
+    /// one that `no_relation` names, if it stands among them; a customary name where nothing is said.
     ///
     /// # Errors
     /// As [`LabelSet::new`].
-    pub fn of_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+    pub fn of_names<'a>(
+        names: impl IntoIterator<Item = &'a str>,
+        no_relation: Option<&NoRelation>,
+    ) -> Result<Self> {
         let names: BTreeSet<&str> = names.into_iter().collect();
         let mut names: Vec<&str> = names.into_iter().collect();
-        if let Some(none) = Self::new(names.iter().copied())?.no_relation() {
+        let decided = |names: &[&str]| {
+            let labels = Self::new(names.iter().copied())?;
+            match no_relation {
+                Some(choice) => {
+                    let name = choice.among(&labels);
+                    labels.with_no_relation(name)
+                }
+                None => Ok(labels),
+            }
+        };
+        if let Some(none) = decided(&names)?.no_relation() {
             let name = names.remove(none);
             names.insert(0, name);
         }
-        Self::new(names)
+        decided(&names)
     }
 
     /// The same set with another class, or none, in the role of "no relation".
@@ -141,9 +157,15 @@ mod tests {
 
     #[test]
     fn labels_that_occur_are_sorted_behind_no_relation() {
-        let labels = LabelSet::of_names(["b", "no_relation", "a", "b"]).unwrap();
-        assert_eq!(labels.names(), ["no_relation", "a", "b"]);
-        assert!(LabelSet::of_names([]).is_err());
+        let of = |choice: Option<&str>| {
+            let choice = choice.map(NoRelation::from);
+            let labels = LabelSet::of_names(["b", "no_relation", "a", "b"], choice.as_ref()).unwrap();
+            (labels.names().join(" "), labels.no_relation())
+        };
+        assert_eq!(of(None), ("no_relation a b".to_owned(), Some(0)));
+        assert_eq!(of(Some("b")), ("b a no_relation".to_owned(), Some(0)));
+        assert_eq!(of(Some("")), ("a b no_relation".to_owned(), None));
+        assert!(LabelSet::of_names([], None).is_err());
     }
 
     #[test]

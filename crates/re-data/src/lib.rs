@@ -39,6 +39,7 @@ pub mod read;
 pub mod span;
 pub mod split;
 pub mod stats;
+pub mod text;
 pub mod tokenizer;
 mod window;
 pub mod write;
@@ -48,7 +49,7 @@ pub use encode::{EncodeOptions, EncodeReport, ExampleEncoder, LostEntities, Trun
 pub use encoded::{Batch, Encoded};
 pub use error::{Error, RecordError, Result, UnwritableError};
 pub use example::{Entity, RelationExample};
-pub use labels::LabelSet;
+pub use labels::{LabelSet, NoRelation};
 pub use markup::{Markup, MarkupConfig};
 pub use predict::{Prediction, Predictor, Probabilities};
 pub use questions::Questions;

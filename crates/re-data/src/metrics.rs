@@ -24,8 +24,8 @@ pub struct Metrics {
     pub rows: usize,
     /// Share of rows whose predicted class is the true one; 0 without rows.
     pub accuracy: f64,
-    /// F1 over all decisions for a class other than "no relation", the measure of KLUE-RE and TACRED. Equal to the
-    /// accuracy where the label set knows no such class.
+    /// F1 over all decisions for a class other than "no relation" ([`LabelSet::no_relation`]), the measure of KLUE-RE
+    /// and TACRED. Equal to the accuracy where the label set knows no such class.
     pub micro_f1: f64,
     /// Unweighted mean of the F1 of every class that occurs in truth or predictions, "no relation" included.
     pub macro_f1: f64,
@@ -173,6 +173,9 @@ pub fn semeval_macro_f1(gold: &[usize], predicted: &[usize], labels: &LabelSet) 
     Ok(mean_f1_of_relations(&confusion(gold, predicted, labels.len())?, labels))
 }
 
+/// The class of no relation in SemEval-2010 Task 8.
+const OTHER: &str = "Other";
+
 /// Endings of labels that tell which entity plays which part.
 const DIRECTIONS: [&str; 2] = ["(e1,e2)", "(e2,e1)"];
 
@@ -183,7 +186,8 @@ fn has_directions(labels: &LabelSet) -> bool {
 fn mean_f1_of_relations(confusion: &[Vec<usize>], labels: &LabelSet) -> f64 {
     let mut relations: Vec<(&str, Tally)> = Vec::new();
     for (class, (name, tally)) in labels.names().iter().zip(tallies(confusion)).enumerate() {
-        if labels.no_relation() == Some(class) {
+        // The task's rule holds whatever the label set says.
+        if labels.no_relation() == Some(class) || name == OTHER {
             continue;
         }
         let name = DIRECTIONS.iter().find_map(|d| name.strip_suffix(d)).unwrap_or(name);

@@ -66,6 +66,17 @@ impl Probabilities {
         self.ids.is_empty()
     }
 
+    /// The same probabilities with another class, or none, in the role of "no relation", which files of them do not tell.
+    ///
+    /// # Errors
+    /// As [`LabelSet::with_no_relation`].
+    pub fn with_no_relation(mut self, name: Option<&str>) -> Result<Self> {
+        if self.labels.no_relation_name() != name {
+            self.labels = Arc::new(LabelSet::clone(&self.labels).with_no_relation(name)?);
+        }
+        Ok(self)
+    }
+
     /// All values, row by row.
     pub fn values(&self) -> &[f32] {
         &self.values

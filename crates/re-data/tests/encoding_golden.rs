@@ -1,6 +1,8 @@
 //! Ids and type ids equal those of `transformers` (fixtures/tokenization/make.py wrote them).
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -29,11 +31,6 @@ struct Row {
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tokenization")
-}
-
-fn shared() -> PathBuf {
-    std::env::var_os("RE_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from)
 }
 
 /// Writes the golden row's texts as they are: the text as sentence, the id as first segment.
@@ -133,20 +130,13 @@ fn small_unigram_equals_transformers() {
 }
 
 #[test]
-fn mbert_equals_transformers() {
-    let vocabulary = shared().join("data/bert-base-multilingual-cased/vocab.txt");
-    if !vocabulary.exists() {
-        eprintln!("skipped: {} does not exist", vocabulary.display());
-        return;
-    }
-    check("mbert", vocabulary.parent().unwrap(), true);
+#[ignore = "needs the research data (RE_SHARED, else ../shared)"]
+fn mbert_equals_transformers_in_shared_data() {
+    check("mbert", common::shared("bert-base-multilingual-cased/vocab.txt").parent().unwrap(), true);
 }
 
 #[test]
-fn xlm_r_equals_transformers() {
-    let Some(folder) = std::env::var_os("RE_E5").map(PathBuf::from) else {
-        eprintln!("skipped: RE_E5 does not name the folder that make_e5_small.py makes");
-        return;
-    };
-    check("e5", &folder, false);
+#[ignore = "needs the folder that make_e5_small.py makes (RE_E5)"]
+fn xlm_r_equals_transformers_with_e5() {
+    check("e5", Path::new(&std::env::var_os("RE_E5").unwrap()), false);
 }

@@ -269,9 +269,10 @@ fn csv_without_its_columns_is_refused_even_leniently() {
 }
 
 #[test]
-fn the_real_rows() {
+#[ignore = "needs the research data (RE_SHARED, else ../shared)"]
+fn the_real_rows_in_shared_data() {
     for (file, count) in [("train", 15_547), ("dev", 2_316)] {
-        let Some(path) = common::shared(&format!("klue-re/klue-re-part_{file}.json")) else { return };
+        let path = common::shared(&format!("klue-re/klue-re-part_{file}.json"));
         let found = read::examples(&path, &options()).unwrap();
         assert_eq!(found.report.to_string(), format!("{count} rows"));
         // What the file says is what the spans hold, without the reader's help.

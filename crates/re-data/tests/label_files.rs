@@ -119,8 +119,9 @@ fn absent_file() {
 }
 
 #[test]
-fn the_labels_of_the_competition() {
-    let Some(path) = common::shared("p-stage2/label_type.pkl") else { return };
+#[ignore = "needs the research data (RE_SHARED, else ../shared)"]
+fn the_labels_of_the_competition_in_shared_data() {
+    let path = common::shared("p-stage2/label_type.pkl");
     let labels = LabelSet::from_path(path).unwrap();
     assert_eq!(labels.len(), 42);
     assert_eq!(labels.no_relation(), Some(0));

@@ -60,8 +60,9 @@ fn every_relation_has_a_question_of_its_own() {
 }
 
 #[test]
-fn the_competitions_labels_have_questions() {
-    let Some(path) = common::shared("p-stage2/label_type.pkl") else { return };
+#[ignore = "needs the research data (RE_SHARED, else ../shared)"]
+fn the_competitions_labels_have_questions_in_shared_data() {
+    let path = common::shared("p-stage2/label_type.pkl");
     let labels = LabelSet::from_path(path).unwrap();
     assert_eq!(Questions::korean().unwrap().for_labels(&labels).unwrap().labels().len(), 41);
 }

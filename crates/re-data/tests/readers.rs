@@ -297,12 +297,10 @@ fn files_are_written_and_read() {
 #[case("test.tsv", [1000, 0, 0, 1000])]
 #[case("unseen.tsv", [1000, 3, 0, 1000])]
 #[case("additional.tsv", [14981, 0, 0, 0])]
-fn real_files(#[case] file: &str, #[case] expected: [usize; 4]) {
-    let (Some(path), Some(labels)) =
-        (common::shared(&format!("p-stage2/{file}")), common::shared("p-stage2/label_type.pkl"))
-    else {
-        return;
-    };
+#[ignore = "needs the research data (RE_SHARED, else ../shared)"]
+fn real_files_in_shared_data(#[case] file: &str, #[case] expected: [usize; 4]) {
+    let path = common::shared(&format!("p-stage2/{file}"));
+    let labels = common::shared("p-stage2/label_type.pkl");
     let labels = Some(Arc::new(LabelSet::from_path(labels).unwrap()));
     let read::ReadResult { examples, report, .. } =
         read::examples(path, &ReadOptions { labels, ..ReadOptions::default() }).unwrap();

@@ -164,8 +164,9 @@ const PINNED: [usize; 6] = [0, 1, 4, 5, 6, 7];
 const PINNED_FOLD: [usize; 4] = [6, 7, 14, 15];
 
 #[test]
-fn real_labels_keep_their_shares() {
-    let Some(path) = common::shared("p-stage2/train.tsv") else { return };
+#[ignore = "needs the research data (RE_SHARED, else ../shared)"]
+fn real_labels_keep_their_shares_in_shared_data() {
+    let path = common::shared("p-stage2/train.tsv");
     let examples = read::examples(path, &ReadOptions::default()).unwrap().examples;
     let share = |rows: &[usize], label: Option<&str>| {
         100.0 * count(&examples, rows).get(&label).copied().unwrap_or_default() as f64 / rows.len() as f64
@@ -222,8 +223,9 @@ fn duplicates_and_conflicts_are_told_apart() {
 }
 
 #[test]
-fn statistics_of_the_real_rows() {
-    let Some(path) = common::shared("p-stage2/train.tsv") else { return };
+#[ignore = "needs the research data (RE_SHARED, else ../shared)"]
+fn statistics_of_the_real_rows_in_shared_data() {
+    let path = common::shared("p-stage2/train.tsv");
     let examples = read::examples(path, &ReadOptions::default()).unwrap().examples;
     let stats = Stats::of(&examples);
     assert_eq!((stats.rows, stats.labels.len(), stats.unlabelled, stats.overlapping.count), (8000, 42, 0, 3));

@@ -1,5 +1,7 @@
 //! What can go wrong while predictions are aligned, combined or compared.
 
+use re_data::text::{brief, quoted};
+
 /// Result with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -39,7 +41,7 @@ pub enum Error {
         found: f64,
     },
     /// A row stands twice, so that rows cannot be aligned by id.
-    #[error("{member}: id {id} stands twice")]
+    #[error("{member}: id {} stands twice", brief(id))]
     DuplicateId {
         /// Where it stands twice.
         member: String,
@@ -47,7 +49,7 @@ pub enum Error {
         id: String,
     },
     /// A row that others have is missing.
-    #[error("{member}: no row with id {id}, which {reference} has")]
+    #[error("{member}: no row with id {}, which {reference} has", brief(id))]
     MissingId {
         /// Where it is missing.
         member: String,
@@ -57,7 +59,7 @@ pub enum Error {
         reference: String,
     },
     /// A row stands here that others do not have.
-    #[error("{member}: a row with id {id}, which {reference} has not")]
+    #[error("{member}: a row with id {}, which {reference} has not", brief(id))]
     UnexpectedId {
         /// Where it stands.
         member: String,
@@ -67,7 +69,7 @@ pub enum Error {
         reference: String,
     },
     /// A label that others have is missing.
-    #[error("{member}: no label {label:?}, which {reference} has")]
+    #[error("{member}: no label {}, which {reference} has", quoted(label))]
     MissingLabel {
         /// Where it is missing.
         member: String,
@@ -77,7 +79,7 @@ pub enum Error {
         reference: String,
     },
     /// A label stands here that others do not have.
-    #[error("{member}: a label {label:?}, which {reference} has not")]
+    #[error("{member}: a label {}, which {reference} has not", quoted(label))]
     UnexpectedLabel {
         /// Where it stands.
         member: String,
@@ -87,7 +89,7 @@ pub enum Error {
         reference: String,
     },
     /// Label sets disagree on the class that says "no relation".
-    #[error("{member}: the no-relation class is {found:?}, in {reference} it is {expected:?}")]
+    #[error("{member}: the no-relation class is {}, in {reference} it is {}", role(found), role(expected))]
     NoRelation {
         /// The member that differs.
         member: String,
@@ -99,13 +101,13 @@ pub enum Error {
         expected: Option<String>,
     },
     /// A row has no gold label.
-    #[error("example {id} has no label, and gold labels are needed")]
+    #[error("example {} has no label, and gold labels are needed", brief(id))]
     Unlabelled {
         /// Id of the row.
         id: String,
     },
     /// A gold label is none of the members' labels.
-    #[error("gold: row {id} has label {label:?}, expected one of the predicted classes")]
+    #[error("gold: row {} has label {}, expected one of the predicted classes", brief(id), quoted(label))]
     UnknownGold {
         /// Id of the row.
         id: String,
@@ -121,7 +123,11 @@ pub enum Error {
         source: re_data::Error,
     },
     /// A live predictor answered for other rows than it was asked for.
-    #[error("{member}: answer {row} of {rows} is for id {found:?}, expected {expected:?}")]
+    #[error(
+        "{member}: answer {row} of {rows} is for {}, expected {}",
+        id_or_none(found),
+        id_or_none(expected)
+    )]
     Answer {
         /// Its name.
         member: String,
@@ -136,15 +142,16 @@ pub enum Error {
     },
     /// A row was used to tune the weights, so that a vote on it with these weights would measure nothing.
     #[error(
-        "row {id} was used to tune these weights: use the nested estimate for it or, if it is another row with the same id, \
-         say so (--other-rows, Tuned::for_other_rows)"
+        "row {} was used to tune these weights: use the nested estimate for it or, if it is another row with the same id, \
+         say so (--other-rows, Tuned::for_other_rows)",
+        brief(id)
     )]
     TunedOn {
         /// Id of the row.
         id: String,
     },
     /// A class has no share in the training prior although probabilities are to be divided by it.
-    #[error("class {label:?} has share {found} in the prior (expected a finite number > 0)")]
+    #[error("class {} has share {found} in the prior (expected a finite number > 0)", quoted(label))]
     Prior {
         /// The class.
         label: String,
@@ -164,4 +171,36 @@ pub enum Error {
     /// A matrix of probabilities or a label set could not be built.
     #[error(transparent)]
     Data(#[from] re_data::Error),
+}
+
+/// A no-relation class in an error.
+fn role(label: &Option<String>) -> String {
+    label.as_deref().map_or("none".to_owned(), quoted)
+}
+
+/// An id in an error.
+fn id_or_none(id: &Option<String>) -> String {
+    id.as_deref().map_or("no row".to_owned(), |id| format!("id {}", quoted(id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_files_hold_is_shown_in_part() {
+        let long = "x".repeat(3_000_000);
+        let [member, reference] = ["a", "b"].map(str::to_owned);
+        let role = (Some(long.clone()), Some(long.clone()));
+        for error in [
+            Error::MissingId { member: member.clone(), id: long.clone(), reference: reference.clone() },
+            Error::MissingLabel { member: member.clone(), label: long.clone(), reference: reference.clone() },
+            Error::UnknownGold { id: long.clone(), label: long.clone() },
+            Error::NoRelation { member, found: role.0, reference, expected: role.1 },
+            Error::TunedOn { id: long },
+        ] {
+            assert!(error.to_string().chars().count() < 500);
+        }
+        assert_eq!(Error::Unlabelled { id: "\u{1b}[2J".into() }.to_string().find('\u{1b}'), None);
+    }
 }

@@ -179,6 +179,15 @@ impl RelationClassifier {
         &mut self.model
     }
 
+    /// Says which class, or none, means "no relation", where training did not know it. It is saved with the classifier.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where `name` is none of its labels.
+    pub fn set_no_relation(&mut self, name: Option<&str>) -> Result<()> {
+        self.labels = Arc::new(LabelSet::clone(&self.labels).with_no_relation(name)?);
+        Ok(())
+    }
+
     /// What is added to each class's logit before probabilities are made of them, if anything is.
     pub fn logit_adjustment(&self) -> Option<&[f32]> {
         self.logit_adjustment.as_deref()

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use re_data::text::brief;
+
 /// Result with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -53,7 +55,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A file can be parsed and contradicts itself.
-    #[error("{}{}: {field}: found {found}, expected {expected}", path.display(), at(*line))]
+    #[error("{}{}: {field}: found {}, expected {expected}", path.display(), at(*line), brief(found))]
     Content {
         /// The file.
         path: PathBuf,
@@ -85,7 +87,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A value that the caller chose is outside its range.
-    #[error("{name} = {found} (expected {expected})")]
+    #[error("{name} = {} (expected {expected})", brief(found))]
     Argument {
         /// Name of the argument.
         name: &'static str,

@@ -8,7 +8,8 @@ use re_data::error::with_causes;
 use re_data::metrics::Metrics;
 use re_data::read::{self, ReadOptions};
 use re_data::split::letters;
-use re_data::{LabelSet, Prediction, Probabilities, RelationExample, files};
+use re_data::text::{brief, quoted};
+use re_data::{LabelSet, NoRelation, Prediction, Probabilities, RelationExample, files};
 use re_ensemble::{Gold, Member};
 
 use crate::error::{Error, Result};
@@ -79,12 +80,14 @@ impl Scored {
 pub(crate) struct GoldFiles {
     /// Files that the caller names instead of those of the runs.
     named: Vec<PathBuf>,
+    /// The class of no relation that the caller names instead of the settings of the runs.
+    no_relation: Option<NoRelation>,
     read: HashMap<PathBuf, Rc<Vec<RelationExample>>>,
 }
 
 impl GoldFiles {
-    pub fn new(named: &[PathBuf]) -> Self {
-        Self { named: named.to_vec(), read: HashMap::new() }
+    pub fn new(named: &[PathBuf], no_relation: Option<&NoRelation>) -> Self {
+        Self { named: named.to_vec(), no_relation: no_relation.cloned(), read: HashMap::new() }
     }
 
     /// The predictions of a run with their gold labels, or the reason why these are not known.
@@ -97,6 +100,13 @@ impl GoldFiles {
         rows: RowSet,
         predicted: Probabilities,
     ) -> Result<Result<Scored, String>> {
+        let predicted = match self.no_relation.as_ref().or(run.no_relation()) {
+            Some(choice) => {
+                let name = choice.among(predicted.labels()).map(str::to_owned);
+                predicted.with_no_relation(name.as_deref())?
+            }
+            None => predicted,
+        };
         if predicted.is_empty() {
             return Ok(Err(format!("{} has no row", rows.file())));
         }
@@ -173,20 +183,22 @@ fn scored(
     for id in probabilities.ids() {
         let example = match by_id.get(id.as_str()) {
             Some(Some(example)) => *example,
-            Some(None) => return Err(format!("two different rows have the id {id}")),
+            Some(None) => return Err(format!("two different rows have the id {}", brief(id))),
             None => {
                 let missing =
                     probabilities.ids().iter().filter(|id| !by_id.contains_key(id.as_str())).count();
                 return Err(format!(
-                    "no row {id}, which was predicted ({missing} of {} missing)",
+                    "no row {}, which was predicted ({missing} of {} missing)",
+                    brief(id),
                     probabilities.len()
                 ));
             }
         };
-        let Some(label) = example.label() else { return Err(format!("row {id} has no label")) };
+        let Some(label) = example.label() else { return Err(format!("row {} has no label", brief(id))) };
         let label = asked(label, target, labels);
         let Some(class) = labels.id(label) else {
-            return Err(format!("row {id} has the label {label:?}, none of the {} predicted", labels.len()));
+            let (id, label) = (brief(id), quoted(label));
+            return Err(format!("row {id} has the label {label}, none of the {} predicted", labels.len()));
         };
         examples.push(example.clone());
         gold.push(class);
@@ -196,6 +208,6 @@ fn scored(
 
 /// The label of a row where a training asks another question about it.
 fn asked<'a>(label: &'a str, target: Option<&str>, labels: &LabelSet) -> &'a str {
-    let relates = labels.no_relation().and_then(|class| labels.name(class)) != Some(label);
+    let relates = labels.no_relation_name() != Some(label);
     if target == Some(RELATED) && relates { RELATED } else { label }
 }

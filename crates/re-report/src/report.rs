@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use re_data::files;
 use re_data::metrics::{Metrics, cross_entropy};
+use re_data::{NoRelation, files};
 use re_ensemble::Bootstrap;
 
 use crate::analysis::compare::{self, Named};
@@ -19,6 +19,9 @@ pub struct ReportOptions {
     pub title: Option<String>,
     /// Files with gold labels, instead of those that the settings of the runs name.
     pub gold: Vec<PathBuf>,
+    /// The class that says "no relation", instead of what the settings of the runs say; where neither says it, a
+    /// customary name does.
+    pub no_relation: Option<NoRelation>,
     /// The predictions that are looked at. Where it is `None`: of each run those on its validation rows, or else,
     /// where there are none, out of fold, or else on the test rows.
     pub rows: Option<RowSet>,
@@ -30,7 +33,14 @@ pub struct ReportOptions {
 
 impl Default for ReportOptions {
     fn default() -> Self {
-        Self { title: None, gold: Vec::new(), rows: None, bootstrap: Bootstrap::default(), sentences: 25 }
+        Self {
+            title: None,
+            gold: Vec::new(),
+            no_relation: None,
+            rows: None,
+            bootstrap: Bootstrap::default(),
+            sentences: 25,
+        }
     }
 }
 
@@ -89,7 +99,7 @@ impl Report {
         options.bootstrap.check()?;
         let mut opened = runs.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
         rename(&mut opened, runs);
-        let mut gold = GoldFiles::new(&options.gold);
+        let mut gold = GoldFiles::new(&options.gold, options.no_relation.as_ref());
         let mut entries = opened
             .into_iter()
             .map(|run| Entry::of(run, options.rows, &mut gold))

@@ -8,7 +8,7 @@ mod summary;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use re_data::{Probabilities, files, read};
+use re_data::{NoRelation, Probabilities, files, read};
 use serde::Deserialize;
 
 pub use log::{Evaluated, Log, Step};
@@ -168,6 +168,11 @@ impl Run {
         self.settings.as_ref()
     }
 
+    /// What its settings say of the class of no relation, if anything.
+    pub(crate) fn no_relation(&self) -> Option<&NoRelation> {
+        self.settings.as_ref().and_then(|settings| settings.known.data.no_relation.as_ref())
+    }
+
     /// Its log, where `metrics.jsonl` is there.
     pub fn log(&self) -> Option<&Log> {
         self.log.as_ref()
@@ -176,6 +181,22 @@ impl Run {
     /// What it has given, where `summary.json` is there: once it is complete.
     pub fn summary(&self) -> Option<&Summary> {
         self.summary.as_ref()
+    }
+
+    /// Whether the step of a model may have been chosen by the validation rows, so that figures on them are optimistic:
+    /// where the best of several evaluations counts (`training.keep_best`, `training.early_stopping_patience`). In a
+    /// plan `k_fold` no rows choose anything.
+    pub fn chosen_on_validation(&self) -> bool {
+        let setting = |key| self.settings.as_ref().and_then(|settings| settings.get(key));
+        if setting("plan.name") == Some("k_fold") {
+            return false;
+        }
+        if !self.parts.is_empty() {
+            return self.parts.iter().any(Self::chosen_on_validation);
+        }
+        let last_step = setting("training.keep_best") == Some("false")
+            && setting("training.early_stopping_patience").is_none_or(|patience| patience == "0");
+        !last_step && self.log.as_ref().is_none_or(|log| log.evaluations.len() > 1)
     }
 
     /// The runs that it consists of, such as those of its folds or members.

@@ -69,8 +69,20 @@ fn one_run_shows_all_its_sides() {
 fn no_relation_is_left_out_only_where_a_label_says_it() {
     let runs = Runs::new();
     let run = runs.add("a", 7, |_| false);
-    let left_out = || texts(&page(&new(&[&run])), ".figures dd").concat().contains("without no-relation");
+    let shown = |options: &ReportOptions| {
+        let report = Report::new(&[&run], options).unwrap();
+        texts(&page(&report), ".figures dd").concat()
+    };
+    let left_out = || shown(&ReportOptions::default()).contains("without 관계_없음, because of its name");
     assert!(left_out());
+    // The settings of the run say it, and the caller has the last word.
+    let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
+    let named = config.replace("[data]\n", "[data]\nno_relation = \"인물:배우자\"\n");
+    std::fs::write(run.join("config.toml"), named).unwrap();
+    assert!(shown(&ReportOptions::default()).contains("without 인물:배우자"));
+    let none = ReportOptions { no_relation: Some("".into()), ..ReportOptions::default() };
+    assert!(!shown(&none).contains("without"));
+    std::fs::write(run.join("config.toml"), config).unwrap();
     for path in [runs.gold(), run.join("validation_probabilities.csv")] {
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(path, text.replace(LABELS[0], "인물:동료")).unwrap();

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use re_data::text::brief;
+
 /// Result with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -18,7 +20,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A setting is outside its range.
-    #[error("{key} = {found}, expected {expected}")]
+    #[error("{key} = {}, expected {expected}", brief(found))]
     Config {
         /// The key.
         key: &'static str,
@@ -67,7 +69,7 @@ pub enum Error {
         checkpoint: Option<PathBuf>,
     },
     /// A checkpoint cannot be continued with these settings or data.
-    #[error("{}: {what} is {found}, expected {expected} as when the run began", checkpoint.display())]
+    #[error("{}: {what} is {}, expected {} as when the run began", checkpoint.display(), brief(found), brief(expected))]
     Resume {
         /// The checkpoint.
         checkpoint: PathBuf,
@@ -132,7 +134,10 @@ pub enum Error {
         folder: PathBuf,
     },
     /// Two rows have one id, where predictions are told apart by ids.
-    #[error("{rows} rows: the id {id} stands twice, expected each id once: predictions are combined by id")]
+    #[error(
+        "{rows} rows: the id {} stands twice, expected each id once: predictions are combined by id",
+        brief(id)
+    )]
     DuplicateId {
         /// Which rows: `training`, `validation` or `test`.
         rows: &'static str,

@@ -14,7 +14,7 @@ mod trained;
 
 use std::path::{Path, PathBuf};
 
-use re_data::{AugmenterConfig, LostEntities, MarkupConfig, Truncation};
+use re_data::{AugmenterConfig, LostEntities, MarkupConfig, NoRelation, Truncation};
 use re_model::HeadConfig;
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +107,9 @@ pub struct DataConfig {
     /// Names of the classes in order; where left out, the labels of the training rows, sorted, no-relation first.
     #[serde(deserialize_with = "file")]
     pub labels: Option<PathBuf>,
+    /// The label that says "no relation"; an empty name where none does, so that all of them are relations. Where left out
+    /// it is that of the benchmark in whose layout the rows are, or a label with a customary name, which is reported.
+    pub no_relation: Option<NoRelation>,
     /// Types of the entities by row id.
     #[serde(deserialize_with = "file")]
     pub entity_types: Option<PathBuf>,
@@ -277,6 +280,19 @@ mod tests {
         let mut seed = Experiment::parse("data.train = \"x\"", "x.toml").unwrap();
         seed.training.seed = u64::MAX;
         assert!(matches!(seed.check(), Err(Error::Config { key: "training.seed", .. })));
+    }
+
+    #[test]
+    fn no_relation_is_left_out_none_or_a_label() {
+        for (text, expected) in [
+            ("", None),
+            ("data.no_relation = \"\"", Some(NoRelation::Absent)),
+            ("data.no_relation = \"none\"", Some(NoRelation::Class("none".to_owned()))),
+        ] {
+            let experiment = Experiment::parse(text, "x.toml").unwrap();
+            assert_eq!(experiment.data.no_relation, expected);
+            assert_eq!(Experiment::parse(&experiment.to_toml().unwrap(), "y.toml").unwrap(), experiment);
+        }
     }
 
     #[test]

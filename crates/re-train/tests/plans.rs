@@ -350,7 +350,7 @@ fn what_a_plan_needs_is_known_before_training() {
         (with(Plan::KFold { folds: 1 }, none), "k = 1"),
         (with(Plan::KFold { folds: 2 }, |e| e.data.target = Target::Related), "data.target = Related"),
         (with(Plan::TwoStage { gate: Gate::Decide { threshold: 2.0 } }, none), "threshold = 2"),
-        (renamed, "a no-relation class"),
+        (renamed, "a no-relation class, which data.no_relation names"),
         (doubled, "stands twice"),
         (doubled_validation, "validation rows: the id "),
         (

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use re_ensemble::{Advice, AdviceOptions, Bootstrap, Estimate, Members, Tuned, advise};
-use re_report::RowSet;
 use serde::Serialize;
 
 use crate::data::DataArgs;
@@ -25,8 +24,9 @@ Examples:
   re advise xlmr=a.csv bert=b.csv --gold dev.tsv --how hard
   re advise runs/a runs/b --gold train.tsv --subset --tune greedy --json > advice.json")]
 pub struct Advise {
-    /// Probabilities as `re predict --probs` writes them, or run folders, for their validation rows; NAME=FILE names a
-    /// member
+    /// Probabilities as `re predict --probs` writes them, or run folders; NAME=FILE names a member. Run folders stand for
+    /// their out-of-fold rows where all of them have such rows, else for their validation rows, which flatter models whose
+    /// step was chosen by them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<MemberFile>,
     /// Labelled rows
@@ -86,9 +86,7 @@ impl Advise {
         let inputs = self.files.iter().map(|member| member.path.as_path()).chain([self.gold.as_path()]);
         self.data.check(inputs, [self.result.path()])?;
         MemberFile::check(&self.files)?;
-        let members =
-            self.files.iter().map(|file| file.read(RowSet::Validation)).collect::<Result<Vec<_>>>()?;
-        let members = Members::align(members)?;
+        let members = Members::align(MemberFile::read_unseen(&self.files, say)?)?;
         let rows = self.data.read(&self.gold, say)?.examples;
         let gold = gold(&self.gold, &rows, members.ids(), self.subset)?;
         let bootstrap = Bootstrap { level: self.level, resamples: self.resamples, seed: self.seed };

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use re_data::metrics::Metrics;
 use re_data::read::{self, Saved};
-use re_data::{LabelSet, Probabilities, RelationExample};
+use re_data::{LabelSet, NoRelation, RelationExample};
 use re_ensemble::significance::p_text;
 use re_ensemble::{Bootstrap, Comparison, Evaluation, Member, Members, compare, evaluate};
 use re_report::Confusion;
@@ -35,6 +35,7 @@ Examples:
   re predict runs/mine dev.tsv --probs - | re evaluate - dev.tsv --json
   re evaluate runs/mine/validation_probabilities.csv train.tsv --subset
   re evaluate submission.csv dev.tsv --labels label_type.pkl
+  re evaluate predictions.csv dev.tsv --no-relation none
   re evaluate new.csv dev.tsv --against old.csv")]
 pub struct Evaluate {
     /// Predictions or probabilities as `re predict` writes them, or a submission; `-` is standard input
@@ -44,9 +45,10 @@ pub struct Evaluate {
     /// Names of the classes (label_type.pkl, JSON, or one a line) [default: the labels that occur]
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// The label that says "no relation" [default: a customary name such as no_relation]
+    /// The label that says "no relation", which micro-F1 leaves out; "" where none does [default: that of the benchmark,
+    /// else a customary name such as no_relation, which is told]
     #[arg(long, value_name = "LABEL")]
-    no_relation: Option<String>,
+    no_relation: Option<NoRelation>,
     /// Look at the rows of PREDICTIONS alone, where GOLD has more
     #[arg(long)]
     subset: bool,
@@ -93,7 +95,7 @@ impl Evaluate {
         let evaluation = evaluate(member.clone(), &gold, self.level).with_context(of_gold)?;
         let bootstrap = Bootstrap { level: self.level, ..Bootstrap::default() };
         let against = members.next().map(|other| compare(member, other, &gold, &bootstrap)).transpose()?;
-        let no_relation = labels.no_relation().and_then(|class| labels.name(class)).map(str::to_owned);
+        let no_relation = labels.no_relation_name().map(str::to_owned);
         let found = Found { evaluation, no_relation, against };
         self.result.write(|| text(&found, self.against.as_deref()), &found)
     }
@@ -121,12 +123,12 @@ impl Evaluate {
                     Saved::Labels(rows) => Some(rows.iter().map(|row| row.label.as_str())),
                     _ => None,
                 });
-                let gold = LabelSet::of_names(read.examples.iter().filter_map(RelationExample::label))?;
+                let gold = LabelSet::of_names(read.examples.iter().filter_map(RelationExample::label), None)?;
                 if let Some(benchmark) = read.format.labels_with(&gold) {
-                    return Ok(Arc::new(self.with_no_relation(benchmark)?));
+                    return self.decided(benchmark).map(Arc::new);
                 }
                 let names = gold.names().iter().map(String::as_str);
-                let all = LabelSet::of_names(names.chain(predicted.flatten()))?;
+                let all = LabelSet::of_names(names.chain(predicted.flatten()), self.no_relation.as_ref())?;
                 for name in all.names().iter().filter(|name| gold.id(name).is_none()) {
                     say.note(format!(
                         "label {name:?} is predicted, and no row of {} has it",
@@ -136,12 +138,15 @@ impl Evaluate {
                 all
             }
         };
-        Ok(Arc::new(self.with_no_relation(labels)?))
+        if self.no_relation.is_none() && read.format.labels_with(&labels).is_none() {
+            say.note(labels.guessed_no_relation("--no-relation"));
+        }
+        self.decided(labels).map(Arc::new)
     }
 
-    fn with_no_relation(&self, labels: LabelSet) -> Result<LabelSet> {
+    fn decided(&self, labels: LabelSet) -> Result<LabelSet> {
         Ok(match &self.no_relation {
-            Some(name) => labels.with_no_relation(Some(name))?,
+            Some(choice) => labels.with_no_relation(choice.name())?,
             None => labels,
         })
     }
@@ -156,11 +161,9 @@ impl Evaluate {
     ) -> Result<Member> {
         let name = path.display().to_string();
         let ids: Vec<String> = rows.iter().map(|row| row.id().to_owned()).collect();
-        let mut found = saved.into_probabilities(labels, &ids).with_context(|| name.clone())?;
-        if self.no_relation.is_some() {
-            let own = self.with_no_relation(LabelSet::clone(found.labels()))?;
-            found = Probabilities::new(found.ids().to_vec(), Arc::new(own), found.values().to_vec())?;
-        }
+        let found = saved.into_probabilities(labels, &ids).with_context(|| name.clone())?;
+        let none = labels.no_relation_name().filter(|name| found.labels().id(name).is_some());
+        let found = found.with_no_relation(none)?;
         let ids = found.ids().to_vec();
         let aligned = Members::align_to([Member::new(&name, found)], labels, &ids);
         let aligned = match &self.labels {

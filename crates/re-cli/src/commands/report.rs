@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use re_data::NoRelation;
 use re_ensemble::Bootstrap;
 use re_report::{ReportOptions, RowSet};
 
@@ -34,6 +35,10 @@ pub struct Report {
     /// Gold labels, where they are not in the files that the settings of the runs name (repeatable)
     #[arg(long, value_name = "FILE")]
     gold: Vec<PathBuf>,
+    /// The label that says "no relation", which micro-F1 leaves out; "" where none does [default: as the settings of the
+    /// runs say, else a customary name]
+    #[arg(long, value_name = "LABEL")]
+    no_relation: Option<NoRelation>,
     /// The predictions to look at [default: validation, else out-of-fold, else test]
     #[arg(long, value_name = "ROWS", value_parser = row_sets())]
     rows: Option<RowSet>,
@@ -55,6 +60,7 @@ impl Report {
         let options = ReportOptions {
             title: self.title,
             gold: self.gold,
+            no_relation: self.no_relation,
             rows: self.rows,
             bootstrap: Bootstrap { resamples: self.resamples, ..Bootstrap::default() },
             sentences: self.sentences,

@@ -28,6 +28,8 @@ Examples:
   re vote xlmr=a.csv bert=b.csv --probs - | re evaluate - dev.tsv
   # weights from a split that neither was trained on, applied to the test rows
   re vote a_test.csv b_test.csv --tune likelihood --out-of-fold a_dev.csv,b_dev.csv --gold dev.tsv
+  # from what the models of k_fold runs say of training rows that they have not seen
+  re vote folds/a folds/b --tune likelihood --out-of-fold folds/a,folds/b --gold train.tsv --subset
   # correct one model for classes that are rarer than in training
   re vote test.csv --train-prior train.tsv --target-prior estimate")]
 pub struct Vote {
@@ -42,8 +44,9 @@ pub struct Vote {
     weights: Option<Vec<f64>>,
     #[command(flatten)]
     tuning: TuneArgs,
-    /// The members' probabilities for the rows of --gold, one file for each, in the same order; run folders stand for
-    /// their validation rows
+    /// The members' probabilities for the rows of --gold, one file for each, in the same order. Run folders stand for
+    /// their out-of-fold rows where all of them have such rows, else for their validation rows, which flatter models whose
+    /// step was chosen by them
     #[arg(
         long,
         value_name = "FILE,..",
@@ -129,11 +132,9 @@ impl Vote {
             );
         }
         // The names of the members go with the weights.
-        let read = |(file, member): (&MemberFile, &MemberFile)| {
-            Ok(Member::new(&member.name, file.read(RowSet::Validation)?.probabilities().clone()))
-        };
-        let unseen = out_of_fold.iter().zip(&self.files).map(read).collect::<Result<Vec<_>>>()?;
-        let unseen = Members::align(unseen)?;
+        let unseen = MemberFile::read_unseen(out_of_fold, say)?.into_iter().zip(&self.files);
+        let named = unseen.map(|(found, member)| Member::new(&member.name, found.probabilities().clone()));
+        let unseen = Members::align(named)?;
         let gold = members::gold(gold, &self.data.read(gold, say)?.examples, unseen.ids(), self.subset)?;
         let tuned = self.tuning.find(unseen, &gold, Bootstrap::default())?;
         let Some(tuned) = tuned else { return Ok(None) };

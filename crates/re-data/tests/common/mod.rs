@@ -8,17 +8,14 @@ use proptest::prelude::*;
 use re_data::read::{ExampleReader, ReadOptions, ReadReport};
 use re_data::{CharSpan, Entity, Error, RecordError, RelationExample};
 
-/// A file of the research data that is kept beside the checkout (`$RE_SHARED`, else `../shared/data`), or `None`, said
-/// aloud, where it is absent: a test that needs it then returns.
-pub fn shared(file: &str) -> Option<PathBuf> {
+/// A file of the research data (`data/` in the folder that `RE_SHARED` names, else in `../shared` beside the checkout).
+/// A test that needs it is ignored unless asked for, and has a name that ends in `_in_shared_data`.
+pub fn shared(file: &str) -> PathBuf {
     let root = std::env::var_os("RE_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
-    let path = root.join(file);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("SKIPPED: {} is absent (set RE_SHARED to the folder of the research data)", path.display());
-    None
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
+    let path = root.join("data").join(file);
+    assert!(path.exists(), "{} is absent (RE_SHARED names the folder that holds data/)", path.display());
+    path
 }
 
 /// Everything that a reader gives.

@@ -25,7 +25,7 @@ pub(super) fn section(report: &Report) -> Option<Markup> {
         return None;
     }
     Some(html! {
-        @if let Some(entry) = single { (headline(entry, level)) }
+        @if let Some(entry) = single { (headline(entry, report)) }
         @if single.is_none() || rows.len() > 1 { (table(&rows, level)) }
         @for entry in &report.entries {
             @for note in entry.run.summary().map(|summary| summary.notes.as_slice()).unwrap_or_default() {
@@ -93,7 +93,23 @@ fn interval(metrics: &Metrics, level: f64) -> String {
     }
 }
 
-fn headline(entry: &Entry, level: f64) -> Markup {
+/// Which label micro-F1 leaves out, and whether that is a guess.
+fn left_out(entry: &Entry, report: &Report, metrics: &Metrics) -> String {
+    // What the run itself has measured follows its own settings.
+    let named = report.options.no_relation.as_ref().filter(|_| entry.scored.is_ok());
+    let said = named.or(entry.run.no_relation());
+    let Ok(labels) = LabelSet::new(metrics.per_label.iter().map(|label| label.label.as_str())) else {
+        return String::new();
+    };
+    match (said, labels.no_relation_name()) {
+        (Some(choice), _) => choice.among(&labels).map(|name| format!("without {name}")).unwrap_or_default(),
+        (None, Some(name)) => format!("without {name}, because of its name"),
+        (None, None) => String::new(),
+    }
+}
+
+fn headline(entry: &Entry, report: &Report) -> Markup {
+    let level = report.options.bootstrap.level;
     let Some(Figures { metrics, loss, step }) = &entry.figures else {
         return html! { p.lead { "This run has no evaluation yet." } };
     };
@@ -101,14 +117,11 @@ fn headline(entry: &Entry, level: f64) -> Markup {
     let figure = |name: &str, value: String, detail: &str| {
         html! { div { dt { (name) } dd { (value) @if !detail.is_empty() { small { (detail) } } } } }
     };
-    let names = metrics.per_label.iter().map(|label| label.label.as_str());
-    let known = LabelSet::new(names).is_ok_and(|labels| labels.no_relation().is_some());
-    let micro = if known { "without no-relation" } else { "" };
     html! {
         dl.figures {
             (figure("Accuracy, %", percent(metrics.accuracy),
                 &format!("{} at {:.0} %", interval(metrics, level), 100.0 * level)))
-            (figure("micro-F1, %", percent(metrics.micro_f1), micro))
+            (figure("micro-F1, %", percent(metrics.micro_f1), &left_out(entry, report, metrics)))
             (figure("macro-F1, %", percent(metrics.macro_f1), "mean of the labels"))
             @if let Some(auprc) = metrics.auprc { (figure("AUPRC, %", percent(auprc), "mean of the labels")) }
             @if let Some(error) = entry.scored.as_ref().ok().and_then(calibration_error) {

@@ -77,7 +77,7 @@ pub(super) struct Evidence<'a> {
 impl<'a> Evidence<'a> {
     pub fn new(runs: &'a [Recorded], gold: &[PathBuf]) -> Self {
         let runs = runs.iter().map(|run| (run.path.as_str(), run)).collect();
-        Self { runs, gold: GoldFiles::new(gold), read: HashMap::new() }
+        Self { runs, gold: GoldFiles::new(gold, None), read: HashMap::new() }
     }
 
     fn has(&self, system: &System) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use re_data::NoRelation;
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -38,6 +39,7 @@ pub(crate) struct Data {
     pub lenient: bool,
     pub fold: Option<Fold>,
     pub target: Option<String>,
+    pub no_relation: Option<NoRelation>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use re_data::random::fnv1a;
 use re_data::read::{self, EntityTypes, Format, ReadOptions, ReadReport};
 use re_data::split::{self, Split, letters};
-use re_data::{LabelSet, RelationExample};
+use re_data::text::quoted;
+use re_data::{LabelSet, NoRelation, RelationExample};
 use serde::{Deserialize, Serialize};
 
 use super::DataConfig;
@@ -75,7 +76,7 @@ impl ExperimentData {
         let mut reader = Reader::new(config)?;
         let all = reader.read(&config.train)?;
         let labels = match &reader.labels {
-            Some(labels) => Arc::clone(labels),
+            Some(labels) => Arc::new(reader.decided(LabelSet::clone(labels), false)?),
             None => Arc::new(reader.labels_of(&all)?),
         };
         reader.labels = Some(Arc::clone(&labels));
@@ -153,12 +154,11 @@ impl ExperimentData {
         if target == Target::Relation {
             return Ok(self);
         }
-        let none = self.labels.no_relation().and_then(|class| self.labels.name(class)).map(str::to_owned);
-        let Some(none) = none else {
+        let Some(none) = self.labels.no_relation_name().map(str::to_owned) else {
             return Err(Error::Config {
                 key: "data.target",
                 found: "labels without a no-relation class".to_owned(),
-                expected: "relation".to_owned(),
+                expected: "relation, or data.no_relation, which names the class".to_owned(),
             });
         };
         let unrelated = |example: &RelationExample| example.label() == Some(none.as_str());
@@ -170,7 +170,8 @@ impl ExperimentData {
             }
         } else {
             let names = self.labels.names().iter().filter(|name| **name != none);
-            self.labels = Arc::new(LabelSet::new(names.cloned())?);
+            // No other label with a customary name takes its place.
+            self.labels = Arc::new(LabelSet::new(names.cloned())?.with_no_relation(None)?);
             [&mut self.train, &mut self.validation, &mut self.holdout]
                 .into_iter()
                 .for_each(|rows| rows.retain(|example| !unrelated(example)));
@@ -221,6 +222,7 @@ pub(super) fn read_rows(config: &DataConfig, path: &Path) -> Result<(Vec<Relatio
 /// Reads files with the same options and remembers what they reported.
 struct Reader {
     labels: Option<Arc<LabelSet>>,
+    no_relation: Option<NoRelation>,
     types: Option<EntityTypes>,
     lenient: bool,
     notes: Vec<String>,
@@ -232,6 +234,7 @@ impl Reader {
     fn new(config: &DataConfig) -> Result<Self> {
         Ok(Self {
             labels: config.labels.as_ref().map(LabelSet::from_path).transpose()?.map(Arc::new),
+            no_relation: config.no_relation.clone(),
             types: config.entity_types.as_ref().map(EntityTypes::open).transpose()?,
             lenient: config.lenient,
             notes: Vec::new(),
@@ -260,16 +263,36 @@ impl Reader {
     /// Labels where no file names them: those of the benchmark in whose layout the rows are, if they are its, or those that
     /// occur.
     fn labels_of(&mut self, rows: &[RelationExample]) -> Result<LabelSet> {
-        let found = LabelSet::of_names(rows.iter().filter_map(RelationExample::label))?;
+        let names = rows.iter().filter_map(RelationExample::label);
+        let found = LabelSet::of_names(names, self.no_relation.as_ref())?;
         let benchmark = self.format.and_then(|format| Some((format, format.labels_with(&found)?)));
-        let (labels, which) = match benchmark {
+        let (labels, which, benchmark) = match benchmark {
             Some((format, labels)) => {
-                (labels, format!("labels are those of {}, in its order", format.name()))
+                (labels, format!("labels are those of {}, in its order", format.name()), true)
             }
-            None => (found, "labels of the training rows are numbered in sorted order".to_owned()),
+            None => (found, "labels of the training rows are numbered in sorted order".to_owned(), false),
         };
         self.notes.push(format!("no label file: the {} {which}", labels.len()));
-        Ok(labels)
+        self.decided(labels, benchmark)
+    }
+
+    /// The labels with the class of no relation that the settings name. What is guessed in place of it is noted, unless
+    /// these are the labels of a benchmark, which says itself.
+    fn decided(&mut self, labels: LabelSet, benchmark: bool) -> Result<LabelSet> {
+        const KEY: &str = "data.no_relation";
+        match &self.no_relation {
+            None if benchmark => Ok(labels),
+            None => {
+                self.notes.push(labels.guessed_no_relation(KEY));
+                Ok(labels)
+            }
+            Some(NoRelation::Class(name)) if labels.id(name).is_none() => {
+                let expected =
+                    format!("one of the {} labels, or \"\" where none says \"no relation\"", labels.len());
+                Err(Error::config(KEY, quoted(name), expected))
+            }
+            Some(choice) => Ok(labels.with_no_relation(choice.name())?),
+        }
     }
 
     fn note(&mut self, path: &Path, report: &ReadReport) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use re_data::split::letters;
-use re_data::{LabelSet, Predictor, files};
+use re_data::{LabelSet, NoRelation, Predictor, files};
 use re_ensemble::{Ensemble, Gate, LiveMember, TwoStage, Vote};
 use re_model::{GatedAnswerer, Precision, QuestionAnswerer, RelationClassifier, TrainedParts};
 
@@ -31,7 +31,7 @@ use crate::error::{Error, Result};
 /// [`Error::NoModel`] where there is none or the run is not complete; those of loading models.
 pub fn load_predictor(reference: impl AsRef<Path>, config: &TrainConfig) -> Result<Box<dyn Predictor>> {
     let (stop, precision) = (&Arc::default(), config.precision);
-    load(reference.as_ref(), Loading { config, precision, stop })
+    load(reference.as_ref(), Loading { config, precision, stop, no_relation: None })
 }
 
 /// How models are loaded.
@@ -42,32 +42,48 @@ pub(super) struct Loading<'a> {
     precision: Option<Precision>,
     /// Ends predictions early once it is true.
     stop: &'a Arc<AtomicBool>,
+    /// What the outermost run says of the class of no relation, if anything.
+    no_relation: Option<&'a NoRelation>,
 }
 
 impl<'a> Loading<'a> {
     /// For models that were trained with the settings of `experiment`.
     pub(super) fn own(experiment: &'a Experiment, session: &'a Session<'_>) -> Self {
         let config = &experiment.training;
-        Self { config, precision: Some(config.precision()), stop: &session.stop }
+        Self { config, precision: Some(config.precision()), stop: &session.stop, no_relation: None }
     }
 
-    /// For models that take part in `experiment`, and were trained with settings of their own.
+    /// For models that take part in `experiment`, and were trained with settings of their own. It says which class means
+    /// "no relation", also where they were trained before that could be said.
     pub(super) fn of_member(experiment: &'a Experiment, session: &'a Session<'_>) -> Self {
-        Self { precision: None, ..Self::own(experiment, session) }
+        Self {
+            precision: None,
+            no_relation: experiment.data.no_relation.as_ref(),
+            ..Self::own(experiment, session)
+        }
     }
 }
 
 /// As [`load_predictor`].
 pub(super) fn load(reference: &Path, loading: Loading<'_>) -> Result<Box<dyn Predictor>> {
     let folder = RunFolder::new(reference);
-    let plan = match model_folder(reference) {
+    let experiment = match model_folder(reference) {
         Ok(model) if QuestionAnswerer::is_in(&model)? => return Ok(Box::new(answerer(&model, loading)?)),
-        Ok(model) => return Ok(Box::new(classifier(&model, loading)?)),
-        Err(Error::NoModel { .. }) if Summary::read(reference)?.is_some() => folder.experiment()?.plan,
+        Ok(model) => {
+            let mut classifier = classifier(&model, loading)?;
+            if let Some(choice) = loading.no_relation {
+                let name = choice.among(classifier.labels()).map(str::to_owned);
+                classifier.set_no_relation(name.as_deref())?;
+            }
+            return Ok(Box::new(classifier));
+        }
+        Err(Error::NoModel { .. }) if Summary::read(reference)?.is_some() => folder.experiment()?,
         Err(error) => return Err(error),
     };
+    let no_relation = loading.no_relation.or(experiment.data.no_relation.as_ref());
+    let loading = Loading { no_relation, ..loading };
     let part = |name: &str| load(&reference.join(name), loading);
-    match plan {
+    match experiment.plan {
         Plan::KFold { folds } => {
             let names = (1..=folds).map(|number| format!("fold-{number}"));
             let members =
@@ -123,7 +139,7 @@ fn all_labels(classifier: &Arc<LabelSet>, answerer: &QuestionAnswerer) -> Result
     if relations.iter().all(|label| classifier.id(label).is_some()) {
         return Ok(Arc::clone(classifier));
     }
-    let none = classifier.no_relation().and_then(|class| classifier.name(class));
+    let none = classifier.no_relation_name();
     let labels = LabelSet::new(none.into_iter().chain(relations.iter().map(String::as_str)))?;
     Ok(Arc::new(labels.with_no_relation(none)?))
 }

@@ -73,13 +73,16 @@ pub(in super::super) fn check(experiment: &Experiment, data: &ExperimentData) ->
     }
 }
 
+/// What plans expect that first ask whether there is a relation.
+const NEEDS_NO_RELATION: &str = "labels with a no-relation class, which data.no_relation names";
+
 fn fault<T>(key: &'static str, found: String, expected: &str) -> Result<T> {
     Err(Error::config(key, found, expected))
 }
 
 fn two_stage(gate: Gate, data: &ExperimentData) -> Result<()> {
     if data.labels.no_relation().is_none() {
-        return fault("plan.name", "two_stage".to_owned(), "labels with a no-relation class");
+        return fault("plan.name", "two_stage".to_owned(), NEEDS_NO_RELATION);
     }
     match gate {
         Gate::Decide { threshold } if !(0.0..=1.0).contains(&threshold) => {
@@ -104,7 +107,7 @@ fn question_answering(
             fault("data.augmentation", found, "none where questions are asked")
         }
         [_] if data.labels.no_relation().is_none() => {
-            fault("plan.name", "question_answering".to_owned(), "labels with a no-relation class")
+            fault("plan.name", "question_answering".to_owned(), NEEDS_NO_RELATION)
         }
         [_] => {
             let (config, training) = (experiment.questions.clone().unwrap_or_default(), &experiment.training);

@@ -1,6 +1,5 @@
 //! One training for each fold; their models vote.
 
-use re_data::read;
 use re_data::split::Split;
 use re_data::write::PredictionFormat;
 use re_data::{Probabilities, RelationExample};
@@ -11,7 +10,9 @@ use super::super::run::RunFolder;
 use super::super::session::Session;
 use super::super::summary::{Part, Rows, Summary};
 use super::super::{Experiment, ExperimentData};
-use super::{HOLDOUT, TEST, VALIDATION, aligned, evaluate, ids, save, say_test, say_validation, single_of};
+use super::{
+    HOLDOUT, TEST, VALIDATION, aligned, evaluate, ids, save, saved, say_test, say_validation, single_of,
+};
 use crate::error::Result;
 use crate::observer::StopReason;
 
@@ -86,7 +87,7 @@ fn out_of_fold(
     for ((name, run), split) in runs.iter().zip(splits) {
         let rows: Vec<RelationExample> =
             split.validation.iter().filter_map(|&row| gold.get(row).cloned()).collect();
-        let found = read::probabilities(run.path().join(VALIDATION))?;
+        let found = saved(run.path().join(VALIDATION), &data.labels)?;
         let found = aligned(name, found, &data.labels, &rows)?;
         for (&row, probabilities) in split.validation.iter().zip(found.rows()) {
             if let Some(slot) = values.get_mut(row * classes..(row + 1) * classes) {
@@ -105,7 +106,7 @@ fn members(
 ) -> Result<Members> {
     let members: Vec<Member> = runs
         .iter()
-        .map(|(name, run)| Ok(Member::new(name, read::probabilities(run.path().join(file))?)))
+        .map(|(name, run)| Ok(Member::new(name, saved(run.path().join(file), &data.labels)?)))
         .collect::<Result<_>>()?;
     Ok(Members::align_to(members, &data.labels, &ids(rows))?)
 }

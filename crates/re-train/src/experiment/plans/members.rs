@@ -23,6 +23,7 @@ pub(super) fn on_rows_of(experiment: &Experiment, member: &Experiment) -> Experi
     own.data.validation.clone_from(&whole.validation);
     own.data.test.clone_from(&whole.test);
     own.data.labels.clone_from(&whole.labels);
+    own.data.no_relation.clone_from(&whole.no_relation);
     own.data.lenient = whole.lenient;
     // Those of the experiment itself are for the model that answers.
     if matches!(experiment.plan, Plan::QuestionAnswering { .. }) {

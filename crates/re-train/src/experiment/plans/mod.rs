@@ -211,6 +211,13 @@ fn versus_saved(
     versus(&data.validation, (first.0, &saved(first.1)?), (second.0, &saved(second.1)?)).map(Some)
 }
 
+/// The probabilities that a run has saved, with the no-relation class of `labels`: the file does not tell it.
+fn saved(path: impl AsRef<Path>, labels: &LabelSet) -> Result<Probabilities> {
+    let found = read::probabilities(path)?;
+    let none = labels.no_relation_name().filter(|name| found.labels().id(name).is_some());
+    Ok(found.with_no_relation(none)?)
+}
+
 /// The probabilities in the order of `examples` and of the classes `labels`, whatever order they came in.
 fn aligned(
     name: &str,

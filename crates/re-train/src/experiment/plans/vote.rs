@@ -3,22 +3,21 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use re_data::read;
 use re_data::write::PredictionFormat;
 use re_data::{Predictor, Probabilities, RelationExample, files};
 use re_ensemble::{Member, Members};
 
-use super::super::plan::{MemberConfig, VoteConfig};
+use super::super::plan::{MemberConfig, Plan, VoteConfig};
 use super::super::run::RunFolder;
 use super::super::session::Session;
 use super::super::summary::Summary;
-use super::super::trained::{Loading, load};
+use super::super::trained::{Loading, load, recorded};
 use super::super::{Experiment, ExperimentData};
 use super::members::{may_validate, on_rows_of, rows_known_to, rows_of, same_rows};
 use super::transfer::lent_step;
 use super::{
-    TEST, VALIDATION, aligned, evaluate, evaluated, on_everything, predict, save, say_test, say_validation,
-    versus,
+    TEST, VALIDATION, aligned, evaluate, evaluated, on_everything, predict, save, saved, say_test,
+    say_validation, versus,
 };
 use crate::error::{Error, Result};
 use crate::observer::StopReason;
@@ -151,7 +150,7 @@ impl<'a> Election<'a> {
         if rows.is_empty() || !files::is_file(&path)? {
             return Ok(None);
         }
-        Ok(Some(aligned(name, read::probabilities(path)?, &self.data.labels, rows)?))
+        Ok(Some(aligned(name, saved(path, &self.data.labels)?, &self.data.labels, rows)?))
     }
 
     /// Trains a member; false where that was interrupted.
@@ -229,6 +228,7 @@ impl<'a> Election<'a> {
             (whole.evaluation, whole.test_evaluation) = (summary.evaluation, summary.test_evaluation);
             whole.submission = summary.submission;
         }
+        whole.notes.extend(self.chosen_on_validation()?);
         Ok(whole)
     }
 
@@ -260,6 +260,32 @@ impl<'a> Election<'a> {
             versus(&self.data.validation, (&vote.vote, result), (name, probabilities))
         })
         .transpose()
+    }
+
+    /// What there is to know where validation rows may have chosen the steps of members.
+    fn chosen_on_validation(&self) -> Result<Option<String>> {
+        let mut chosen = Vec::new();
+        for member in self.members {
+            let name = member.member.as_str();
+            if self.ballots.get(name).is_none_or(|ballot| ballot.validation.is_none()) {
+                continue;
+            }
+            let run = member.run.as_ref().map(|run| recorded(run)).transpose()?.flatten();
+            let settings = run.map(|(_, own)| own).or_else(|| member.experiment.as_deref().cloned());
+            let by_rows = settings.is_none_or(|Experiment { training, plan, .. }| {
+                let best = training.keep_best || training.early_stopping_patience > 0;
+                best && !matches!(plan, Plan::KFold { .. })
+            });
+            if by_rows || member.lends_step(self.members) {
+                chosen.push(name);
+            }
+        }
+        Ok((!chosen.is_empty()).then(|| {
+            format!(
+                "{}: steps may have been chosen by validation rows: figures on them, and gains of votes, are optimistic",
+                chosen.join(", ")
+            )
+        }))
     }
 
     fn subfolder(&self, name: &str) -> Result<RunFolder> {
