@@ -1,5 +1,6 @@
 //! From examples to rows of token ids with the entities' token spans.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::encoded::Encoded;
 use crate::error::{Error, Result};
 use crate::example::RelationExample;
+use crate::literal::{LiteralTokens, TokensInText};
 use crate::markup::{MarkedText, Markup};
-use crate::span::TokenSpan;
+use crate::span::{ByteSpan, TokenSpan, without_white_space};
 use crate::tokenizer::{Part, Pieces, Template, Tokenizer};
 use crate::window::{Kept, around, extend, longest_first};
 
@@ -90,6 +92,8 @@ pub struct EncodeReport {
     pub truncated: usize,
     /// Entities that truncation removed.
     pub lost: Vec<LostEntity>,
+    /// Examples with special tokens in their own text.
+    pub tokens_in_text: TokensInText,
 }
 
 impl EncodeReport {
@@ -117,6 +121,8 @@ pub struct ExampleEncoder {
     options: EncodeOptions,
     template: Template,
     separator: String,
+    /// What must not stand in a sentence unnoticed.
+    literal: LiteralTokens,
 }
 
 /// Memory that is used for row after row.
@@ -177,7 +183,17 @@ impl ExampleEncoder {
             }
             None => String::new(),
         };
-        Ok(Self { tokenizer, markup, options, template, separator })
+        if options.truncation == Truncation::Tail && tokenizer.cuts_beginnings() {
+            return Err(Error::TokenizerSetting {
+                path: tokenizer.path().with_file_name("tokenizer_config.json"),
+                field: "truncation_side".into(),
+                found: "\"left\"".into(),
+                expected: "\"right\" for the truncation \"tail\"; \"window\" does not depend on it".into(),
+            });
+        }
+        let roles = tokenizer.special().named().map(|(_, token)| token.content.clone());
+        let literal = LiteralTokens::new(markup.tokens().into_iter().chain(roles));
+        Ok(Self { tokenizer, markup, options, template, separator, literal })
     }
 
     /// The same encoder with other settings.
@@ -211,6 +227,16 @@ impl ExampleEncoder {
         types.max().unwrap_or_default() + 1 + usize::from(self.markup.entity_embedding())
     }
 
+    /// The text that an example's row is made from.
+    ///
+    /// White space at the ends of an entity belongs to no word: markers stand around the entity without it.
+    ///
+    /// # Errors
+    /// Those of the markup.
+    pub fn write(&self, example: &RelationExample) -> Result<MarkedText> {
+        self.markup.write(bare(example)?.as_ref(), &self.separator)
+    }
+
     /// Encodes one example.
     ///
     /// # Errors
@@ -239,6 +265,7 @@ impl ExampleEncoder {
             report.truncated += usize::from(truncated);
             let lost = row.entities.iter().enumerate().filter(|(_, span)| span.is_none());
             report.lost.extend(lost.map(|(entity, _)| LostEntity { id: example.id().to_owned(), entity }));
+            report.tokens_in_text.count(example.id(), self.literal.within(example.text()));
             rows.push(row);
         }
         Ok((rows, report))
@@ -246,7 +273,7 @@ impl ExampleEncoder {
 
     /// The row, and whether it was truncated.
     fn encode_row(&self, example: &RelationExample, scratch: &mut Scratch) -> Result<(Encoded, bool)> {
-        let text = self.markup.write(example, &self.separator)?;
+        let text = self.write(example)?;
         let Scratch { first, sentence } = scratch;
         first.clear();
         if text.first.is_some() != self.markup.writes_pair() {
@@ -336,10 +363,22 @@ impl ExampleEncoder {
     }
 }
 
+/// The example with entities that neither begin nor end with white space, which belongs to no word. One of white space
+/// alone stays as it is: no token covers it.
+fn bare(example: &RelationExample) -> Result<Cow<'_, RelationExample>> {
+    let spans = example.entities().each_ref().map(|entity| {
+        let (start, end) = without_white_space(example.text(), entity.span().start(), entity.span().end());
+        ByteSpan::new(start, end).filter(|span| !span.is_empty()).unwrap_or(entity.span())
+    });
+    let same = example.entities().iter().zip(&spans).all(|(entity, span)| entity.span() == *span);
+    Ok(if same { Cow::Borrowed(example) } else { Cow::Owned(example.in_text(example.text(), spans)?) })
+}
+
 /// The tokens of each entity's surface form, and of each entity with its markers; `None` where no token covers one.
 fn find_entities(text: &MarkedText, sentence: &Pieces) -> [Option<(TokenSpan, TokenSpan)>; 2] {
-    let find = |surface, marked| {
-        let span = sentence.covering(surface)?;
+    let find = |surface: ByteSpan, marked| {
+        let (start, end) = without_white_space(&text.sentence, surface.start(), surface.end());
+        let span = sentence.covering(ByteSpan::new(start, end).filter(|span| !span.is_empty())?)?;
         Some((span, sentence.covering(marked).map_or(span, |marked| marked.cover(&span))))
     };
     let ([subject, object], [marked_subject, marked_object]) = (text.entities, text.marked);

@@ -25,6 +25,16 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
+    /// Something else stands where a file of a model is expected.
+    #[error("{}: found {found}, expected {expected}", path.display())]
+    ModelFile {
+        /// The file.
+        path: PathBuf,
+        /// What stands there.
+        found: &'static str,
+        /// What should stand there.
+        expected: &'static str,
+    },
     /// One record of a data file is malformed.
     #[error(transparent)]
     Record(#[from] Box<RecordError>),
@@ -116,6 +126,18 @@ pub enum Error {
         /// The `tokenizers` crate's error, if it came from there.
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// A setting of a tokenizer cannot be followed, or contradicts another.
+    #[error("{}: {field} = {found} (expected {expected})", path.display())]
+    TokenizerSetting {
+        /// The file that it stands in, or should stand in.
+        path: PathBuf,
+        /// Its key, or the token that it is about.
+        field: String,
+        /// What stands there; `null` where nothing does.
+        found: String,
+        /// What would be accepted.
+        expected: String,
     },
     /// Truncation would remove an entity from the input.
     #[error(

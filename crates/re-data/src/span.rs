@@ -128,6 +128,13 @@ impl ByteSpan {
     }
 }
 
+/// The bytes `start..end` of `text` without the white space at both ends; nothing where they are no characters of it.
+pub(crate) fn without_white_space(text: &str, start: usize, end: usize) -> (usize, usize) {
+    let Some(part) = text.get(start..end) else { return (start, end) };
+    let end = start + part.trim_end().len();
+    (end.min(start + part.len() - part.trim_start().len()), end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,14 +5,18 @@
 //! several times faster than the crate alone at equal ids: a memory of words (module `words`), and a direct
 //! way to the model for words that the normalizer leaves alone (module `direct`).
 
+mod class;
 mod direct;
+mod file;
 mod folder;
 mod model;
+mod settings;
 mod special;
 mod template;
 mod unigram;
 mod words;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use tokenizers::AddedToken;
@@ -33,7 +37,7 @@ use words::Words;
 pub struct Pieces {
     /// Token ids.
     pub ids: Vec<u32>,
-    /// Bytes of the text that each token comes from, `(start, end)`.
+    /// Bytes of the text that each token comes from, `(start, end)`, without white space at its ends.
     pub offsets: Vec<(u32, u32)>,
 }
 
@@ -77,29 +81,45 @@ pub struct Tokenizer {
     pair: Template,
     words: Words,
     vocab_size: usize,
-    /// `tokenizer_config.json` of the checkpoint, kept so that what is saved loads as the same class.
+    /// `tokenizer_config.json` of the checkpoint, with its class: what is saved loads as the same.
     config: serde_json::Map<String, serde_json::Value>,
+    /// The file with the vocabulary, for messages.
+    path: PathBuf,
 }
 
 impl Tokenizer {
-    /// Reads the tokenizer of a checkpoint folder.
+    /// Reads the tokenizer of a checkpoint folder, as `AutoTokenizer` of `transformers` 5.24 reads it.
     ///
-    /// `tokenizer.json` is taken where it exists, otherwise a WordPiece `vocab.txt` with BERT's rules,
-    /// cased as `do_lower_case` in `tokenizer_config.json` says or, without it, as the vocabulary itself is. The settings in `tokenizer_config.json` count as
-    /// `transformers` 5 lets them count: a BERT-like class applies its `do_lower_case`, `strip_accents` and
-    /// `tokenize_chinese_chars`, and `XLMRobertaTokenizer` splits at white space before it marks word starts.
-    /// Truncation and padding stored in the file are switched off.
+    /// `tokenizer.json` is taken where it exists, otherwise a WordPiece `vocab.txt`. The class of the tokenizer, named in
+    /// `tokenizer_config.json` or else given by the type of the model in `config.json`, decides what becomes of them: the
+    /// classes of BERT, RoBERTa and XLM-R take the vocabulary alone and build everything else themselves, the class
+    /// `PreTrainedTokenizerFast` takes `tokenizer.json` as it stands. So does a folder that says no class; a `vocab.txt`
+    /// is then read by BERT's rules, cased as the vocabulary itself is.
     ///
-    /// A role (class, separator, padding, unknown, mask) is filled by the first of these that the vocabulary
-    /// holds: the token named in `tokenizer_config.json`, in `special_tokens_map.json`, by the tokenizer
-    /// file itself (post-processor, padding, unknown token of the model), and the customary spellings
-    /// (`[CLS]`, `<s>` and so on). Each of them is matched in text as one token.
+    /// Added tokens come from all files that list them: `tokenizer.json`, `added_tokens.json`, `tokenizer_config.json`
+    /// and `special_tokens_map.json`. What would change ids and cannot be followed is refused; `docs/TOKENIZERS.md` of
+    /// the repository lists every key. Truncation and padding stored in the file are switched off.
+    ///
+    /// A role (class, separator, padding, unknown, mask) that neither settings nor class fill is filled by the first of
+    /// these that the vocabulary holds: the token used by the tokenizer file itself (post-processor, padding, unknown
+    /// token of the model), and the customary spellings (`[CLS]`, `<s>` and so on). Each token with a role is matched in
+    /// text as one token.
     ///
     /// # Errors
-    /// [`Error::Io`] where a file cannot be read, [`Error::Tokenizer`] where it is malformed or neither file
-    /// exists.
+    /// [`Error::Io`] where a file cannot be read, [`Error::ModelFile`] where something else stands in its place,
+    /// [`Error::TokenizerSetting`] where a setting cannot be followed or contradicts another, [`Error::Tokenizer`] where a
+    /// file is malformed or missing.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
         folder::load(folder.as_ref())
+    }
+
+    /// Reads the tokenizer that [`save`](Self::save) wrote beside a trained model: `tokenizer.json` as it stands, which is
+    /// what the model was trained with, whatever else the settings say.
+    ///
+    /// # Errors
+    /// As [`from_folder`](Self::from_folder).
+    pub fn from_saved(folder: impl AsRef<Path>) -> Result<Self> {
+        folder::load_saved(folder.as_ref())
     }
 
     /// Saves `tokenizer.json`, `tokenizer_config.json` and `special_tokens_map.json` as the folder `folder`, which is
@@ -121,16 +141,35 @@ impl Tokenizer {
         folder::save(self, folder)
     }
 
+    /// A tokenizer whose settings name the tokens `roles`, and whose file pads with `padding`.
     fn new(
-        inner: Inner,
-        special: SpecialTokens,
+        mut inner: Inner,
+        roles: &[(&'static str, AddedToken)],
+        padding: Option<String>,
         config: serde_json::Map<String, serde_json::Value>,
+        path: PathBuf,
     ) -> Result<Self> {
+        let special = SpecialTokens::find(&inner, roles, padding)?;
+        let added = inner.get_added_vocabulary().get_vocab();
+        let unmatched = special.named().filter(|(_, token)| !added.contains_key(&token.content));
+        let unmatched: Vec<AddedToken> =
+            unmatched.map(|(_, token)| AddedToken::from(&token.content, true)).collect();
+        inner.add_tokens(unmatched).map_err(|e| fault("a token with a role cannot be added", e))?;
         let (single, pair) = (Template::probe(&inner, false)?, Template::probe(&inner, true)?);
         let words = Words::new(&inner);
         let added = inner.get_added_vocabulary().get_added_tokens_decoder().keys().max();
         let vocab_size = inner.get_model().ids().max(added.map_or(0, |&id| id as usize + 1));
-        Ok(Self { inner, special, single, pair, words, vocab_size, config })
+        Ok(Self { inner, special, single, pair, words, vocab_size, config, path })
+    }
+
+    /// Whether the folder's settings let `transformers` cut long rows at their beginning.
+    pub(crate) fn cuts_beginnings(&self) -> bool {
+        self.config.get("truncation_side").is_some_and(|side| side == "left")
+    }
+
+    /// The file that the vocabulary was read from.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The tokens with a role.
@@ -163,7 +202,8 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Tokenizer`] where the tokenizer's decoder fails.
     pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String> {
-        self.inner.decode(ids, skip_special_tokens).map_err(|e| fault("a row cannot be decoded", e))
+        let decode = || self.inner.decode(ids, skip_special_tokens);
+        self.named(guarded(|| decode().map_err(|e| fault("a row cannot be decoded", e))))
     }
 
     /// Makes each of `tokens` one special token and returns how many were new to the vocabulary. New ones get
@@ -171,9 +211,15 @@ impl Tokenizer {
     /// grow with them.
     ///
     /// # Errors
-    /// [`Error::Tokenizer`] where a token is empty, or where the tokenizer assigns an id that is already taken
-    /// (a vocabulary with gaps or repeated lines).
+    /// [`Error::Tokenizer`] where a token is empty, or where its id would be that of another token, as in a vocabulary
+    /// whose ids have gaps.
     pub fn add_tokens<S: AsRef<str>>(&mut self, tokens: &[S]) -> Result<usize> {
+        let result = guarded(|| self.add(tokens));
+        self.words = Words::new(&self.inner);
+        self.named(result)
+    }
+
+    fn add<S: AsRef<str>>(&mut self, tokens: &[S]) -> Result<usize> {
         let mut added = 0;
         for token in tokens.iter().map(AsRef::as_ref) {
             let known = self.inner.token_to_id(token);
@@ -188,16 +234,26 @@ impl Tokenizer {
                     self.vocab_size += 1;
                     added += 1;
                 }
-                (_, id) => {
+                (_, None) => {
                     return Err(Error::Tokenizer {
                         path: None,
-                        reason: format!("added token {token:?} has id {id:?}, expected {}", self.vocab_size),
+                        reason: format!("{token:?} cannot be added as a token"),
+                        source: None,
+                    });
+                }
+                (_, Some(id)) => {
+                    return Err(Error::Tokenizer {
+                        path: None,
+                        reason: format!(
+                            "the added token {token:?} would get the id {id}, which another token may have: the ids \
+                             below {} have gaps",
+                            self.vocab_size
+                        ),
                         source: None,
                     });
                 }
             }
         }
-        self.words = Words::new(&self.inner);
         Ok(added)
     }
 
@@ -216,12 +272,19 @@ impl Tokenizer {
     /// # Errors
     /// As [`pieces`](Self::pieces).
     pub fn pieces_into(&self, text: &str, pieces: &mut Pieces) -> Result<()> {
-        pieces.clear();
-        if self.words.tokenize(&self.inner, text, pieces)? {
-            return Ok(());
-        }
-        pieces.clear();
-        words::tokenize_whole(&self.inner, text, pieces)
+        self.named(guarded(|| {
+            pieces.clear();
+            if self.words.tokenize(&self.inner, text, pieces)? {
+                return Ok(());
+            }
+            pieces.clear();
+            words::tokenize_whole(&self.inner, text, pieces)
+        }))
+    }
+
+    /// The same result, with the name of the file in its error.
+    fn named<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| in_file(error, &self.path))
     }
 
     /// Tokenizes one text, or two as a pair, with special tokens and the tokenizer's own type ids; no
@@ -236,6 +299,30 @@ impl Tokenizer {
         let mut row = Encoded::default();
         self.template(second.is_some()).assemble(segments, &mut row.ids, &mut row.type_ids);
         Ok(row)
+    }
+}
+
+/// Calls what may end in a panic of the `tokenizers` crate, as its parsers do on files that no writer writes.
+fn guarded<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
+    // What is left behind half-way is dropped: a tokenizer that is being read, or the tokens of one text.
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Err(Error::Tokenizer {
+            path: None,
+            reason: "the tokenizers crate cannot work with this file".into(),
+            source: Some(text.into()),
+        })
+    })
+}
+
+/// The same error with the name of a file, where it has none.
+fn in_file(error: Error, path: &Path) -> Error {
+    match error {
+        Error::Tokenizer { path: None, reason, source } => {
+            Error::Tokenizer { path: Some(path.to_owned()), reason, source }
+        }
+        other => other,
     }
 }
 

@@ -39,8 +39,13 @@ mod online {
     use super::{Error, Path, PathBuf, Result};
 
     /// Files that a tokenizer may consist of; a model has some of them.
-    const TOKENIZER: [&str; 4] =
-        ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"];
+    const TOKENIZER: [&str; 5] = [
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "vocab.txt",
+    ];
     const INDEX: &str = "model.safetensors.index.json";
 
     pub fn named(name: &Path, download: bool) -> Result<PathBuf> {

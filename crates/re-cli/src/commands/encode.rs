@@ -76,6 +76,7 @@ impl Encode {
             let (encoded, report) = encoder.encode_batch(&chunk)?;
             add(&mut total, &report);
             lost += report.lost.len();
+            total.tokens_in_text.add(report.tokens_in_text);
             for (example, row) in chunk.iter().zip(&encoded) {
                 let shown = Shown::new(&encoder, example, row, colours)?;
                 let written =
@@ -88,6 +89,9 @@ impl Encode {
         progress.finish();
         rows.tell(&self.rows, say);
         say.note(describe(&total, lost));
+        if total.tokens_in_text.rows > 0 {
+            say.note(&total.tokens_in_text);
+        }
         // Rows behind the last one that --limit lets through may have it.
         match self.id.iter().find(|id| left > 0 && wanted.contains(id.as_str())) {
             Some(id) => bail!("{}: no row with id {id}", self.rows.display()),
@@ -144,8 +148,7 @@ impl<'a> Shown<'a> {
         colours: bool,
     ) -> Result<Self> {
         let tokenizer = encoder.tokenizer();
-        let separator = tokenizer.special().sep.as_ref().map(|token| token.content.as_str());
-        let written = encoder.markup().write(example, separator.unwrap_or_default())?;
+        let written = encoder.write(example)?;
         let token = |&id: &u32| tokenizer.token(id).unwrap_or_else(|| format!("#{id}"));
         let styles = [AnsiColor::Cyan, AnsiColor::Yellow].map(|colour| {
             if colours { Style::new().bold().fg_color(Some(colour.into())) } else { Style::new() }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use re_data::Predictor;
 use re_data::error::with_causes;
 use re_data::write::PredictionFormat;
+use re_data::{Predictor, TokensInText};
 use re_model::{Precision, QuestionAnswerer, RelationClassifier, TrainedParts};
 use re_train::experiment::{load_predictor, model_folder};
 use re_train::{Error, TrainConfig};
@@ -28,7 +28,8 @@ enum Format {
 /// Classify rows with a trained model, or with several that vote
 ///
 /// Rows stream, so that a file of any size takes little memory, and come out in the order in which they went in.
-/// Entities that truncation removes are counted where a single model answers; several that vote do not tell them.
+/// Entities that truncation removes, and special tokens in the text of rows, are told where a single model answers, not by
+/// several that vote.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -89,6 +90,7 @@ impl Predict {
         rows.want_types(classifier.reads_types());
         let mut predictions = self.predictions.create(classifier.labels())?;
         let (mut truncated, mut lost, mut left_out) = (0, 0, LeftOut::default());
+        let mut in_text = TokensInText::default();
         let encoder = classifier.encoder();
         let known = rows.by_ref().filter(|row| match row {
             Ok(row) if self.data.lenient => left_out.kept(encoder.encode(row)).is_some(),
@@ -97,6 +99,7 @@ impl Predict {
         let done = classifier.predict_stream(known, self.chunk, |chunk| {
             truncated += chunk.encoding.truncated;
             lost += chunk.encoding.lost.len();
+            in_text.add(chunk.encoding.tokens_in_text.clone());
             progress.advance(chunk.examples.len());
             predictions.write(&chunk.probabilities)
         });
@@ -105,6 +108,9 @@ impl Predict {
         progress.finish();
         rows.tell(&self.input, say);
         left_out.tell(&self.input, say);
+        if in_text.rows > 0 {
+            say.note(in_text);
+        }
         let told = format!("{truncated} rows truncated, {lost} entities lost");
         if lost > 0 {
             say.note(told)

@@ -10,8 +10,8 @@ use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizer::NormalizedString;
 use tokenizers::pre_tokenizers::metaspace::PrependScheme;
 use tokenizers::{
-    Model, ModelWrapper, Normalizer, OffsetReferential, OffsetType, PostProcessorWrapper, PreTokenizedString,
-    PreTokenizer, PreTokenizerWrapper,
+    Model, ModelWrapper, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer,
+    PreTokenizerWrapper,
 };
 
 use super::model::{Inner, VocabularyModel};
@@ -52,12 +52,8 @@ impl Clone for Direct {
 impl Direct {
     /// The direct way, where the tokenizer is of a kind that has one.
     pub(super) fn of(inner: &Inner) -> Option<Self> {
-        // Others move offsets even where they add nothing.
-        let neutral = inner.get_post_processor().is_none_or(|processor| {
-            matches!(processor, PostProcessorWrapper::Bert(_) | PostProcessorWrapper::Template(_))
-        });
         let added = inner.get_added_vocabulary().get_added_tokens_decoder();
-        if !neutral || added.values().any(|token| token.normalized) {
+        if added.values().any(|token| token.normalized) {
             return None;
         }
         match (inner.get_pre_tokenizer()?, inner.get_model()) {

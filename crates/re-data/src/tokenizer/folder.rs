@@ -1,183 +1,111 @@
 //! Reading and writing the files of a checkpoint folder.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
-use tokenizers::models::wordpiece::WordPiece;
-use tokenizers::normalizers::BertNormalizer;
-use tokenizers::pre_tokenizers::PreTokenizerWrapper;
-use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
-use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
-use tokenizers::pre_tokenizers::sequence::Sequence;
-use tokenizers::pre_tokenizers::whitespace::WhitespaceSplit;
-use tokenizers::processors::bert::BertProcessing;
-use tokenizers::{AddedToken, ModelWrapper, NormalizerWrapper};
+use tokenizers::NormalizerWrapper;
 
-use super::model::{Inner, VocabularyModel};
-use super::special::{SpecialTokens, token_name};
-use super::{Tokenizer, fault, file_fault};
+use super::class::{Class, Source, as_it_stands};
+use super::file::Parts;
+use super::settings::{CONFIG, ROLES, SPECIAL_TOKENS, Settings, added_token, read_object};
+use super::{Tokenizer, fault, file_fault, guarded, in_file};
 use crate::error::{Error, Result};
-use crate::files;
+use crate::files::{self, exists};
 
 const TOKENIZER: &str = "tokenizer.json";
 const VOCABULARY: &str = "vocab.txt";
-const CONFIG: &str = "tokenizer_config.json";
-const SPECIAL_TOKENS: &str = "special_tokens_map.json";
-/// Classes for which `transformers` takes `tokenizer.json` as it stands.
-const GENERIC_CLASSES: [&str; 2] = ["PreTrainedTokenizerFast", "TokenizersBackend"];
+const MODEL: &str = "config.json";
+/// Files with a vocabulary that are not read here.
+const OTHERS: [&str; 5] = [
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "tokenizer.model",
+    "tokenizer_78b3253a26.model",
+];
 
+/// Reads a tokenizer by the rules of `transformers`.
 pub(super) fn load(folder: &Path) -> Result<Tokenizer> {
-    let config = read_object(&folder.join(CONFIG))?;
-    let special_map = read_object(&folder.join(SPECIAL_TOKENS))?;
-    let settings = [&config, &special_map];
-    let (file, vocabulary) = (folder.join(TOKENIZER), folder.join(VOCABULARY));
-    let (path, mut inner) = if files::exists(&file)? {
-        let bytes = fs::read(&file).map_err(|e| Error::io(&file, e))?;
-        let inner =
-            Inner::from_bytes(bytes).map_err(|e| file_fault(&file, "not a tokenizer file", Some(e)))?;
-        (file, inner)
-    } else if files::exists(&vocabulary)? {
-        let inner = from_vocabulary(&vocabulary, settings)?;
-        (vocabulary, inner)
-    } else {
-        let reason = format!("found neither {TOKENIZER} nor {VOCABULARY}");
-        return Err(file_fault(folder, reason, None));
-    };
-    let named = |error| match error {
-        Error::Tokenizer { path: None, reason, source } => {
-            Error::Tokenizer { path: Some(path.clone()), reason, source }
-        }
-        other => other,
-    };
-    apply_class(&mut inner, &config)?;
-    let special = SpecialTokens::find(&inner, settings).map_err(named)?;
-    inner.with_padding(None);
-    inner.with_truncation(None).map_err(|e| fault("truncation cannot be switched off", e))?;
-    add_listed(&mut inner, &special, settings).map_err(named)?;
-    Tokenizer::new(inner, special, config).map_err(named)
+    let path = find(folder)?;
+    guarded(|| read(folder, &path)).map_err(|error| in_file(error, &path))
 }
 
-/// WordPiece over a vocabulary with one token per line, with the rules of BERT.
-fn from_vocabulary(path: &Path, settings: [&Map<String, Value>; 2]) -> Result<Inner> {
-    let bytes = fs::read(path).map_err(|e| Error::io(path, e))?;
-    let unreadable = |e| file_fault(path, "not a WordPiece vocabulary (one token per line, UTF-8)", Some(e));
-    let vocabulary = WordPiece::read_bytes(&bytes).map_err(unreadable)?;
-    let name = |key: &str, customary: &str| {
-        settings.iter().find_map(|map| token_name(map.get(key)?)).unwrap_or_else(|| customary.to_owned())
-    };
-    let special = |key, customary| {
-        let content = name(key, customary);
-        match vocabulary.get(&content) {
-            Some(&id) => Ok((content, id)),
-            None => Err(file_fault(path, format!("no line holds the {key} {content:?}"), None)),
-        }
-    };
-    // A vocabulary in which only special tokens have capitals was made from lower-cased text.
-    let cased =
-        vocabulary.keys().any(|token| !token.starts_with('[') && token.chars().any(char::is_uppercase));
-    let (sep, cls) = (special("sep_token", "[SEP]")?, special("cls_token", "[CLS]")?);
-    let (unknown, _) = special("unk_token", "[UNK]")?;
-    let model = WordPiece::builder().vocab(vocabulary).unk_token(unknown).build().map_err(unreadable)?;
-    let mut inner = Inner::new(VocabularyModel::from(ModelWrapper::from(model)));
-    inner
-        .with_normalizer(Some(BertNormalizer::new(true, true, None, !cased)))
-        .map_err(|e| fault("BERT's normalizer cannot be used", e))?
-        .with_pre_tokenizer(Some(BertPreTokenizer))
-        .with_post_processor(Some(BertProcessing::new(sep, cls)))
-        .with_decoder(Some(WordPieceDecoder::default()));
-    Ok(inner)
+/// Reads a tokenizer that was saved with a trained model: what its model was trained with stands in `tokenizer.json`.
+pub(super) fn load_saved(folder: &Path) -> Result<Tokenizer> {
+    let path = folder.join(TOKENIZER);
+    guarded(|| {
+        let parts = Parts::read(&path)?;
+        let padding = parts.padding.clone();
+        let (config, special) =
+            (read_object(&folder.join(CONFIG))?, read_object(&folder.join(SPECIAL_TOKENS))?);
+        let named = [&config, &special].into_iter().flat_map(|map| {
+            ROLES.into_iter().filter_map(|role| Some((role, added_token(map.get(role)?, true)?)))
+        });
+        let roles: Vec<_> = named.collect();
+        Tokenizer::new(as_it_stands(parts)?, &roles, padding, config, path.clone())
+    })
+    .map_err(|error| in_file(error, &path))
 }
 
-/// Settings that `transformers` takes from the tokenizer's class rather than from `tokenizer.json`.
-fn apply_class(inner: &mut Inner, config: &Map<String, Value>) -> Result<()> {
-    let class = config.get("tokenizer_class").and_then(Value::as_str).unwrap_or_default();
-    let normalizer = match inner.get_normalizer() {
-        Some(NormalizerWrapper::BertNormalizer(normalizer)) if !GENERIC_CLASSES.contains(&class) => {
-            let mut normalizer = *normalizer;
-            let setting = |key: &str| config.get(key).and_then(Value::as_bool);
-            normalizer.lowercase = setting("do_lower_case").unwrap_or(normalizer.lowercase);
-            normalizer.handle_chinese_chars =
-                setting("tokenize_chinese_chars").unwrap_or(normalizer.handle_chinese_chars);
-            normalizer.strip_accents = setting("strip_accents").or(normalizer.strip_accents);
-            Some(NormalizerWrapper::BertNormalizer(normalizer))
-        }
-        Some(normalizer) if class.starts_with("XLMRobertaTokenizer") => {
-            let marks = config.get("add_prefix_space").and_then(Value::as_bool).unwrap_or(true);
-            let scheme = if marks { PrependScheme::Always } else { PrependScheme::Never };
-            let precompiled = precompiled(normalizer).cloned();
-            inner.with_pre_tokenizer(Some(Sequence::new(vec![
-                PreTokenizerWrapper::WhitespaceSplit(WhitespaceSplit),
-                PreTokenizerWrapper::Metaspace(Metaspace::new('▁', scheme, true)),
-            ])));
-            precompiled
-        }
-        _ => return Ok(()),
-    };
-    inner.with_normalizer(normalizer).map_err(|e| fault("the normalizer cannot be used", e))?;
-    Ok(())
+fn read(folder: &Path, path: &Path) -> Result<Tokenizer> {
+    let has_file = path.ends_with(TOKENIZER);
+    let parts = if has_file { Parts::read(path)? } else { Parts::from_vocabulary(path)? };
+    let settings = Settings::read(folder, path, &parts.added)?;
+    let model_path = folder.join(MODEL);
+    let said = Class::of(&settings, &read_object(&model_path)?, &model_path)?;
+    let class = said.unwrap_or(if has_file { Class::Generic } else { Class::Bert });
+    if class != Class::Bert && !has_file {
+        let reason =
+            format!("the class {} is not made from {VOCABULARY}: {TOKENIZER} is missing", class.name());
+        return Err(file_fault(path, reason, None));
+    }
+    let roles = settings.roles(class)?;
+    let padding = parts.padding.clone();
+    let inner = class.build(parts, &settings, &roles, &Source { path, said: said.is_some() })?;
+    let mut config = settings.config;
+    config.entry("tokenizer_class").or_insert_with(|| class.name().into());
+    if class == Class::Bert
+        && let Some(NormalizerWrapper::BertNormalizer(normalizer)) = inner.get_normalizer()
+    {
+        // The class lower-cases unless it is told otherwise.
+        config.insert("do_lower_case".into(), normalizer.lowercase.into());
+        config.insert("tokenize_chinese_chars".into(), normalizer.handle_chinese_chars.into());
+        config.insert("strip_accents".into(), normalizer.strip_accents.into());
+    }
+    Tokenizer::new(inner, &roles, padding, config, path.to_owned())
 }
 
-/// The table of SentencePiece among the normalizers.
-fn precompiled(normalizer: &NormalizerWrapper) -> Option<&NormalizerWrapper> {
-    match normalizer {
-        NormalizerWrapper::Precompiled(_) => Some(normalizer),
-        NormalizerWrapper::Sequence(sequence) => sequence.as_ref().iter().find_map(precompiled),
-        _ => None,
-    }
-}
-
-/// Makes every token that the settings list one token of the text: roles, `added_tokens_decoder`,
-/// `additional_special_tokens` and `extra_special_tokens`.
-fn add_listed(inner: &mut Inner, special: &SpecialTokens, settings: [&Map<String, Value>; 2]) -> Result<()> {
-    let mut tokens: Vec<(AddedToken, Option<u32>)> = Vec::new();
-    for map in settings {
-        let Some(listed) = map.get("added_tokens_decoder").and_then(Value::as_object) else { continue };
-        let numbered: BTreeMap<u32, &Value> =
-            listed.iter().filter_map(|(id, token)| Some((id.parse().ok()?, token))).collect();
-        for (id, value) in numbered {
-            let Some(content) = token_name(value) else { continue };
-            let flag = |key: &str| value.get(key).and_then(Value::as_bool).unwrap_or_default();
-            let token = AddedToken::from(content, flag("special"))
-                .single_word(flag("single_word"))
-                .lstrip(flag("lstrip"))
-                .rstrip(flag("rstrip"))
-                .normalized(flag("normalized"));
-            tokens.push((token, Some(id)));
+/// The file with the vocabulary.
+fn find(folder: &Path) -> Result<PathBuf> {
+    fs::metadata(folder).map_err(|source| Error::io(folder, source))?;
+    for name in [TOKENIZER, VOCABULARY] {
+        let path = folder.join(name);
+        if exists(&path)? {
+            return Ok(path);
         }
     }
-    tokens.extend(special.named().map(|(_, token)| (AddedToken::from(&token.content, true), Some(token.id))));
-    for key in ["additional_special_tokens", "extra_special_tokens"] {
-        let lists = settings.iter().filter_map(|map| map.get(key)?.as_array());
-        tokens
-            .extend(lists.flatten().filter_map(token_name).map(|name| (AddedToken::from(name, true), None)));
-    }
-    for (token, expected) in tokens {
-        let content = token.content.clone();
-        if inner.get_added_vocabulary().get_vocab().contains_key(&content) {
-            continue;
-        }
-        inner.add_tokens([token]).map_err(|e| fault("a listed token cannot be added", e))?;
-        let found = inner.token_to_id(&content);
-        if expected.is_some() && found != expected {
-            return Err(Error::Tokenizer {
-                path: None,
-                reason: format!("added token {content:?} has id {found:?}, expected {expected:?}"),
-                source: None,
-            });
+    let mut reason = format!("found neither {TOKENIZER} nor {VOCABULARY}");
+    for name in OTHERS {
+        if exists(&folder.join(name))? {
+            reason += &format!(
+                ", but {name}, which is not read: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER) of \
+                 transformers makes {TOKENIZER} from it"
+            );
+            return Err(file_fault(folder, reason, None));
         }
     }
-    Ok(())
+    if !exists(&folder.join(MODEL))? {
+        reason += &format!(", and no {MODEL}: this is not the folder of a model");
+    }
+    Err(file_fault(folder, reason, None))
 }
 
 pub(super) fn save(tokenizer: &Tokenizer, folder: &Path) -> Result<()> {
     let path = folder.join(TOKENIZER);
-    let text = tokenizer
-        .inner
-        .to_string(false)
-        .map_err(|e| file_fault(&path, "the tokenizer cannot be written", Some(e)))?;
+    let text =
+        guarded(|| tokenizer.inner.to_string(false).map_err(|e| fault("the tokenizer cannot be written", e)))
+            .map_err(|error| in_file(error, &path))?;
     files::write(path, text)?;
 
     let roles: Map<String, Value> = tokenizer
@@ -187,34 +115,12 @@ pub(super) fn save(tokenizer: &Tokenizer, folder: &Path) -> Result<()> {
         .collect();
     let mut config = tokenizer.config.clone();
     // The token list stands in tokenizer.json; a copy would have to be kept equal to it.
-    config.remove("added_tokens_decoder");
+    config.shift_remove("added_tokens_decoder");
     for (key, token) in &roles {
         config.insert(key.clone(), token.clone());
     }
-    let bert = match tokenizer.inner.get_normalizer() {
-        Some(NormalizerWrapper::BertNormalizer(normalizer)) => Some(*normalizer),
-        _ => None,
-    };
-    config
-        .entry("tokenizer_class")
-        .or_insert_with(|| Value::from(if bert.is_some() { "BertTokenizer" } else { GENERIC_CLASSES[0] }));
-    if let Some(normalizer) = bert {
-        // The class in transformers lower-cases unless it is told otherwise.
-        config.insert("do_lower_case".into(), normalizer.lowercase.into());
-        config.insert("tokenize_chinese_chars".into(), normalizer.handle_chinese_chars.into());
-        config.insert("strip_accents".into(), normalizer.strip_accents.into());
-    }
     write_object(&folder.join(CONFIG), config)?;
     write_object(&folder.join(SPECIAL_TOKENS), roles)
-}
-
-/// A JSON object, empty where the file does not exist.
-fn read_object(path: &Path) -> Result<Map<String, Value>> {
-    if !files::exists(path)? {
-        return Ok(Map::new());
-    }
-    let bytes = fs::read(path).map_err(|e| Error::io(path, e))?;
-    serde_json::from_slice(&bytes).map_err(|e| file_fault(path, "not a JSON object", Some(e.into())))
 }
 
 fn write_object(path: &Path, object: Map<String, Value>) -> Result<()> {

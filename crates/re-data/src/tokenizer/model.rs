@@ -15,6 +15,7 @@ use tokenizers::{
     Result, Token, TokenizerImpl,
 };
 
+use super::file::gaps;
 use super::unigram::Unigram;
 use crate::files;
 
@@ -36,6 +37,16 @@ pub(super) enum VocabularyModel {
 }
 
 impl VocabularyModel {
+    /// Name of the kind.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Unigram(_) | Self::Other(ModelWrapper::Unigram(_)) => "Unigram",
+            Self::Other(ModelWrapper::WordPiece(_)) => "WordPiece",
+            Self::Other(ModelWrapper::WordLevel(_)) => "WordLevel",
+            Self::Other(ModelWrapper::BPE(_)) => "BPE",
+        }
+    }
+
     /// Largest id + 1.
     pub(super) fn ids(&self) -> usize {
         match self {
@@ -129,6 +140,13 @@ impl<'de> Deserialize<'de> for VocabularyModel {
                     buffered.insert(key, value);
                 }
                 let unigram = buffered.get("type").is_some_and(|kind| kind == "Unigram");
+                if buffered.get("type").is_some_and(|kind| kind == "WordPiece")
+                    && let Some(Value::Object(vocab)) = buffered.get_mut("vocab")
+                {
+                    let ids = vocab.values().filter_map(|id| u32::try_from(id.as_u64()?).ok());
+                    let gaps = gaps(ids);
+                    vocab.extend(gaps.into_iter().map(|(token, id)| (token, id.into())));
+                }
                 let model = Value::Object(buffered);
                 if unigram {
                     return serde_json::from_value(model)

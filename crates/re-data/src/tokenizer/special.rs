@@ -1,7 +1,6 @@
 //! The tokens with a role: class, separator, padding, unknown, mask.
 
-use serde_json::{Map, Value};
-use tokenizers::ModelWrapper;
+use tokenizers::{AddedToken, ModelWrapper};
 
 use super::model::{Inner, VocabularyModel};
 use super::template::Template;
@@ -33,12 +32,15 @@ pub struct SpecialTokens {
 
 impl SpecialTokens {
     /// Fills the roles from the folder's settings, then from the tokenizer file, then by customary names.
-    pub(super) fn find(inner: &Inner, settings: [&Map<String, Value>; 2]) -> Result<Self> {
+    pub(super) fn find(
+        inner: &Inner,
+        named: &[(&'static str, AddedToken)],
+        padding: Option<String>,
+    ) -> Result<Self> {
         let [cls, sep] =
             Template::probe(inner, false)?.outer_specials().map(|id| id.and_then(|id| inner.id_to_token(id)));
-        let pad = inner.get_padding().map(|padding| padding.pad_token.clone());
         let role = |key: &str, from_file: Option<String>, customary: [&str; 2]| {
-            let named = settings.iter().filter_map(|map| token_name(map.get(key)?));
+            let named = named.iter().filter(|(role, _)| *role == key).map(|(_, token)| token.content.clone());
             named.chain(from_file).chain(customary.map(String::from)).find_map(|content| {
                 let id = inner.token_to_id(&content)?;
                 Some(SpecialToken { content, id })
@@ -47,14 +49,14 @@ impl SpecialTokens {
         Ok(Self {
             cls: role("cls_token", cls, ["[CLS]", "<s>"]),
             sep: role("sep_token", sep, ["[SEP]", "</s>"]),
-            pad: role("pad_token", pad, ["[PAD]", "<pad>"]),
+            pad: role("pad_token", padding, ["[PAD]", "<pad>"]),
             unk: role("unk_token", unknown_token(inner), ["[UNK]", "<unk>"]),
             mask: role("mask_token", None, ["[MASK]", "<mask>"]),
         })
     }
 
     /// Every role's key in the settings files with its token.
-    pub(super) fn named(&self) -> impl Iterator<Item = (&'static str, &SpecialToken)> {
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&'static str, &SpecialToken)> {
         let roles = [
             ("cls_token", &self.cls),
             ("sep_token", &self.sep),
@@ -64,11 +66,6 @@ impl SpecialTokens {
         ];
         roles.into_iter().filter_map(|(key, token)| Some((key, token.as_ref()?)))
     }
-}
-
-/// Name of a token in a settings file: a string, or an object with a `content`.
-pub(super) fn token_name(value: &Value) -> Option<String> {
-    value.as_str().or_else(|| value.get("content")?.as_str()).map(String::from)
 }
 
 fn unknown_token(inner: &Inner) -> Option<String> {

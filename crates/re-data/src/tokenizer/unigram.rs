@@ -129,6 +129,11 @@ impl Unigram {
         ids.filter_map(|&id| Some((self.token(id)?.to_owned(), id))).collect()
     }
 
+    /// Id of the token for unknown characters.
+    pub(super) fn unknown(&self) -> Option<u32> {
+        self.unknown
+    }
+
     /// Whether every text becomes tokens, one for each stretch of unknown characters.
     pub(super) fn knows_unknown(&self) -> bool {
         self.unknown.is_some() && !self.byte_fallback

@@ -19,17 +19,23 @@ use std::sync::{PoisonError, RwLock};
 use serde_json::json;
 use tokenizers::normalizer::NormalizedString;
 use tokenizers::pre_tokenizers::metaspace::PrependScheme;
-use tokenizers::{AddedToken, ModelWrapper, Normalizer, NormalizerWrapper, PreTokenizerWrapper};
+use tokenizers::{
+    AddedToken, Model, ModelWrapper, Normalizer, NormalizerWrapper, OffsetType, PreTokenizer,
+    PreTokenizerWrapper,
+};
 
 use super::direct::Direct;
 use super::model::{Inner, VocabularyModel};
 use super::{Pieces, fault};
 use crate::error::Result;
+use crate::span::without_white_space;
 
 /// Independent parts of the memory, so that threads rarely wait for one another.
 const SHARDS: usize = 64;
 /// Words remembered in one shard at most: the memory stays below about 100 MiB however much text comes.
 const WORDS_PER_SHARD: usize = 1 << 13;
+/// How byte-level tokenizers write a space.
+const SPACE_BYTE: char = 'Ġ';
 /// Longer words are not remembered: they hardly ever come twice.
 const LONGEST_WORD: usize = 128;
 
@@ -222,12 +228,37 @@ impl Cuts {
     }
 }
 
-/// Appends the tokens of a text as the crate gives them.
+/// Appends the tokens of a text as the crate gives them, each with the bytes that it covers.
+///
+/// White space at the ends of a token belongs to no word. The mark that byte-level tokenizers write for a space is such
+/// white space even where the tokenizer has added it before the first word.
 pub(super) fn tokenize_whole(inner: &Inner, text: &str, pieces: &mut Pieces) -> Result<()> {
-    let encoding = inner.encode(text, false).map_err(|e| fault("a text cannot be tokenized", e))?;
+    let failed = |e| fault("a text cannot be tokenized", e);
+    let mut parts = inner.get_added_vocabulary().extract_and_normalize(inner.get_normalizer(), text);
+    if let Some(pre_tokenizer) = inner.get_pre_tokenizer() {
+        pre_tokenizer.pre_tokenize(&mut parts).map_err(failed)?;
+    }
+    inner.get_model().tokenize_in_pretokenized(&mut parts, None).map_err(failed)?;
+    let encoding = parts.into_encoding(None, 0, OffsetType::Byte).map_err(failed)?;
+    let byte_level = inner.get_pre_tokenizer().is_some_and(is_byte_level);
+    let covered = encoding.get_offsets().iter().zip(encoding.get_tokens()).map(|(&(start, end), token)| {
+        if byte_level && token.chars().all(|c| c == SPACE_BYTE) {
+            return (end as u32, end as u32);
+        }
+        let (start, end) = without_white_space(text, start, end);
+        (start as u32, end as u32)
+    });
     pieces.ids.extend_from_slice(encoding.get_ids());
-    pieces.offsets.extend(encoding.get_offsets().iter().map(|&(start, end)| (start as u32, end as u32)));
+    pieces.offsets.extend(covered);
     Ok(())
+}
+
+fn is_byte_level(pre_tokenizer: &PreTokenizerWrapper) -> bool {
+    match pre_tokenizer {
+        PreTokenizerWrapper::ByteLevel(_) => true,
+        PreTokenizerWrapper::Sequence(sequence) => sequence.as_ref().iter().any(is_byte_level),
+        _ => false,
+    }
 }
 
 /// Whether a word, with the space before it, may be tokenized without its neighbours: it is more than the space,

@@ -73,7 +73,7 @@ impl QuestionAnswerer {
         let config = EncoderConfig::from_folder(folder)?;
         let parts = ModelParts { config, weights: Some(&weights), device, seed: 0 };
         let (mut answerer, report) =
-            Self::assemble(parts, Tokenizer::from_folder(folder)?, encoding, questions, rule)?;
+            Self::assemble(parts, Tokenizer::from_saved(folder)?, encoding, questions, rule)?;
         answerer.model.set_precision(Precision::of_prediction(precision, trained, device));
         check_complete(folder, &weights, &answerer.model, report)?;
         Ok(answerer)

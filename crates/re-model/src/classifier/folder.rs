@@ -76,7 +76,7 @@ pub(crate) fn trained_encoder(
     encoding: EncodeOptions,
     config: &EncoderConfig,
 ) -> Result<ExampleEncoder> {
-    let encoder = example_encoder(Tokenizer::from_folder(folder)?, markup, encoding, config)?;
+    let encoder = example_encoder(Tokenizer::from_saved(folder)?, markup, encoding, config)?;
     let ids = encoder.tokenizer().vocab_size() as i64;
     if ids > config.vocab_size {
         return Err(Error::TokenId { id: ids - 1, vocab_size: config.vocab_size });

@@ -165,10 +165,14 @@ fn augmentation(
 
 pub(super) fn describe(report: &EncodeReport, what: &str) -> String {
     let mean = report.tokens as f64 / report.rows.max(1) as f64;
-    format!(
+    let mut told = format!(
         "{what}: {} rows of {mean:.1} tokens on average, {} truncated, {} entities lost to truncation",
         report.rows,
         report.truncated,
         report.lost.len()
-    )
+    );
+    if report.tokens_in_text.rows > 0 {
+        told += &format!("; {}", report.tokens_in_text);
+    }
+    told
 }
