@@ -39,6 +39,7 @@ pub mod read;
 pub mod span;
 pub mod split;
 pub mod stats;
+pub mod text;
 pub mod tokenizer;
 mod window;
 pub mod write;
