@@ -1,11 +1,14 @@
 //! Flags for reading rows.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use re_data::random::fnv1a;
 use re_data::read::{EntityTypes, ExampleReader, Format, ReadOptions, ReadReport};
+use re_data::text::brief;
 use re_data::{RelationExample, files};
 
 use crate::exit::Usage;
@@ -86,7 +89,11 @@ impl DataArgs {
         let options = ReadOptions { format: self.format, lenient: self.lenient, ..ReadOptions::default() };
         let reader = ExampleReader::new(input, path, &options)?;
         let types = self.entity_types.as_ref().map(EntityTypes::open).transpose()?;
-        Ok((Rows { reader, types, untyped: 0, types_count: self.entity_types.is_some() }, progress))
+        let types_count = self.entity_types.is_some();
+        Ok((
+            Rows { reader, types, untyped: 0, types_count, ids: None, repeated: Repeated::default() },
+            progress,
+        ))
     }
 
     /// Reads all rows of a file, and says what was met.
@@ -118,6 +125,17 @@ pub struct Rows {
     types: Option<EntityTypes>,
     untyped: usize,
     types_count: bool,
+    /// Hashes of the ids so far, where repeated ones matter: two of ten million ids have the same one with a probability
+    /// of 3 in a million.
+    ids: Option<HashSet<u64>>,
+    repeated: Repeated,
+}
+
+/// Rows whose id has stood before.
+#[derive(Default)]
+struct Repeated {
+    count: usize,
+    first: Option<String>,
 }
 
 impl Iterator for Rows {
@@ -132,6 +150,12 @@ impl Iterator for Rows {
             Some(types) => example.with_entity_types(types.clone()),
             None => example,
         };
+        if let Some(ids) = &mut self.ids
+            && !ids.insert(fnv1a(example.id().as_bytes()))
+        {
+            self.repeated.count += 1;
+            self.repeated.first.get_or_insert_with(|| brief(example.id()));
+        }
         self.untyped += usize::from(example.entities().iter().any(|entity| entity.kind().is_none()));
         Some(Ok(example))
     }
@@ -147,7 +171,7 @@ impl Rows {
     pub fn tell(&self, path: &Path, say: Say) {
         let report = self.report();
         let text = format!("{}: {report}", path.display());
-        if report.rows == 0 || report.repaired.count + report.rejected.count > 0 {
+        if report.rows == 0 || report.repaired.count + report.rejected.count > 0 || self.hides_a_label() {
             say.note(text);
         } else {
             say.detail(text);
@@ -155,7 +179,23 @@ impl Rows {
         for fault in &report.rejected.first {
             say.detail(format!("left out: {fault}"));
         }
+        if let Some(first) = &self.repeated.first {
+            let (path, count) = (path.display(), self.repeated.count);
+            say.note(format!("{path}: {count} rows have the id of a row before them, the first: {first}"));
+        }
         self.tell_types(path, say);
+    }
+
+    /// Whether a word that stands for no label may be meant as one. A file in the competition's layout that has it on all
+    /// rows is a test file.
+    fn hides_a_label(&self) -> bool {
+        let ReadReport { rows, blind, .. } = self.report();
+        blind.count > 0 && (blind.count < *rows || self.reader.format() != Format::CompetitionTsv)
+    }
+
+    /// Repeated ids are told of.
+    pub fn want_unique_ids(&mut self) {
+        self.ids = Some(HashSet::new());
     }
 
     /// Where types matter, although no file of them was given, rows without are told of.

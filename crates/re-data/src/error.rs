@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::span::ByteSpan;
+use crate::text::{brief, quoted};
 
 /// Result with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -40,9 +41,13 @@ pub enum Error {
     Record(#[from] Box<RecordError>),
     /// An entity span does not denote a stretch of the example's text.
     #[error(
-        "example {id}: entity {} at bytes {span} is no stretch of a text of {text_len} bytes \
-         (expected a non-empty span on character boundaries)",
-        entity + 1
+        "example {}: entity {} {} (expected a non-empty span on character boundaries)",
+        brief(id),
+        entity + 1,
+        match span.is_empty() {
+            true => format!("is empty, at byte {}", span.start()),
+            false => format!("at bytes {span} is no stretch of a text of {text_len} bytes"),
+        }
     )]
     EntitySpan {
         /// Id of the example.
@@ -55,7 +60,11 @@ pub enum Error {
         text_len: usize,
     },
     /// A label does not belong to the label set in use.
-    #[error("example {id}: label {found:?} is not one of the {expected} labels of the label set")]
+    #[error(
+        "example {}: label {} is not one of the {expected} labels of the label set",
+        brief(id),
+        quoted(found)
+    )]
     UnknownLabel {
         /// Id of the example.
         id: String,
@@ -65,7 +74,7 @@ pub enum Error {
         expected: usize,
     },
     /// An example that must have a label has none.
-    #[error("example {id} has no label")]
+    #[error("example {} has no label", brief(id))]
     MissingLabel {
         /// Id of the example.
         id: String,
@@ -83,9 +92,10 @@ pub enum Error {
     },
     /// A file of questions is malformed, or lacks one.
     #[error(
-        "{}: {}found {found}, expected {expected}",
+        "{}: {}found {}, expected {expected}",
         path.display(),
-        label.as_ref().map(|label| format!("label {label:?}: ")).unwrap_or_default()
+        label.as_ref().map(|label| format!("label {}: ", quoted(label))).unwrap_or_default(),
+        brief(found)
     )]
     Questions {
         /// The file.
@@ -107,7 +117,7 @@ pub enum Error {
     #[error(transparent)]
     Predictor(Box<dyn std::error::Error + Send + Sync>),
     /// A value that the caller chose is outside its range.
-    #[error("{name} = {found} (expected {expected})")]
+    #[error("{name} = {} (expected {expected})", brief(found))]
     Argument {
         /// Name of the argument.
         name: &'static str,
@@ -141,8 +151,9 @@ pub enum Error {
     },
     /// Truncation would remove an entity from the input.
     #[error(
-        "example {id}: entity {} does not fit into {max_length} tokens together with the other one \
+        "example {}: entity {} does not fit into {max_length} tokens together with the other one \
          (the row needs {needed}); raise max_length or count lost entities instead",
+        brief(id),
         entity + 1
     )]
     LostEntity {
@@ -156,7 +167,7 @@ pub enum Error {
         needed: usize,
     },
     /// No token covers an entity, so that no head could find it.
-    #[error("example {id}: no token covers entity {} ({surface:?})", entity + 1)]
+    #[error("example {}: no token covers entity {} ({})", brief(id), entity + 1, quoted(surface))]
     EntityWithoutTokens {
         /// Id of the example.
         id: String,
@@ -167,8 +178,10 @@ pub enum Error {
     },
     /// An entity has a type that the markup was not built for.
     #[error(
-        "example {id}: entity {} has the type {found:?}, expected one of {}",
+        "example {}: entity {} has the type {}, expected one of {}",
+        brief(id),
         entity + 1,
+        quoted(found),
         expected.join(", ")
     )]
     UnknownEntityType {
@@ -238,7 +251,7 @@ impl Error {
     item.map(|i| format!(": item {i}")).unwrap_or_default(),
     column.map(|c| format!(": column {c}")).unwrap_or_default()
         + &field.map(|f| format!(" ({f})")).unwrap_or_default(),
-    id.as_ref().map(|i| format!(": id {i}")).unwrap_or_default()
+    id.as_ref().map(|i| format!(": id {}", brief(i))).unwrap_or_default()
 )]
 pub struct RecordError {
     /// The file, `-` for standard input.
@@ -253,7 +266,7 @@ pub struct RecordError {
     pub field: Option<&'static str>,
     /// Id of the record, where it could be read.
     pub id: Option<String>,
-    /// What stands there.
+    /// What stands there, as [`brief`] shows it.
     pub found: String,
     /// What should stand there.
     pub expected: String,
@@ -261,7 +274,12 @@ pub struct RecordError {
 
 /// Which value of an example a format cannot hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: example {id}: {field} {found:?} cannot be written as {format} (expected {expected})", path.display())]
+#[error(
+    "{}: example {}: {field} {} cannot be written as {format} (expected {expected})",
+    path.display(),
+    brief(id),
+    quoted(found)
+)]
 pub struct UnwritableError {
     /// The file that was being written, `-` for standard output.
     pub path: PathBuf,

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::span::ByteSpan;
+use crate::text::trim_invisible;
 
 /// One of the two entities of an example: where it stands in the text and, where known, of which type it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -16,10 +17,10 @@ impl Entity {
         Self { span, kind: None }
     }
 
-    /// The same entity with a type, such as `PERSON`.
+    /// The same entity with a type, such as `PERSON`, without what is invisible at its edges ([`trim_invisible`]).
     #[must_use]
     pub fn with_kind(mut self, kind: impl Into<String>) -> Self {
-        self.kind = Some(kind.into());
+        self.kind = Some(trim_invisible(&kind.into()).to_owned());
         self
     }
 
@@ -71,10 +72,10 @@ impl RelationExample {
         Ok(Self { id, text, entities, label: None, source: None })
     }
 
-    /// The same example with a label.
+    /// The same example with a label, without what is invisible at its edges ([`trim_invisible`]).
     #[must_use]
     pub fn with_label(mut self, label: impl Into<String>) -> Self {
-        self.label = Some(label.into());
+        self.label = Some(trim_invisible(&label.into()).to_owned());
         self
     }
 
@@ -96,7 +97,7 @@ impl RelationExample {
     #[must_use]
     pub fn with_entity_types(mut self, kinds: [Option<String>; 2]) -> Self {
         for (entity, kind) in self.entities.iter_mut().zip(kinds) {
-            entity.kind = kind;
+            entity.kind = kind.map(|kind| trim_invisible(&kind).to_owned());
         }
         self
     }
@@ -158,14 +159,28 @@ mod tests {
     }
 
     #[test]
+    fn labels_and_types_have_no_invisible_edges() {
+        let entity = || Entity::new(ByteSpan::with_len(0, 1)).with_kind("PER\r");
+        let example = RelationExample::new("7", "a", [entity(), entity()]).unwrap().with_label("\u{feff}x ");
+        assert_eq!((example.label(), example.entities()[0].kind()), (Some("x"), Some("PER")));
+        let typed = example.with_entity_types([Some("\u{200b}ORG".to_owned()), None]);
+        assert_eq!(typed.entities()[0].kind(), Some("ORG"));
+    }
+
+    #[test]
     fn entities_must_lie_in_the_text() {
         let entity = |start, end| Entity::new(ByteSpan::new(start, end).unwrap());
         let new = |a, b| RelationExample::new("7", "가나 다", [a, b]);
         assert_eq!(new(entity(0, 6), entity(7, 10)).unwrap().surface(1), "다");
         for bad in [entity(0, 0), entity(7, 11), entity(1, 3), entity(20, 21)] {
-            let error = new(entity(0, 3), bad).unwrap_err();
+            let error = new(entity(0, 3), bad.clone()).unwrap_err();
             assert!(matches!(error, Error::EntitySpan { entity: 1, .. }), "{error}");
-            assert!(error.to_string().starts_with("example 7: entity 2 at bytes"), "{error}");
+            let start = if bad.span().is_empty() {
+                "example 7: entity 2 is empty, at byte 0"
+            } else {
+                "example 7: entity 2 at bytes"
+            };
+            assert!(error.to_string().starts_with(start), "{error}");
         }
     }
 }

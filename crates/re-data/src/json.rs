@@ -6,6 +6,8 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
+use crate::text::quoted;
+
 /// An object with its keys in their order. A key that stands twice in it, at any depth, is a fault: nobody can tell
 /// which of the two values is meant.
 pub(crate) struct UniqueKeys(pub(crate) Map<String, Value>);
@@ -41,7 +43,7 @@ impl<'de> Visitor<'de> for ObjectVisitor {
                     place.insert(value);
                 }
                 Entry::Occupied(place) => {
-                    return Err(A::Error::custom(format_args!("the key {:?} twice", place.key())));
+                    return Err(A::Error::custom(format_args!("the key {} twice", quoted(place.key()))));
                 }
             }
         }

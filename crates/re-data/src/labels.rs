@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::error::{Error, Result};
 use crate::example::RelationExample;
+use crate::text::{quoted, trim_invisible};
 
 pub use no_relation::NoRelation;
 
@@ -29,13 +30,15 @@ pub struct LabelSet {
 }
 
 impl LabelSet {
-    /// A label set in the given order. A name that corpora commonly use for "no relation"
-    /// (`관계_없음`, `no_relation`, `Other`, `NA`) is recognised as such.
+    /// A label set in the given order, its names without what is invisible at their edges ([`trim_invisible`]), as labels
+    /// everywhere. A name that corpora commonly use for "no relation" (`관계_없음`, `no_relation`, `Other`, `NA`) is
+    /// recognised as such.
     ///
     /// # Errors
     /// [`Error::LabelSet`] where there is no name, an empty one or one that stands twice.
     pub fn new<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Result<Self> {
-        let names: Vec<String> = names.into_iter().map(Into::into).collect();
+        let names = names.into_iter().map(|name| trim_invisible(&name.into()).to_owned());
+        let names: Vec<String> = names.collect();
         let fault = |reason: String| Err(Error::LabelSet { path: None, reason });
         if names.is_empty() {
             return fault("found no label, expected at least one".into());
@@ -46,7 +49,7 @@ impl LabelSet {
                 return fault(format!("class {id} has an empty name"));
             }
             if let Some(first) = ids.insert(name.clone(), id) {
-                return fault(format!("{name:?} is the name of class {first} and of class {id}"));
+                return fault(format!("{} is the name of class {first} and of class {id}", quoted(name)));
             }
         }
         let no_relation = CUSTOMARY.iter().find_map(|name| ids.get(*name).copied());
@@ -62,7 +65,7 @@ impl LabelSet {
         names: impl IntoIterator<Item = &'a str>,
         no_relation: Option<&NoRelation>,
     ) -> Result<Self> {
-        let names: BTreeSet<&str> = names.into_iter().collect();
+        let names: BTreeSet<&str> = names.into_iter().map(trim_invisible).collect();
         let mut names: Vec<&str> = names.into_iter().collect();
         let decided = |names: &[&str]| {
             let labels = Self::new(names.iter().copied())?;
@@ -90,7 +93,7 @@ impl LabelSet {
             None => None,
             Some(name) => Some(self.id(name).ok_or_else(|| Error::LabelSet {
                 path: None,
-                reason: format!("the no-relation class {name:?} is not in the set"),
+                reason: format!("the no-relation class {} is not in the set", quoted(name)),
             })?),
         };
         Ok(self)
@@ -116,9 +119,9 @@ impl LabelSet {
         self.names.get(id).map(String::as_str)
     }
 
-    /// Class of a name.
+    /// Class of a name, whatever is invisible at its edges.
     pub fn id(&self, name: &str) -> Option<usize> {
-        self.ids.get(name).copied()
+        self.ids.get(trim_invisible(name)).copied()
     }
 
     /// The class that says "no relation", if the set has one.
@@ -153,6 +156,18 @@ mod tests {
         for bad in [vec![], vec!["a", ""], vec!["a", "b", "a"]] {
             assert!(LabelSet::new(bad).is_err());
         }
+    }
+
+    #[test]
+    fn invisible_edges_make_no_other_class() {
+        let labels = LabelSet::new(["x\r", "\u{feff}none"]).unwrap();
+        assert_eq!(labels.names(), ["x", "none"]);
+        assert_eq!((labels.id("x "), labels.id("\u{a0}none")), (Some(0), Some(1)));
+        assert_eq!(labels.clone().with_no_relation(Some("none\n")).unwrap().no_relation(), Some(1));
+        assert_eq!(LabelSet::of_names(["x", "x ", "\u{200b}x"]).unwrap().names(), ["x"]);
+        let error = LabelSet::new(["x", "x\u{a0}"]).unwrap_err().to_string();
+        assert_eq!(error, "label set: \"x\" is the name of class 0 and of class 1");
+        assert!(LabelSet::new(["x", " \r"]).is_err());
     }
 
     #[test]

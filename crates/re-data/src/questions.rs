@@ -15,6 +15,7 @@ use crate::example::RelationExample;
 use crate::json::UniqueKeys;
 use crate::labels::LabelSet;
 use crate::markup::{MarkedText, Markup, unmarked};
+use crate::text::quoted;
 
 use template::Template;
 
@@ -94,7 +95,7 @@ impl Questions {
             // Only the questions before this one have a template yet.
             if let Some((other, _)) = entries.keys().zip(&templates).find(|(_, t)| t.text() == question) {
                 let expected = "questions that keep the two apart".to_owned();
-                return Err(fault(Some(label), format!("the question of {other:?}"), expected));
+                return Err(fault(Some(label), format!("the question of {}", quoted(other)), expected));
             }
             let template = Template::parse(question);
             templates.push(template.map_err(|(found, expected)| fault(Some(label), found, expected))?);

@@ -74,7 +74,7 @@ fn what_may_be_missing_and_what_is_left_over() {
 #[case::negative(("\"end_idx\": 1", "\"end_idx\": -1"), "subject_entity.end_idx", "-1", "an offset")]
 #[case::huge(("\"end_idx\": 1", "\"end_idx\": 18446744073709551616"), "subject_entity.end_idx", "1.8446744073709552e+19", "an offset")]
 #[case::behind(("\"start_idx\": 3, \"end_idx\": 3", "\"start_idx\": 30, \"end_idx\": 30"), "object_entity", "characters 30..31 of a text of 4", "\"다\" there")]
-#[case::reversed(("\"start_idx\": 0", "\"start_idx\": 2"), "subject_entity", "begins at character 2", "at least one")]
+#[case::reversed(("\"start_idx\": 0", "\"start_idx\": 2"), "subject_entity", "an empty entity at character 2", "at least one")]
 #[case::surface(("\"word\": \"다\"", "\"word\": \"라\""), "object_entity", "\"다\" at characters 3..4", "\"라\" there")]
 #[case::kind_kind(("\"PER\"", "7"), "subject_entity.type", "7", "a string")]
 #[case::label(("no_relation", "nonsense"), "label", "label \"nonsense\"", "one of the 30 labels")]
@@ -102,11 +102,11 @@ fn a_fault_is_written_out_in_full() {
     let file = format!("[{}]", GOOD.replace("\"word\": \"다\"", "\"word\": \"라\""));
     assert_eq!(
         fault(file.as_bytes(), "k.json", &json()).to_string(),
-        "k.json:1: item 1 (object_entity): id g: found \"다\" at characters 3..4, expected \"라\" there or within 8 characters"
+        "k.json:1: item 1 (object_entity): id g: found \"다\" at characters 3..4, expected \"라\" there, or a reading of the offsets that fits both entities"
     );
     let long = GOOD.replace("\"가나 다\"", &format!("[\"{}\"]", "x".repeat(1000)));
     let error = fault(long.as_bytes(), "k.json", &json());
-    assert!(error.found.ends_with('…') && error.found.len() < 100, "{error}");
+    assert!(error.found.ends_with('…') && error.found.len() < 250, "{error}");
 }
 
 /// Faults of the file around the objects: the file, line and message of the first fault, and the rows that a lenient

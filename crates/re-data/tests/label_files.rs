@@ -127,3 +127,32 @@ fn the_labels_of_the_competition_in_shared_data() {
     assert_eq!(labels.no_relation(), Some(0));
     assert_eq!(labels.id("인물:배우자"), Some(1));
 }
+
+#[rstest]
+#[case("l.json", "{\"a\": 0, \"b\": 1, \"a\": 2}", "the key \"a\" twice")]
+#[case("l.json", "{\"0\": \"a\", \"0\": \"b\"}", "the key \"0\" twice")]
+#[case("l.pkl", "(dVa\nI0\nsVa\nI1\ns.", "\"a\" is the name of class 0 and of class 1")]
+#[case("l.pkl", "(dI0\nVa\nsI0\nVb\ns.", "\"b\" has class id 0 where 1 is due")]
+#[case("l.txt", "a\nb\na \r\n", "\"a\" is the name of class 0 and of class 2")]
+fn no_name_stands_twice(#[case] name: &str, #[case] content: &str, #[case] message: &str) {
+    let found = load(name, content.as_bytes()).unwrap_err().to_string();
+    assert!(found.contains(message), "{found}");
+}
+
+#[rstest]
+#[case("l.json", "[\"a \", \"\u{feff}b\"]")]
+#[case("l.json", "{\"0\": \"a\u{a0}\", \"1\": \"b\"}")]
+#[case("l.txt", "a\r\r\n\u{200b}b \n")]
+fn names_have_no_invisible_edges(#[case] name: &str, #[case] content: &str) {
+    assert_eq!(load(name, content.as_bytes()).unwrap().names(), ["a", "b"]);
+}
+
+#[test]
+fn a_fault_shows_the_beginning_of_a_long_name() {
+    let long = "x".repeat(400_000);
+    for (name, content) in [("l.txt", format!("{long}\n{long}\n")), ("l.json", format!("{{\"{long}\": 7}}"))]
+    {
+        let message = load(name, content.as_bytes()).unwrap_err().to_string();
+        assert!(message.len() < 500, "{}", message.len());
+    }
+}

@@ -283,3 +283,91 @@ fn types_of_the_real_rows_in_shared_data() {
     }
     assert_eq!(unused, 0);
 }
+
+#[test]
+fn classes_may_have_the_names_of_columns() {
+    let names = [
+        "id",
+        "label",
+        "probability",
+        "pred_label",
+        "probs",
+        "pred",
+        "p(id)",
+        "a, \"b\"",
+        "c\nd",
+        "e\r\nf",
+        "0.9",
+    ];
+    for names in [
+        &names[..],
+        &["label", "probability"],
+        &["label"],
+        &["pred_label", "probs"],
+        &["id"],
+        &["x", "label"],
+    ] {
+        let all = of(LabelSet::new(names.iter().copied()).unwrap(), &["x,1", "y"]);
+        let (_folder, path) = file(b"");
+        write::predictions(&path, PredictionFormat::Probabilities, &all).unwrap();
+        assert_eq!(read::probabilities(&path).unwrap(), all, "{names:?}");
+        assert_eq!(read::saved(&path).unwrap(), Saved::Probabilities(all.clone()), "{names:?}");
+        assert!(read::predictions(&path).is_err());
+        for format in [PredictionFormat::Csv, PredictionFormat::Jsonl] {
+            write::predictions(&path, format, &all).unwrap();
+            let Saved::Labels(rows) = read::saved(&path).unwrap() else { panic!("{names:?} {format}") };
+            let labels: Vec<_> = rows.iter().map(|row| row.label.as_str()).collect();
+            assert_eq!(labels, all.predictions().map(|row| row.label).collect::<Vec<_>>());
+            assert_eq!(read::predictions(&path).unwrap(), rows);
+            assert!(read::probabilities(&path).is_err() || format == PredictionFormat::Jsonl);
+        }
+    }
+}
+
+#[test]
+fn files_without_escaped_names_are_told_by_their_rows() {
+    let read = |content: &str| {
+        let (_folder, path) = file(content.as_bytes());
+        (read::saved(&path), read::predictions(&path), read::probabilities(&path))
+    };
+    // As older versions write them.
+    for content in
+        ["id,label,no_relation\na,0.9,0.1\nb,0.2,0.8\n", "id,no_relation,label,x\na,0.3,0.3,0.4\nb,0,1,0\n"]
+    {
+        let (saved, labels, shares) = read(content);
+        let expected = shares.unwrap();
+        assert_eq!(saved.unwrap(), Saved::Probabilities(expected));
+        assert!(labels.unwrap_err().to_string().contains("expected the columns id and label"));
+    }
+    // Labels with something beside them.
+    for content in
+        ["id,label,score\na,x,0.5\n", "id,score,label\na,7,1\nb,7,0\n", "id,label,probability\na,0,1\n"]
+    {
+        let (saved, labels, _) = read(content);
+        assert_eq!(saved.unwrap(), Saved::Labels(labels.unwrap()), "{content}");
+    }
+    // Neither: nobody can tell.
+    let (saved, labels, _) = read("id,label,score\na,0,1\nb,1,0.9\n");
+    for fault in [saved.unwrap_err(), labels.unwrap_err()] {
+        assert!(
+            fault.to_string().contains("all probabilities of the other columns' classes, or none"),
+            "{fault}"
+        );
+    }
+}
+
+#[test]
+fn predicted_labels_have_no_invisible_edges() {
+    for content in [
+        "id,label,probability\n1,x\u{a0},0.5\n2,x,0.5\n",
+        "id, label\n1,\"x\r\"\n2,x\n",
+        "{\"id\":1,\"label\":\"x \"}\n{\"id\":2,\"label\":\"x\"}\n",
+        "1\tx \n2\tx\r\r\n",
+    ] {
+        let (_folder, path) = file(content.as_bytes());
+        let labels: Vec<_> = read::predictions(&path).unwrap().into_iter().map(|row| row.label).collect();
+        assert_eq!(labels, ["x", "x"], "{content:?}");
+    }
+    let (_folder, path) = file("id,x ,y\u{200b}\n1,0.5,0.5\n".as_bytes());
+    assert_eq!(read::probabilities(&path).unwrap().labels().names(), ["x", "y"]);
+}

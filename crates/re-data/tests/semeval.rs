@@ -67,7 +67,7 @@ fn blocks_and_test_items() {
 #[case::empty(
     "2\t\"<e1></e1> <e2>b</e2>\"\r\nOther\r\n\r\n",
     Some("e1"),
-    "begins at character 0",
+    "an empty entity at character 0",
     "at least one character"
 )]
 #[case::reversed(
@@ -137,7 +137,7 @@ fn what_cannot_be_written_is_refused() {
     assert!(message("a\tb", "x", "y").contains("id \"a\\tb\" cannot be written"));
     assert!(message("1", "x", "a\nb").contains("label \"a\\nb\" cannot be written"));
     assert!(message("1", "x", "Comment: y").contains("not a comment"));
-    assert!(message("1", "x", " ").contains("label \" \""));
+    assert!(message("1", "x", " ").contains("label \"\""));
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn tokens_become_text() {
 #[case::start_kind(("\"subj_start\": 0", "\"subj_start\": \"0\""), "subj_start", "\"0\"", "an offset")]
 #[case::behind(("\"obj_end\": 3", "\"obj_end\": 6"), "obj_end", "6", "a token of the sentence, 0 to 5")]
 #[case::reversed(("\"obj_end\": 3", "\"obj_end\": 1"), "obj_end", "1", "the entity's last token, 2 or behind it")]
-#[case::empty(("\"Zoë\"", "\"\""), "subj_start", "begins at character 0 and ends before character 0", "at least one")]
+#[case::empty(("\"Zoë\"", "\"\""), "subj_start", "an empty entity at character 0", "at least one")]
 #[case::kind(("\"PERSON\"", "[]"), "subj_type", "[]", "a string")]
 #[case::relation(("per:title", "per:job"), "relation", "label \"per:job\"", "one of the 42 labels")]
 #[case::spaces(("\"stanford_pos\": [\"NNP\"]", "\"space_after\": [true]"), "space_after", "1 values for 6 tokens", "one for each token")]

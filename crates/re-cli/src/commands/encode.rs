@@ -12,7 +12,7 @@ use re_data::markup::MarkedText;
 use re_data::{EncodeReport, Encoded, ExampleEncoder, RelationExample, TokenSpan};
 use serde::Serialize;
 
-use crate::data::DataArgs;
+use crate::data::{DataArgs, Rows};
 use crate::encoder::{EncoderArgs, ModelArg};
 use crate::output::ResultArgs;
 use crate::say::Say;
@@ -59,16 +59,11 @@ impl Encode {
         let mut left = self.limit.unwrap_or(usize::MAX);
         let (mut total, mut lost) = (EncodeReport::default(), 0);
         while left > 0 && (self.id.is_empty() || !wanted.is_empty()) {
-            let mut chunk = Vec::new();
-            for row in rows.by_ref() {
-                let row = row?;
-                if self.id.is_empty() || wanted.remove(row.id()) {
-                    chunk.push(row);
-                }
-                if chunk.len() == CHUNK.min(left) || (wanted.is_empty() && !self.id.is_empty()) {
-                    break;
-                }
-            }
+            let chunk = match self.id.is_empty() {
+                true => re_data::read::chunk(&mut rows, CHUNK.min(left))?,
+                // One after the other, so that nothing is read behind the last one.
+                false => re_data::read::chunk(&mut wanted_rows(&mut rows, &mut wanted), 1)?,
+            };
             if chunk.is_empty() {
                 break;
             }
@@ -98,6 +93,14 @@ impl Encode {
             None => Ok(()),
         }
     }
+}
+
+/// The rows whose id is wanted, each id once.
+fn wanted_rows(
+    rows: &mut Rows,
+    wanted: &mut HashSet<&str>,
+) -> impl Iterator<Item = re_data::Result<RelationExample>> {
+    rows.filter(|row| row.as_ref().map_or(true, |row| wanted.remove(row.id())))
 }
 
 fn add(total: &mut EncodeReport, report: &EncodeReport) {

@@ -27,7 +27,8 @@ const MISTAKES: usize = 8;
 /// Measure predictions against gold labels
 ///
 /// Accuracy, micro-F1 without no-relation, macro-F1 and, from probabilities, the area under the precision-recall curve
-/// as in KLUE-RE; the official macro-F1 of SemEval-2010 Task 8 where labels have directions. Rows are aligned by id.
+/// as in KLUE-RE; the official macro-F1 of SemEval-2010 Task 8 where labels have directions. Rows are aligned by id. All
+/// rows and predictions are held in memory.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -27,7 +27,8 @@ enum Format {
 
 /// Classify rows with a trained model, or with several that vote
 ///
-/// Rows stream, so that a file of any size takes little memory, and come out in the order in which they went in.
+/// Rows stream, so that a file of any size takes little memory (some sixteen bytes a row, by which repeated ids are found),
+/// and come out in the order in which they went in.
 /// Entities that truncation removes, and special tokens in the text of rows, are told where a single model answers, not by
 /// several that vote.
 #[derive(Debug, Args)]
@@ -47,7 +48,7 @@ pub struct Predict {
     /// Number format of the encoder [default: as in training, bf16 only where the device multiplies it natively]
     #[arg(long, value_name = "FORMAT")]
     precision: Option<Format>,
-    /// Rows that are read, sorted by length and computed together
+    /// Rows that are read, sorted by length and computed together; fewer where their texts come to 16 MiB
     #[arg(long, value_name = "ROWS", default_value = "4096")]
     chunk: NonZeroUsize,
     #[command(flatten)]
@@ -88,6 +89,7 @@ impl Predict {
         say.detail(format!("model {}, {precision:?} on {}", folder.display(), self.device));
         let (mut rows, mut progress) = self.data.open(&self.input, self.predictions.path(), say)?;
         rows.want_types(classifier.reads_types());
+        rows.want_unique_ids();
         let mut predictions = self.predictions.create(classifier.labels())?;
         let (mut truncated, mut lost, mut left_out) = (0, 0, LeftOut::default());
         let mut in_text = TokensInText::default();
@@ -124,10 +126,11 @@ impl Predict {
     fn ask(&self, predictor: &dyn Predictor, say: Say) -> Result<()> {
         let (mut rows, mut progress) = self.data.open(&self.input, self.predictions.path(), say)?;
         rows.want_types(predictor.reads_types());
+        rows.want_unique_ids();
         let mut predictions = self.predictions.create(predictor.labels())?;
         let mut left_out = LeftOut::default();
         loop {
-            let chunk = rows.by_ref().take(self.chunk.get()).collect::<re_data::Result<Vec<_>>>()?;
+            let chunk = re_data::read::chunk(&mut rows, self.chunk.get())?;
             if chunk.is_empty() {
                 break;
             }

@@ -19,7 +19,7 @@ use crate::tuning::{TuneArgs, describe, non_negative};
 /// Combine the probabilities of several models
 ///
 /// Rows are aligned by id and labels by name, so that neither has to be in the same order; what does not match is an
-/// error. The result does not depend on the order of the files.
+/// error. The result does not depend on the order of the files. All rows are held in memory.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -12,10 +12,12 @@ use super::Augmenter;
 use crate::error::{Error, RecordError, Result};
 use crate::example::RelationExample;
 use crate::read::Tally;
+use crate::read::offsets::as_stated;
 use crate::read::paraphrases::{Paraphrase, paraphrases};
 use crate::read::place::{Field, Place};
 use crate::span::ByteSpan;
 use crate::split::letters;
+use crate::text::quoted;
 
 /// Replaces the sentence of a row by another wording of it, from a file.
 ///
@@ -143,7 +145,7 @@ impl Augmenter for Paraphrases {
 fn locate(paraphrase: &Paraphrase, row: &RelationExample, place: &Place<'_>) -> Result<[ByteSpan; 2]> {
     let text = paraphrase.text.as_str();
     if let Some([first, second]) = &paraphrase.entities {
-        return Ok([first.locate(text, 0, place)?.0, second.locate(text, 0, place)?.0]);
+        return as_stated([first, second], text, place);
     }
     let find = |number: usize, name| {
         let surface = row.surface(number);
@@ -154,7 +156,7 @@ fn locate(paraphrase: &Paraphrase, row: &RelationExample, place: &Place<'_>) -> 
         match (places.next(), places.count()) {
             (Some(at), 0) => Ok(ByteSpan::with_len(at, surface.len())),
             (first, more) => {
-                let found = format!("{surface:?} {} times", usize::from(first.is_some()) + more);
+                let found = format!("{} {} times", quoted(surface), usize::from(first.is_some()) + more);
                 Err(place.error(
                     Field { column: None, name },
                     found,
@@ -167,7 +169,7 @@ fn locate(paraphrase: &Paraphrase, row: &RelationExample, place: &Place<'_>) -> 
     match spans {
         [first, second] if first == second && !same_span(row) => Err(place.error(
             None,
-            format!("one {:?} for both entities", row.surface(0)),
+            format!("one {} for both entities", quoted(row.surface(0))),
             "both entities, or their offsets",
         )),
         spans => Ok(spans),

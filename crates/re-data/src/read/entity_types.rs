@@ -11,6 +11,7 @@ use super::place::{Field, Place};
 use super::report::Tally;
 use crate::error::Result;
 use crate::example::RelationExample;
+use crate::text::{brief, trim_invisible};
 
 /// Types of both entities by the id of the example.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -60,8 +61,9 @@ impl EntityTypes {
             if id.is_empty() {
                 return Err(place.error(field, "an empty id", "an identifier"));
             }
-            let types =
-                [first, second].map(|kind| Some(kind.to_owned()).filter(|k| !matches!(k.as_str(), "O" | "")));
+            let types = [first, second].map(|kind| {
+                Some(trim_invisible(kind).to_owned()).filter(|k| !matches!(k.as_str(), "O" | ""))
+            });
             if let Some(other) = by_id.insert(id.to_owned(), types.clone())
                 && other != types
             {
@@ -99,7 +101,7 @@ impl EntityTypes {
                     example.with_entity_types(types.clone())
                 }
                 None => {
-                    report.missing.add(|| example.id().to_owned());
+                    report.missing.add(|| brief(example.id()));
                     example
                 }
             })
@@ -137,6 +139,8 @@ mod tests {
         assert!(
             fault("a\tX\tY\na\tX\tZ").starts_with("t:2: column 1 (id): id a: found an id that stood before")
         );
+        let edges = EntityTypes::new(&b"a\tX \tO\r\r\n"[..], "t").unwrap();
+        assert_eq!(edges.get("a"), Some(&[Some("X".to_owned()), None]));
         assert!(EntityTypes::open("/nonexistent").unwrap_err().to_string().starts_with("/nonexistent: "));
     }
 }

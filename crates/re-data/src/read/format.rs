@@ -134,22 +134,10 @@ impl Format {
 
     /// Reads into `head` as much of the input as it takes to guess the layout, but no more than 16 KiB.
     pub(super) fn detect(path: &Path, input: &mut impl Read, head: &mut Vec<u8>) -> io::Result<Option<Self>> {
-        const LONGEST: u64 = 1 << 14;
-        loop {
-            // One read at a time: what a pipe has sent may be enough.
-            let mut part = [0; 4096];
-            let read = match input.read(&mut part) {
-                Ok(read) => read,
-                Err(fault) if fault.kind() == io::ErrorKind::Interrupted => continue,
-                Err(fault) => return Err(fault),
-            };
-            head.extend_from_slice(part.get(..read).unwrap_or_default());
-            let line_is_complete = head.trim_ascii_start().contains(&b'\n');
-            let enough = read == 0 || head.len() as u64 >= LONGEST;
-            if enough || line_is_complete && Self::of_content(head).is_some() {
-                return Ok(Self::guess(path, head));
-            }
-        }
+        // What a pipe has sent may be enough.
+        let line = |head: &[u8]| head.trim_ascii_start().contains(&b'\n');
+        *head = super::lines::head(input, |head| line(head) && Self::of_content(head).is_some())?;
+        Ok(Self::guess(path, head))
     }
 
     fn of_content(head: &[u8]) -> Option<Self> {

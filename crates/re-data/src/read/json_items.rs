@@ -230,12 +230,14 @@ impl<'a> Items<'a> {
 
 /// Bytes that are there to be read; none at the end of the input.
 fn fill<'b>(input: &'b mut (dyn BufRead + Send + '_), path: &Path) -> Result<&'b [u8]> {
-    loop {
+    // What this loop has found is borrowed for too long to be returned. At the end of the input, where nothing is kept, the
+    // second call reads anew, and may be interrupted too.
+    let ended = loop {
         match input.fill_buf() {
-            Ok(_) => break,
+            Ok(available) => break available.is_empty(),
             Err(fault) if fault.kind() == ErrorKind::Interrupted => {}
             Err(fault) => return Err(Error::io(path, fault)),
         }
-    }
-    input.fill_buf().map_err(|fault| Error::io(path, fault))
+    };
+    if ended { Ok(&[]) } else { input.fill_buf().map_err(|fault| Error::io(path, fault)) }
 }

@@ -83,6 +83,7 @@ impl Source for Jsonl<'_> {
             text,
             entities,
             label,
+            inclusive_ends: false,
             label_field: field("label"),
             text_field: field("text"),
             source,

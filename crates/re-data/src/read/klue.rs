@@ -12,6 +12,7 @@ use super::row::{RawEntity, Row};
 use super::table::{Table, field};
 use crate::error::Result;
 use crate::labels::LabelSet;
+use crate::text::{quoted, trim_invisible};
 
 /// Columns of the CSV form, as written; label and source may be missing where it is read.
 pub(crate) const CSV_COLUMNS: [&str; 6] =
@@ -80,6 +81,7 @@ impl Source for KlueJson<'_> {
             text,
             entities,
             label,
+            inclusive_ends: true,
             label_field: field("label"),
             text_field: field("sentence"),
             source,
@@ -158,16 +160,19 @@ impl Source for KlueCsv<'_> {
                     Some(labels) => format!("a label or its number, 0 to {}", labels.len() - 1),
                     None => format!("a label by its name, or {CSV_BLIND} for none"),
                 };
-                place.error(label_field, format!("label {label:?}"), expected)
+                place.error(label_field, format!("label {}", quoted(&label)), expected)
             })
         };
-        let label = row.optional(label_at).filter(|label| label != CSV_BLIND).map(label).transpose()?;
+        let named = label_at.map(|at| trim_invisible(row.at(at)).to_owned());
+        let named = named.filter(|label| !label.is_empty() && label != CSV_BLIND);
+        let label = named.map(label).transpose()?;
         Ok(Some(Row {
             line: row.line,
             item: None,
             text: row.at(sentence_at).to_owned(),
             entities,
             label,
+            inclusive_ends: true,
             label_field,
             text_field: field(sentence_at, "sentence"),
             source: row.optional(source_at),

@@ -1,6 +1,6 @@
 //! Physical lines of an input of any size, with their numbers.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::place::Place;
@@ -108,6 +108,23 @@ impl<'a> Lines<'a> {
                 }
                 return Ok(true);
             }
+        }
+    }
+}
+
+/// The beginning of an input: read part by part until it is `enough`, the input ends, or 16 KiB are there.
+pub(super) fn head(input: &mut impl Read, enough: impl Fn(&[u8]) -> bool) -> io::Result<Vec<u8>> {
+    const LONGEST: usize = 1 << 14;
+    let (mut head, mut part) = (Vec::new(), [0; 4096]);
+    loop {
+        let read = match input.read(&mut part) {
+            Ok(read) => read,
+            Err(fault) if fault.kind() == ErrorKind::Interrupted => continue,
+            Err(fault) => return Err(fault),
+        };
+        head.extend_from_slice(part.get(..read).unwrap_or_default());
+        if read == 0 || head.len() >= LONGEST || enough(&head) {
+            return Ok(head);
         }
     }
 }

@@ -1,9 +1,15 @@
 //! Readers: from files, or anything else that can be read, to [`RelationExample`]s.
 //!
-//! Rows stream in constant memory. In every layout that repeats surface forms, offsets that contradict an entity's form are
-//! repaired where the form stands a few characters away ([`ReadOptions::max_shift`]), and counted, unless it is the other
-//! entity that stands there; anything else that is malformed is an error with file, line, column and id, or, with
-//! [`ReadOptions::lenient`], an entry of the [`ReadReport`].
+//! Rows stream in constant memory. In layouts that repeat surface forms, offsets that contradict them are repaired where one
+//! other reading of the row's offsets fits both entities, and no second one does: in UTF-16 units, in bytes, with ends that
+//! include the last character (or do not), counted from 1, both by the same few characters beside their places, or those of a
+//! text with more characters before them, such as quotes ([`ReadOptions::max_shift`]). The report counts such rows by reading.
+//! Anything else that is malformed is an error with file, line, column and id, or, with [`ReadOptions::lenient`], an entry of
+//! the [`ReadReport`]; so is a row that fits as it is and, elsewhere, by a reading that rows before it needed. Rows that stood
+//! before those have been handed on as they are.
+//!
+//! Labels and entity types are read without white space and other invisible characters at their edges
+//! ([`crate::text::trim_invisible`]).
 //!
 //! ```
 //! use re_data::read::{ExampleReader, ReadOptions};
@@ -16,6 +22,7 @@
 //! # Ok::<(), re_data::Error>(())
 //! ```
 
+pub(crate) mod columns;
 mod delimited;
 mod entity_types;
 mod format;
@@ -25,6 +32,7 @@ pub(crate) mod klue;
 mod label_file;
 mod lines;
 mod object;
+pub(crate) mod offsets;
 pub(crate) mod paraphrases;
 mod pickle;
 pub(crate) mod place;
@@ -50,11 +58,13 @@ pub use predictions::{SavedPrediction, predictions, probabilities};
 pub use report::{ReadReport, Tally};
 pub use saved::{Saved, saved};
 
+use self::offsets::Reading;
 use self::place::Place;
 use self::row::Row;
 use crate::error::{Error, Result};
 use crate::example::RelationExample;
 use crate::labels::LabelSet;
+use crate::text::trim_invisible;
 
 /// What the competition's layout says in place of a label.
 pub(crate) const BLIND: &str = "blind";
@@ -70,7 +80,8 @@ pub struct ReadOptions {
     pub blind: Vec<String>,
     /// Labels that may occur; any label where `None`.
     pub labels: Option<Arc<LabelSet>>,
-    /// How far, in characters, an entity may stand from its stated offset to be found; default 8.
+    /// How far, in characters, both entities may stand from their stated offsets where these are in the layout's own units,
+    /// and 0 where no offset is to be repaired, by whatever reading; default 8.
     pub max_shift: usize,
 }
 
@@ -83,6 +94,13 @@ impl Default for ReadOptions {
             labels: None,
             max_shift: 8,
         }
+    }
+}
+
+impl ReadOptions {
+    /// Whether `label`, without what is invisible at its edges, says that there is none.
+    fn is_blind(&self, label: &str) -> bool {
+        self.blind.iter().any(|blind| trim_invisible(blind) == label)
     }
 }
 
@@ -99,6 +117,8 @@ pub struct ExampleReader<'a> {
     path: PathBuf,
     options: ReadOptions,
     report: ReadReport,
+    /// Other readings of offsets that rows of this file have needed.
+    readings: Vec<Reading>,
 }
 
 impl ExampleReader<'static> {
@@ -153,6 +173,7 @@ impl<'a> ExampleReader<'a> {
             path,
             options: options.clone(),
             report: ReadReport::default(),
+            readings: Vec::new(),
         })
     }
 
@@ -171,7 +192,7 @@ impl<'a> ExampleReader<'a> {
         let Some(row) = source.next_row()? else { return Ok(None) };
         let id = row.id.clone();
         let place = Place { path: &self.path, line: row.line, item: row.item, id: Some(&id) };
-        row.into_example(place, &self.options, &mut self.report).map(Some)
+        row.into_example(place, &self.options, &mut self.report, &mut self.readings).map(Some)
     }
 }
 
@@ -193,6 +214,40 @@ impl Iterator for ExampleReader<'_> {
             return next;
         }
     }
+}
+
+/// Bytes of text that [`chunk`] takes at most, but for its last row.
+const CHUNK_BYTES: usize = 16 << 20;
+
+/// The next rows of a stream, for what works on several at a time: at most `rows`, and fewer where their texts come to
+/// 16 MiB, so that long rows do not take more memory than many. Empty where the stream has ended.
+///
+/// ```
+/// use re_data::read::{self, ExampleReader, ReadOptions};
+/// let file = "a\tMarie loves Pierre.\tMarie\t0\t4\tPierre\t12\t17\tspouse\n".repeat(3);
+/// let mut reader = ExampleReader::new(file.as_bytes(), "demo.tsv", &ReadOptions::default())?;
+/// assert_eq!(read::chunk(&mut reader, 2)?.len(), 2);
+/// assert_eq!(read::chunk(&mut reader, 2)?.len(), 1);
+/// assert!(read::chunk(&mut reader, 2)?.is_empty());
+/// # Ok::<(), re_data::Error>(())
+/// ```
+///
+/// # Errors
+/// The first one of the stream among them.
+pub fn chunk(
+    stream: &mut impl Iterator<Item = Result<RelationExample>>,
+    rows: usize,
+) -> Result<Vec<RelationExample>> {
+    let (mut chunk, mut bytes) = (Vec::new(), 0);
+    while chunk.len() < rows
+        && bytes < CHUNK_BYTES
+        && let Some(row) = stream.next()
+    {
+        let row = row?;
+        bytes += row.text().len();
+        chunk.push(row);
+    }
+    Ok(chunk)
 }
 
 /// All examples of a file, and what the reader met.

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::place::{Field, Place};
 use crate::error::{Error, Result};
 use crate::labels::LabelSet;
+use crate::text::quoted;
 
 /// The named values of a record, or of a part of one.
 ///
@@ -35,7 +36,7 @@ impl Object {
     }
 
     fn fault(&self, place: &Place<'_>, name: &'static str, found: &Value, expected: &str) -> Error {
-        place.error(self.field(name), brief(found), expected)
+        place.error(self.field(name), found.to_string(), expected)
     }
 
     pub(crate) fn text(&mut self, place: &Place<'_>, name: &'static str) -> Result<String> {
@@ -143,7 +144,7 @@ impl Object {
     pub(crate) fn end(self, place: &Place<'_>, part: &str, expected: &str) -> Result<()> {
         match self.unread(part).next() {
             None => Ok(()),
-            Some(key) => Err(place.error(None, format!("the key {key:?}"), expected)),
+            Some(key) => Err(place.error(None, format!("the key {}", quoted(&key)), expected)),
         }
     }
 
@@ -153,15 +154,5 @@ impl Object {
             .into_iter()
             .filter(|(_, value)| !value.is_null())
             .map(move |(key, _)| format!("{part}{key}"))
-    }
-}
-
-/// The value as it stands in JSON, shortened where it is long.
-fn brief(value: &Value) -> String {
-    const LONGEST: usize = 60;
-    let text = value.to_string();
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text,
     }
 }

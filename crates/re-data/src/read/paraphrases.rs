@@ -11,6 +11,7 @@ use super::place::{Field, Place};
 use super::report::Tally;
 use super::row::RawEntity;
 use crate::error::{Error, RecordError, Result};
+use crate::text::quoted;
 
 /// Another wording of a row as its file has it.
 pub(crate) struct Paraphrase {
@@ -97,7 +98,7 @@ fn from_tsv(records: &mut Records<'_>) -> Result<Option<Paraphrase>> {
         return Err(place.error(Field { column: Some(1), name: "id" }, "an empty id", "an identifier"));
     };
     let number = |field: Field, value: &str| {
-        value.parse::<usize>().map_err(|_| place.error(field, format!("{value:?}"), "a character offset"))
+        value.parse::<usize>().map_err(|_| place.error(field, quoted(value), "a character offset"))
     };
     let entity = |[start, end]: [&str; 2], column, name| -> Result<RawEntity> {
         let field = Field { column: Some(column), name };

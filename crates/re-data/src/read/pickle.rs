@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use crate::text::quoted;
+
 /// Key or value of the dict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Scalar {
@@ -160,7 +162,7 @@ impl<'a> Machine<'a> {
 
     fn line_number<T: std::str::FromStr>(&mut self) -> Step<T> {
         let line = std::str::from_utf8(self.line()?).unwrap_or_default();
-        line.trim_end_matches('L').parse().map_err(|_| format!("{line:?} in place of an integer"))
+        line.trim_end_matches('L').parse().map_err(|_| format!("{} in place of an integer", quoted(line)))
     }
 
     /// A little-endian two's complement integer of `length` bytes.

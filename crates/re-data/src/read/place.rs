@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::error::{Error, RecordError};
+use crate::text::brief;
 
 /// A record of a file: what every fault in it names.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +28,8 @@ impl<'a> Place<'a> {
         Self { path, line, item: None, id }
     }
 
-    /// The error that `field`, or the record as a whole, holds `found` instead of `expected`.
+    /// The error that `field`, or the record as a whole, holds `found` instead of `expected`. A record may have megabytes
+    /// and reports keep many faults: no more of id and finding is kept than is shown.
     pub(crate) fn error(
         &self,
         field: impl Into<Option<Field>>,
@@ -41,8 +43,8 @@ impl<'a> Place<'a> {
             item: self.item,
             column: field.and_then(|f| f.column),
             field: field.map(|f| f.name),
-            id: self.id.map(str::to_owned),
-            found: found.into(),
+            id: self.id.map(brief),
+            found: brief(&found.into()),
             expected: expected.into(),
         }))
     }

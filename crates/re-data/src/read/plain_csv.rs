@@ -8,6 +8,7 @@ use super::place::Place;
 use super::row::{RawEntity, Row};
 use super::table::{Table, TableRow, field};
 use crate::error::Result;
+use crate::text::quoted;
 
 /// Columns in the order in which they are written. In a file that is read they may stand in any order.
 pub(crate) const COLUMNS: [&str; 12] = [
@@ -80,6 +81,7 @@ impl Source for PlainCsv<'_> {
             text: row.at(columns.text).to_owned(),
             entities: [first?, second?],
             label: row.optional(columns.label),
+            inclusive_ends: false,
             label_field: field(columns.label.unwrap_or_default(), "label"),
             text_field: field(columns.text, "text"),
             source: row.optional(columns.source),
@@ -92,7 +94,7 @@ impl Source for PlainCsv<'_> {
 fn entity(row: &TableRow<'_>, columns: EntityColumns, place: &Place<'_>) -> Result<RawEntity> {
     let offset = |(name, at): (&'static str, usize)| -> Result<usize> {
         let value = row.at(at);
-        value.parse().map_err(|_| place.error(field(at, name), format!("{value:?}"), "a character offset"))
+        value.parse().map_err(|_| place.error(field(at, name), quoted(value), "a character offset"))
     };
     let (name, surface) = columns.surface;
     Ok(RawEntity {

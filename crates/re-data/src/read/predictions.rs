@@ -1,17 +1,20 @@
 //! Predictions that a model has left in a file.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::columns::{Kind, class_of};
 use super::jsonl::Jsonl;
-use super::lines::{Lines, split_terminator};
+use super::lines::{BOM, Lines, split_terminator};
 use super::place::{Field, Place};
-use super::table::Table;
+use super::saved::Saved;
+use super::table::{Table, TableRow, field};
 use crate::error::{Error, Result};
 use crate::labels::LabelSet;
 use crate::predict::{Probabilities, argmax};
+use crate::text::{quoted, trim_invisible};
 
 /// One row of a file of predictions.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,15 +33,24 @@ pub struct SavedPrediction {
 /// - CSV with these names in its header, or with `pred_label` in place of `label` as in submissions of KLUE-RE,
 /// - SemEval's answers: lines of a number, a tab and a relation.
 ///
-/// Other keys and columns are passed over.
+/// Other keys and columns are passed over. Labels are read without what is invisible at their edges.
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be read; [`Error::Record`] where a row is malformed, a needed column
 /// is missing, a probability is outside 0 to 1 or an id stands twice.
 pub fn predictions(path: impl AsRef<Path>) -> Result<Vec<SavedPrediction>> {
-    match open(path.as_ref())? {
-        Opened::Rows(rows) => Ok(rows),
-        Opened::Table(table) => predictions_of(table),
+    let table = match open(path.as_ref())? {
+        Opened::Rows(rows) => return Ok(rows),
+        Opened::Table(table) => table,
+    };
+    let refused = |table: &Table<'_>| table.header_error("the columns id and label");
+    match Kind::of(table.header()) {
+        Some(Kind::Labels | Kind::KlueSubmission) => predictions_of(table),
+        Some(Kind::Either) => {
+            let fault = refused(&table);
+            if let Saved::Labels(rows) = either(table)? { Ok(rows) } else { Err(fault) }
+        }
+        _ => Err(refused(&table)),
     }
 }
 
@@ -51,13 +63,16 @@ pub(super) enum Opened {
 }
 
 pub(super) fn open(path: &Path) -> Result<Opened> {
-    let mut input = BufReader::new(super::input(path)?);
-    let head = input.fill_buf().map_err(|e| Error::io(path, e))?;
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
-    let digits = head.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if head.first() == Some(&b'{') {
+    let mut input = super::input(path)?;
+    let line = |head: &[u8]| head.trim_ascii_start().contains(&b'\n');
+    let head = super::lines::head(&mut input, line).map_err(|e| Error::io(path, e))?;
+    let start = head.strip_prefix(BOM).unwrap_or(&head).trim_ascii_start();
+    let digits = start.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (objects, answers) = (start.first() == Some(&b'{'), digits > 0 && start.get(digits) == Some(&b'\t'));
+    let input = Cursor::new(head).chain(input);
+    if objects {
         predictions_from_jsonl(input, path).map(Opened::Rows)
-    } else if digits > 0 && head.get(digits) == Some(&b'\t') {
+    } else if answers {
         predictions_from_answers(input, path).map(Opened::Rows)
     } else {
         Table::new(input, path).map(Opened::Table)
@@ -70,6 +85,7 @@ fn predictions_from_answers(input: impl Read + Send, path: &Path) -> Result<Vec<
     while lines.next(&mut line)? {
         lines.check_length(&line)?;
         let answer = std::str::from_utf8(split_terminator(&line).0).ok().and_then(|l| l.split_once('\t'));
+        let answer = answer.map(|(id, label)| (id, trim_invisible(label)));
         match answer {
             Some((id, label)) if !label.is_empty() => {
                 ids.add(&Place::of_line(path, lines.number(), Some(id)), id)?;
@@ -77,7 +93,7 @@ fn predictions_from_answers(input: impl Read + Send, path: &Path) -> Result<Vec<
             }
             None if line.trim_ascii().is_empty() => {}
             _ => {
-                let found = format!("{:?}", String::from_utf8_lossy(line.trim_ascii_end()));
+                let found = quoted(&String::from_utf8_lossy(line.trim_ascii_end()));
                 let place = Place::of_line(path, lines.number(), None);
                 return Err(place.error(None, found, "a number, a tab and a relation"));
             }
@@ -95,47 +111,61 @@ fn predictions_from_jsonl(input: impl Read + Send, path: &Path) -> Result<Vec<Sa
         let id = object.id(&place, "id")?;
         let place = Place { id: Some(&id), ..place };
         ids.add(&place, &id)?;
-        let label = object.text(&place, "label")?;
+        let label = trim_invisible(&object.text(&place, LABEL.name)?).to_owned();
+        if label.is_empty() {
+            return Err(place.error(LABEL, "no label", "a label"));
+        }
         let probability = object.optional_probability(&place, PROBABILITY.name)?;
         rows.push(SavedPrediction { label, probability, id });
     }
     Ok(rows)
 }
 
-pub(super) fn predictions_of(mut table: Table<'_>) -> Result<Vec<SavedPrediction>> {
-    let path = table.path().to_owned();
-    let (Some(id_at), Some(label_at)) =
-        (table.column("id"), table.column("label").or(table.column("pred_label")))
-    else {
-        return Err(table.header_error("the columns id and label"));
-    };
-    let probability_at = table.column("probability");
-    let (mut rows, mut ids) = (Vec::new(), Ids::default());
-    while let Some(row) = table.next(id_at)? {
-        let id = row.at(id_at).to_owned();
-        let place = Place::of_line(&path, row.line, Some(&id));
-        ids.add(&place, &id)?;
-        let label = row.at(label_at).to_owned();
+/// Rows of a table of labels, by the columns in which id, label and perhaps probability stand.
+struct LabelRows {
+    columns: (usize, usize, Option<usize>),
+    rows: Vec<SavedPrediction>,
+}
+
+impl LabelRows {
+    fn of(table: &Table<'_>) -> Result<Self> {
+        let label = table.column("label").or(table.column("pred_label"));
+        let (Some(id), Some(label)) = (table.column("id"), label) else {
+            return Err(table.header_error("the columns id and label"));
+        };
+        Ok(Self { columns: (id, label, table.column("probability")), rows: Vec::new() })
+    }
+
+    fn add(&mut self, place: &Place<'_>, row: &TableRow<'_>) -> Result<()> {
+        let (id_at, label_at, probability_at) = self.columns;
+        let label = trim_invisible(row.at(label_at)).to_owned();
         if label.is_empty() {
-            return Err(place.error(
-                Field { column: Some(label_at + 1), name: "label" },
-                "no label",
-                "a label",
-            ));
+            return Err(place.error(field(label_at, LABEL.name), "no label", "a label"));
         }
         let probability = probability_at
-            .map(|column| {
-                probability(&place, Field { column: Some(column + 1), ..PROBABILITY }, row.at(column))
-            })
+            .map(|at| probability(place, field(at, PROBABILITY.name), row.at(at)))
             .transpose()?;
-        rows.push(SavedPrediction { label, probability, id });
+        self.rows.push(SavedPrediction { label, probability, id: row.at(id_at).to_owned() });
+        Ok(())
     }
-    Ok(rows)
+}
+
+pub(super) fn predictions_of(mut table: Table<'_>) -> Result<Vec<SavedPrediction>> {
+    let path = table.path().to_owned();
+    let (mut rows, mut ids) = (LabelRows::of(&table)?, Ids::default());
+    while let Some(row) = table.next(rows.columns.0)? {
+        let id = row.at(rows.columns.0).to_owned();
+        let place = Place::of_line(&path, row.line, Some(&id));
+        ids.add(&place, &id)?;
+        rows.add(&place, &row)?;
+    }
+    Ok(rows.rows)
 }
 
 /// Reads class probabilities from a CSV file, or standard input where `path` is `-`. The header gives `id` and then the
-/// labels, in class order; each row the id and one probability for each label. A submission of KLUE-RE
-/// ([`crate::write::PredictionFormat::KlueSubmission`]) is read too, with the classes of
+/// labels, in class order, or `p(NAME)` for a label that could be the name of another column of such files (`id`, `label`,
+/// `pred_label`, `probability`, `probs`, `pred`, and these in `p()`); each row the id and one probability for each label. A
+/// submission of KLUE-RE ([`crate::write::PredictionFormat::KlueSubmission`]) is read too, with the classes of
 /// [`LabelSet::klue_re_submission`].
 ///
 /// # Errors
@@ -144,41 +174,94 @@ pub(super) fn predictions_of(mut table: Table<'_>) -> Result<Vec<SavedPrediction
 /// do not sum to 1, an id stands twice, or the label of a submission is not the most probable one.
 pub fn probabilities(path: impl AsRef<Path>) -> Result<Probabilities> {
     let path = path.as_ref();
-    probabilities_of(Table::new(super::input(path)?, path)?)
+    let table = Table::new(super::input(path)?, path)?;
+    match Kind::of(table.header()) {
+        Some(Kind::Probabilities | Kind::KlueSubmission | Kind::Either) => probabilities_of(table),
+        _ => Err(table.header_error("id, then one column for each label")),
+    }
+}
+
+/// Rows of a table of probabilities.
+struct ProbabilityRows {
+    submission: bool,
+    labels: Arc<LabelSet>,
+    ids: Vec<String>,
+    values: Vec<f32>,
+}
+
+impl ProbabilityRows {
+    fn of(table: &Table<'_>) -> Result<Self> {
+        let submission = Kind::of(table.header()) == Some(Kind::KlueSubmission);
+        let classes = table.header().iter().skip(1).map(|column| class_of(column));
+        let labels = if submission { Ok(LabelSet::klue_re_submission()) } else { LabelSet::new(classes) };
+        let labels = labels.map_err(|error| match error {
+            Error::LabelSet { reason, .. } => Error::LabelSet { path: Some(table.path().to_owned()), reason },
+            other => other,
+        })?;
+        Ok(Self { submission, labels: Arc::new(labels), ids: Vec::new(), values: Vec::new() })
+    }
+
+    fn add(&mut self, place: &Place<'_>, row: &TableRow<'_>) -> Result<()> {
+        let found: Vec<f32> = if self.submission {
+            listed(place, row.at(2), self.labels.len())?
+        } else {
+            let number = |(at, value): (usize, &&str)| probability(place, field(at, PROBABILITY.name), value);
+            row.fields.iter().enumerate().skip(1).map(number).collect::<Result<_>>()?
+        };
+        check_sum(place, &found)?;
+        if self.submission {
+            check_label(place, row.at(1), &self.labels, &found)?;
+        }
+        self.values.extend(found);
+        self.ids.push(row.at(0).to_owned());
+        Ok(())
+    }
+
+    fn end(self) -> Result<Probabilities> {
+        Probabilities::new(self.ids, self.labels, self.values)
+    }
 }
 
 pub(super) fn probabilities_of(mut table: Table<'_>) -> Result<Probabilities> {
     let path = table.path().to_owned();
-    let submission = table.header() == ["id", "pred_label", "probs"];
-    let labels = match table.header().split_first() {
-        _ if submission => LabelSet::klue_re_submission(),
-        Some((id, names)) if id == "id" => LabelSet::new(names).map_err(|error| match error {
-            Error::LabelSet { reason, .. } => Error::LabelSet { path: Some(path.clone()), reason },
-            other => other,
-        })?,
-        _ => return Err(table.header_error("id, then one column for each label")),
-    };
-    let (mut rows, mut values, mut ids) = (Vec::new(), Vec::new(), Ids::default());
+    let (mut rows, mut ids) = (ProbabilityRows::of(&table)?, Ids::default());
     while let Some(row) = table.next(0)? {
         let id = row.at(0).to_owned();
         let place = Place::of_line(&path, row.line, Some(&id));
         ids.add(&place, &id)?;
-        let found: Vec<f32> = if submission {
-            listed(&place, row.at(2), labels.len())?
-        } else {
-            let number = |(column, value): (usize, &&str)| {
-                probability(&place, Field { column: Some(column + 1), ..PROBABILITY }, value)
-            };
-            row.fields.iter().enumerate().skip(1).map(number).collect::<Result<_>>()?
-        };
-        check_sum(&place, &found)?;
-        if submission {
-            check_label(&place, row.at(1), &labels, &found)?;
-        }
-        values.extend(found);
-        rows.push(id);
+        rows.add(&place, &row)?;
     }
-    Probabilities::new(rows, Arc::new(labels), values)
+    rows.end()
+}
+
+/// Reads a table whose header fits labels and probabilities: probabilities where all rows are such, labels where none is.
+pub(super) fn either(mut table: Table<'_>) -> Result<Saved> {
+    let path = table.path().to_owned();
+    let torn = table.header_error(
+        "rows that are all probabilities of the other columns' classes, or none of them; id,label,probability holds labels",
+    );
+    let (mut labels, mut shares, mut ids) =
+        (Ok(LabelRows::of(&table)?), ProbabilityRows::of(&table).ok(), Ids::default());
+    let (mut fitting, mut others) = (0_usize, 0_usize);
+    while let Some(row) = table.next(0)? {
+        let id = row.at(0).to_owned();
+        let place = Place::of_line(&path, row.line, Some(&id));
+        ids.add(&place, &id)?;
+        match shares.as_mut().map(|rows| rows.add(&place, &row)) {
+            Some(Ok(())) => fitting += 1,
+            _ => others += 1,
+        }
+        if let Ok(rows) = &mut labels
+            && let Err(fault) = rows.add(&place, &row)
+        {
+            labels = Err(fault);
+        }
+    }
+    match (shares, fitting, others) {
+        (Some(shares), 1.., 0) => shares.end().map(Saved::Probabilities),
+        (_, 0, _) => labels.map(|labels| Saved::Labels(labels.rows)),
+        _ => Err(torn),
+    }
 }
 
 /// Probabilities that stand as a list in one field.
@@ -187,7 +270,7 @@ fn listed(place: &Place<'_>, list: &str, classes: usize) -> Result<Vec<f32>> {
     let values = values.filter(|v| v.len() == classes && v.iter().all(|p| (0.0..=1.001).contains(p)));
     values.ok_or_else(|| {
         let field = Field { column: Some(3), name: "probs" };
-        place.error(field, format!("{list:?}"), format!("a list of {classes} numbers from 0 to 1"))
+        place.error(field, quoted(list), format!("a list of {classes} numbers from 0 to 1"))
     })
 }
 
@@ -209,15 +292,17 @@ fn check_label(place: &Place<'_>, label: &str, labels: &LabelSet, row: &[f32]) -
         return Ok(());
     }
     let field = Field { column: Some(2), name: "pred_label" };
-    let expected = format!("{:?}, the most probable label of probs", labels.name(class).unwrap_or_default());
-    Err(place.error(field, format!("{label:?}"), expected))
+    let expected =
+        format!("{}, the most probable label of probs", quoted(labels.name(class).unwrap_or_default()));
+    Err(place.error(field, quoted(label), expected))
 }
 
+const LABEL: Field = Field { column: None, name: "label" };
 const PROBABILITY: Field = Field { column: None, name: "probability" };
 
 fn probability(place: &Place<'_>, field: Field, value: &str) -> Result<f32> {
     let number = value.parse().ok().filter(|p: &f32| (0.0..=1.001).contains(p));
-    number.ok_or_else(|| place.error(field, format!("{value:?}"), "a number from 0 to 1"))
+    number.ok_or_else(|| place.error(field, quoted(value), "a number from 0 to 1"))
 }
 
 /// The ids met so far, with their lines.

@@ -5,6 +5,8 @@ use std::str::Chars;
 
 use serde_json::{Map, Value};
 
+use crate::text::quoted;
+
 /// The dict that `text` spells: keys are strings, values strings, integers or `None`; or what stands there instead.
 pub(crate) fn parse(text: &str) -> Result<Map<String, Value>, String> {
     let mut literal = Literal { rest: text.chars().peekable() };
@@ -15,7 +17,7 @@ pub(crate) fn parse(text: &str) -> Result<Map<String, Value>, String> {
         literal.expect(':')?;
         let value = literal.value()?;
         if values.insert(key.clone(), value).is_some() {
-            return Err(format!("a dict with the key {key:?} twice"));
+            return Err(format!("a dict with the key {} twice", quoted(&key)));
         }
         if !literal.accept(',') {
             literal.expect('}')?;
@@ -67,7 +69,7 @@ impl Literal<'_> {
                 match (word.as_str(), word.parse::<i64>()) {
                     ("None", _) => Ok(Value::Null),
                     (_, Ok(number)) => Ok(Value::from(number)),
-                    _ => Err(format!("{word:?} in place of a string or an integer")),
+                    _ => Err(format!("{} in place of a string or an integer", quoted(&word))),
                 }
             }
             _ => Err(self.unexpected("a string or an integer")),

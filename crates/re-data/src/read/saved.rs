@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::columns::Kind;
 use super::place::{Field, Place};
-use super::predictions::{Opened, SavedPrediction, open, predictions_of, probabilities_of};
+use super::predictions::{Opened, SavedPrediction, either, open, predictions_of, probabilities_of};
 use super::table::Table;
 use crate::error::{Error, Result};
 use crate::labels::LabelSet;
 use crate::predict::Probabilities;
+use crate::text::quoted;
 
 impl SavedPrediction {
     /// The same predictions as certainties: probability 1 for the label of each row, 0 for all others. So they can
@@ -87,15 +89,12 @@ pub fn saved(path: impl AsRef<Path>) -> Result<Saved> {
         Opened::Rows(rows) => return Ok(Saved::Labels(rows)),
         Opened::Table(table) => table,
     };
-    let has = |name: &str| table.column(name).is_some();
-    let labelled = has("label") || has("pred_label");
-    match table.header() {
-        [only] if only == "pred" => submission(table).map(Saved::Submission),
-        [id, ..] if id == "id" && (has("probs") || !labelled) => {
-            probabilities_of(table).map(Saved::Probabilities)
-        }
-        _ if has("id") && labelled => predictions_of(table).map(Saved::Labels),
-        _ => Err(table.header_error("id and label, or id and one column for each label, or pred")),
+    match Kind::of(table.header()) {
+        Some(Kind::Submission) => submission(table).map(Saved::Submission),
+        Some(Kind::Probabilities | Kind::KlueSubmission) => probabilities_of(table).map(Saved::Probabilities),
+        Some(Kind::Labels) => predictions_of(table).map(Saved::Labels),
+        Some(Kind::Either) => either(table),
+        None => Err(table.header_error("id and label, or id and one column for each label, or pred")),
     }
 }
 
@@ -106,7 +105,7 @@ fn submission(mut table: Table<'_>) -> Result<Vec<usize>> {
         let value = row.at(0);
         let field = Field { column: Some(1), name: "pred" };
         let place = Place::of_line(&path, row.line, None);
-        classes.push(value.parse().map_err(|_| place.error(field, format!("{value:?}"), "a class id"))?);
+        classes.push(value.parse().map_err(|_| place.error(field, quoted(value), "a class id"))?);
     }
     Ok(classes)
 }

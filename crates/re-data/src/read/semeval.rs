@@ -8,6 +8,7 @@ use super::lines::{Lines, split_terminator};
 use super::place::{Field, Place};
 use super::row::{RawEntity, Row};
 use crate::error::{Error, Result};
+use crate::text::quoted;
 
 /// Tags around the first and the second entity.
 pub(crate) const TAGS: [[&str; 2]; 2] = [["<e1>", "</e1>"], ["<e2>", "</e2>"]];
@@ -63,7 +64,7 @@ impl<'a> SemEval<'a> {
             if blank {
                 break;
             }
-            if line.starts_with(COMMENT.as_bytes()) {
+            if line.trim_ascii_start().starts_with(COMMENT.as_bytes()) {
                 block.comment |= line.trim_ascii().len() > COMMENT.len();
             } else if line.contains(&b'\t') {
                 self.lines.push_back(&self.line, 1);
@@ -87,24 +88,20 @@ impl Source for SemEval<'_> {
         let place = Place::of_line(self.lines.path(), block.number, None);
         let item = text(&block.item, &place, SENTENCE)?;
         let split = item.split_once('\t').filter(|(id, _)| !id.is_empty());
-        let Some((id, quoted)) = split else {
-            return Err(place.error(
-                None,
-                format!("{item:?}"),
-                "a number, a tab and a sentence in quotation marks",
-            ));
+        let Some((id, sentence)) = split else {
+            return Err(place.error(None, quoted(item), "a number, a tab and a sentence in quotation marks"));
         };
         let place = Place { id: Some(id), ..place };
         if let Some((line, surplus)) = &block.surplus {
-            let found = format!("{:?} on line {line}", String::from_utf8_lossy(surplus));
+            let found = format!("{} on line {line}", quoted(&String::from_utf8_lossy(surplus)));
             return Err(place.error(None, found, "a comment, an empty line or the next sentence"));
         }
         let label = block.relation.as_deref().map(|label| text(label, &place, RELATION)).transpose()?;
-        let sentence = quoted.strip_prefix('"').and_then(|quoted| quoted.strip_suffix('"'));
-        let Some(sentence) = sentence else {
-            return Err(place.error(SENTENCE, format!("{quoted:?}"), "a sentence in quotation marks"));
+        let unquoted = sentence.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        let Some(unquoted) = unquoted else {
+            return Err(place.error(SENTENCE, quoted(sentence), "a sentence in quotation marks"));
         };
-        let (text, [first, second]) = untag(sentence, &place)?;
+        let (text, [first, second]) = untag(unquoted, &place)?;
         let entity =
             |chars, name| RawEntity { chars, surface: None, kind: None, field: Field { column: None, name } };
         Ok(Some(Row {
@@ -114,6 +111,7 @@ impl Source for SemEval<'_> {
             text,
             entities: [entity(first, "e1"), entity(second, "e2")],
             label: label.map(str::to_owned),
+            inclusive_ends: false,
             label_field: RELATION,
             text_field: SENTENCE,
             source: None,

@@ -7,8 +7,9 @@ use std::path::Path;
 use super::delimited::{Record, Records};
 use super::place::{Field, Place};
 use crate::error::{Error, Result};
+use crate::text::{quoted, trim_invisible};
 
-/// A CSV file with a header.
+/// A CSV file with a header, whose names have no invisible edges.
 pub(crate) struct Table<'a> {
     records: Records<'a>,
     header: Vec<String>,
@@ -47,14 +48,16 @@ impl<'a> Table<'a> {
     pub(crate) fn new(input: impl Read + Send + 'a, path: &Path) -> Result<Self> {
         let mut records = Records::new(input, path, b',');
         let (header_line, header) = match records.next()? {
-            Some(record) => (record.line, record.fields().map(str::to_owned).collect()),
+            Some(record) => {
+                (record.line, record.fields().map(|name| trim_invisible(name).to_owned()).collect())
+            }
             None => (1, Vec::new()),
         };
         let table = Self { records, header, header_line };
         let mut seen = HashMap::new();
         for (at, name) in table.header.iter().enumerate() {
             if let Some(first) = seen.insert(name, at + 1) {
-                let found = format!("{name:?}, the name of column {first} too");
+                let found = format!("{}, the name of column {first} too", quoted(name));
                 return Err(table.header_place().error(field(at, "header"), found, "each name once"));
             }
         }

@@ -47,6 +47,7 @@ impl Source for Tacred<'_> {
             text: sentence.text,
             entities,
             label,
+            inclusive_ends: false,
             label_field: field("relation"),
             text_field: field("token"),
             source,
@@ -103,8 +104,10 @@ impl Sentence {
         let mut token = |name| {
             let at = object.index(place, name)?;
             self.tokens.get(at).map(|chars| (at, *chars)).ok_or_else(|| {
-                let expected =
-                    format!("a token of the sentence, 0 to {}", self.tokens.len().saturating_sub(1));
+                let expected = match self.tokens.len() {
+                    0 => "a token, of which the sentence has none".to_owned(),
+                    tokens => format!("a token of the sentence, 0 to {}", tokens - 1),
+                };
                 place.error(object.field(name), at.to_string(), expected)
             })
         };

@@ -8,6 +8,7 @@ use super::delimited::Records;
 use super::place::{Field, Place};
 use super::row::{RawEntity, Row};
 use crate::error::Result;
+use crate::text::quoted;
 
 const NAMES: [&str; 9] =
     ["id", "sentence", "entity1", "start1", "end1", "entity2", "start2", "end2", "label"];
@@ -37,7 +38,7 @@ impl Source for Tsv<'_> {
         let number = |column: usize, value: &str| -> Result<usize> {
             value.parse::<usize>().map_err(|_| {
                 let hint = if record.line == 1 { " (this layout has no header line)" } else { "" };
-                place.error(field(column), format!("{value:?}"), format!("a character offset{hint}"))
+                place.error(field(column), quoted(value), format!("a character offset{hint}"))
             })
         };
         let entity = |column: usize, surface: &str, start: &str, end: &str| -> Result<RawEntity> {
@@ -52,6 +53,7 @@ impl Source for Tsv<'_> {
             text: text.to_owned(),
             entities: [entity(3, surface1, start1, end1)?, entity(6, surface2, start2, end2)?],
             label: Some(label.to_owned()),
+            inclusive_ends: true,
             label_field: field(9),
             text_field: field(2),
             source: None,

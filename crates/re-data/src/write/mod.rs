@@ -118,9 +118,9 @@ impl<W: Write> ExampleWriter<W> {
     fn check_label(&self, example: &RelationExample) -> Result<()> {
         let Some(label) = example.label() else { return Ok(()) };
         let expected = match self.format {
-            Format::CompetitionTsv if label.is_empty() || label == BLIND => "a name other than blind",
-            Format::Csv if label.is_empty() => "a name",
-            Format::KlueCsv if label.is_empty() || label.parse::<i64>().is_ok() => "a name that is no number",
+            _ if label.is_empty() => "a name",
+            Format::CompetitionTsv if label == BLIND => "a name other than blind",
+            Format::KlueCsv if label.parse::<i64>().is_ok() => "a name that is no number",
             _ => return Ok(()),
         };
         Err(self.unwritable(example, "label", label.to_owned(), expected))

@@ -1,5 +1,6 @@
 //! Predictions and class probabilities.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use super::{NewFile, delimited, fault, json_line};
 use crate::error::{Error, Result, UnwritableError};
 use crate::labels::LabelSet;
 use crate::predict::{Prediction, Probabilities};
+use crate::read::columns::column_of;
 
 /// Layout of a file of predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -25,8 +27,9 @@ pub enum PredictionFormat {
     Csv,
     /// JSON objects, one a line, with `id`, `label` and `probability`.
     Jsonl,
-    /// CSV with the header `id` and the names of the labels: all class probabilities of each row. What
-    /// [`crate::read::probabilities`] reads back, bit for bit.
+    /// CSV with the header `id` and the names of the labels: all class probabilities of each row. A label that could be the
+    /// name of another column, such as `id` or `label`, stands as `p(label)`. What [`crate::read::probabilities`] reads
+    /// back, bit for bit.
     Probabilities,
     /// SemEval-2010 Task 8's answers: number, tab and relation of each row. Ids must be numbers.
     #[serde(rename = "semeval")]
@@ -129,15 +132,16 @@ impl<W: Write> PredictionWriter<W> {
             PredictionFormat::Jsonl | PredictionFormat::SemEval => Sink::Lines(out),
             _ => {
                 let mut out = delimited(out, b',');
-                let header = match format {
-                    PredictionFormat::Submission => vec!["pred"],
-                    PredictionFormat::Probabilities => {
-                        std::iter::once("id").chain(labels.names().iter().map(String::as_str)).collect()
-                    }
-                    PredictionFormat::KlueSubmission => vec!["id", "pred_label", "probs"],
-                    _ => vec!["id", "label", "probability"],
+                let header: Vec<Cow<'_, str>> = match format {
+                    PredictionFormat::Submission => vec!["pred".into()],
+                    PredictionFormat::Probabilities => std::iter::once("id".into())
+                        .chain(labels.names().iter().map(|name| column_of(name)))
+                        .collect(),
+                    PredictionFormat::KlueSubmission => ["id", "pred_label", "probs"].map(Cow::from).into(),
+                    _ => ["id", "label", "probability"].map(Cow::from).into(),
                 };
-                out.write_record(header).map_err(|e| Error::io(&path, fault(e)))?;
+                out.write_record(header.iter().map(|name| name.as_bytes()))
+                    .map_err(|e| Error::io(&path, fault(e)))?;
                 Sink::Csv(Box::new(out))
             }
         };

@@ -16,7 +16,9 @@ pub(super) fn block(example: &RelationExample) -> Result<String, Unfit> {
         if fits { Ok(()) } else { Err(Unfit { field, found: value.to_owned(), expected }) }
     };
     let one_line = |value: &str| {
-        !value.trim_ascii().is_empty() && !value.contains(['\t', '\n', '\r']) && !value.starts_with(COMMENT)
+        !value.trim_ascii().is_empty()
+            && !value.contains(['\t', '\n', '\r'])
+            && !value.trim_ascii_start().starts_with(COMMENT)
     };
     check("id", example.id(), one_line(example.id()), "no tab or line break in it, and not a comment")?;
     let tagless = TAGS.as_flattened().iter().all(|tag| !example.text().contains(tag));

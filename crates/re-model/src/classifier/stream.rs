@@ -30,7 +30,8 @@ struct Rows {
 
 impl RelationClassifier {
     /// Classifies a stream of examples, such as an [`ExampleReader`](re_data::read::ExampleReader), and hands them
-    /// on in its order, `rows` at a time (the last time fewer).
+    /// on in its order, `rows` at a time (the last time fewer, and fewer where rows are so long that their texts come to
+    /// 16 MiB, see [`re_data::read::chunk`]).
     ///
     /// At most twice as many are in memory: while the model computes, the next ones are read and encoded on
     /// other threads. Rows of similar length among them share a forward pass, so that some thousand at a time are
@@ -95,7 +96,7 @@ fn next_rows(
     examples: &mut impl Iterator<Item = re_data::Result<RelationExample>>,
     rows: NonZeroUsize,
 ) -> Result<Option<Rows>> {
-    let examples: Vec<RelationExample> = examples.take(rows.get()).collect::<re_data::Result<_>>()?;
+    let examples = re_data::read::chunk(examples, rows.get())?;
     if examples.is_empty() {
         return Ok(None);
     }
