@@ -96,10 +96,10 @@ fn unknown_and_wrong_settings_are_named() {
     assert!(set("model.folder=/absent").contains("/absent"));
     assert!(set("training.device=gpu").contains("gpu"));
     let syntax = folder.file("syntax.toml", "head = \n");
-    assert!(error(1, &["train", &syntax]).contains("syntax.toml: syntax: "));
+    assert!(error(1, &["train", &syntax]).contains("syntax.toml: syntax is not valid: "));
     let unknown = folder.file("unknown.toml", "[training]\nlearnig_rate = 1\n");
     let text = error(1, &["train", &unknown]);
-    assert!(text.contains("unknown.toml:2: training.learnig_rate: "), "{text}");
+    assert!(text.contains("unknown.toml:2: training.learnig_rate is not valid: "), "{text}");
 }
 
 #[test]

@@ -61,6 +61,7 @@ mod tests {
     use crate::observer::StopReason;
 
     fn save(run: &Path, step: u64) -> PathBuf {
+        std::fs::create_dir_all(run).unwrap();
         let config = TrainConfig::default();
         let state = TrainerState {
             step,
