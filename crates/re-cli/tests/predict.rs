@@ -197,3 +197,18 @@ fn what_libraries_read_at_the_start_is_set_where_it_is_missing() {
     let done = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8(done.stdout).unwrap().lines().count(), 3);
 }
+
+#[test]
+fn rows_that_share_an_id_are_told_of() {
+    let folder = Folder::new();
+    let (run, row) = (trained().path("run"), rows("dev.tsv", 1));
+    let twice = folder.file("twice.tsv", &[row.as_str(), &row, &rows("dev.tsv", 2)].concat());
+    let said = stderr(&["predict", &run, &twice]);
+    let id = row.split('\t').next().unwrap();
+    assert!(
+        said.contains(&format!("twice.tsv: 2 rows have the id of a row before them, the first: {id}")),
+        "{said}"
+    );
+    let said = stderr(&["predict", &run, &trained().path("test.tsv")]);
+    assert!(!said.contains("have the id"), "{said}");
+}

@@ -256,3 +256,21 @@ fn rows_of_models_that_answer_are_questions() {
     let text = output(&["predict", &answerer, &folder.path("test.tsv"), "--quiet"]);
     assert_eq!(text.lines().count(), 11, "{text}");
 }
+
+#[test]
+fn a_word_that_stands_for_no_label_is_told_of() {
+    let folder = Folder::new();
+    let row = |id: u32, label: &str| {
+        format!(
+            "{{\"id\": {id}, \"text\": \"Ann met Bob\", \"entities\": [{{\"start\": 0, \"end\": 3}}, {{\"start\": 8, \"end\": 11}}], \
+             \"label\": \"{label}\"}}\n"
+        )
+    };
+    let blind = folder.file("blind.jsonl", &[row(1, "blind"), row(2, "x")].concat());
+    let said = stderr(&["convert", &blind, "--to", "jsonl"]);
+    assert!(said.contains("1 without label (1 because their label is a word for none)"), "{said}");
+    let plain = folder.file("plain.jsonl", &[row(1, ""), row(2, "x")].concat());
+    assert_eq!(stderr(&["convert", &plain, "--to", "jsonl"]), "");
+    // In a test file of the competition's layout it says nothing new.
+    assert_eq!(stderr(&["convert", &embedded("test.tsv"), "--to", "jsonl"]), "");
+}

@@ -224,7 +224,9 @@ impl Error {
                     if let Some(found) = error.downcast_ref::<Self>() {
                         return found.example();
                     }
-                    next = error.source();
+                    // Of what it wraps, an input/output error gives the cause alone.
+                    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+                    next = wrapped.map_or_else(|| error.source(), |wrapped| Some(wrapped));
                 }
                 None
             }

@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(labels.names(), ["x", "none"]);
         assert_eq!((labels.id("x "), labels.id("\u{a0}none")), (Some(0), Some(1)));
         assert_eq!(labels.clone().with_no_relation(Some("none\n")).unwrap().no_relation(), Some(1));
-        assert_eq!(LabelSet::of_names(["x", "x ", "\u{200b}x"]).unwrap().names(), ["x"]);
+        assert_eq!(LabelSet::of_names(["x", "x ", "\u{200b}x"], None).unwrap().names(), ["x"]);
         let error = LabelSet::new(["x", "x\u{a0}"]).unwrap_err().to_string();
         assert_eq!(error, "label set: \"x\" is the name of class 0 and of class 1");
         assert!(LabelSet::new(["x", " \r"]).is_err());

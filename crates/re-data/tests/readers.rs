@@ -260,7 +260,8 @@ fn writers_say_which_file_failed() {
         let mut writer = ExampleWriter::new(Full, "out", format);
         let written = writer.write(example);
         let error = written.and_then(|()| writer.finish().map(drop)).unwrap_err();
-        assert_eq!(error.to_string(), "out: disk full");
+        let Error::Io { path, source } = error else { panic!("{error}") };
+        assert_eq!((path.to_str(), source.to_string().as_str()), (Some("out"), "disk full"));
     }
     assert!(write::examples("/nonexistent/x", Format::Jsonl, [example]).is_err());
 }

@@ -116,3 +116,10 @@ fn texts_are_cut_into_tokens(
     );
     assert_eq!(read(&out, "-", &options()).0[0].as_ref().unwrap(), &example);
 }
+
+#[test]
+fn a_sentence_without_tokens_is_said_to_have_none() {
+    let bad = "{\"id\": \"a\", \"token\": [], \"subj_start\": 0, \"subj_end\": 0, \"obj_start\": 0, \"obj_end\": 0}";
+    let options = ReadOptions { format: Some(Format::Tacred), ..ReadOptions::default() };
+    assert_eq!(fault(bad.as_bytes(), "t.json", &options).expected, "a token, of which the sentence has none");
+}

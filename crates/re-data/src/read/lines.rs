@@ -193,6 +193,7 @@ mod tests {
             }
         }
         let fault = Lines::new(Broken, Path::new("x.tsv")).next(&mut Vec::new()).unwrap_err();
-        assert_eq!(fault.to_string(), "x.tsv: disk on fire");
+        let Error::Io { path, source } = fault else { panic!("{fault}") };
+        assert_eq!((path.to_str(), source.to_string().as_str()), (Some("x.tsv"), "disk on fire"));
     }
 }
