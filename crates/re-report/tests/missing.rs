@@ -7,6 +7,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{LABELS, Runs, put};
+use re_data::error::with_causes;
 use re_report::{Error, Report, ReportOptions, RowSet};
 
 fn error(run: &Path, options: &ReportOptions) -> Error {
@@ -138,7 +139,7 @@ fn damaged_files_are_errors_that_say_where() {
         let runs = Runs::new();
         let run = runs.add("a", 7, |row| row == 1);
         put(&run, file, text);
-        let error = error(&run, &ReportOptions::default()).to_string();
+        let error = with_causes(&error(&run, &ReportOptions::default()));
         assert!(error.contains(expected) && error.contains(file), "{file} {text}: {error}");
     }
     let runs = Runs::new();

@@ -52,6 +52,7 @@ fn read(experiment: &Experiment, choice: Option<&str>) -> Result<ExperimentData,
 fn it_is_what_the_settings_name_or_else_a_guess_that_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let mut experiment = renamed(folder.path(), Plan::Single {});
+    experiment.data.test = None;
     for labels in [experiment.data.labels.clone(), None] {
         experiment.data.labels = labels;
         for (choice, expected, told) in
