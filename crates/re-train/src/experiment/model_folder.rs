@@ -72,6 +72,7 @@ mod tests {
             stopped: None,
             config,
         };
+        std::fs::create_dir_all(run).unwrap();
         Checkpoint::save(run, &state, |_| Ok(())).unwrap().path
     }
 
