@@ -56,9 +56,8 @@ pub fn entries(folder: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// [`Error::Io`] where that fails; an older file is then still there.
 pub fn write(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Result<()> {
-    let path = path.as_ref();
     let mut file = NewFile::create(path)?;
-    file.write_all(content.as_ref()).map_err(|source| Error::io(path, source))?;
+    file.write_all(content.as_ref()).map_err(|source| Error::io(file.path(), source))?;
     file.commit()
 }
 

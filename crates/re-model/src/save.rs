@@ -67,13 +67,14 @@ pub fn fill<E: From<Error>>(folder: NewFolder, write: impl FnOnce(&Path) -> Resu
 /// # Errors
 /// [`Error::Safetensors`] or [`Error::Data`].
 pub fn save_tensors(path: &Path, tensors: impl IntoIterator<Item = (String, Tensor)>) -> Result<()> {
-    let io = |source| Error::io(path, source);
     let mut tensors =
         tensors.into_iter().map(|(name, tensor)| Ok((name, stored(&tensor)?))).collect::<Result<Vec<_>>>()?;
     tensors.sort_by(|(left, _), (right, _)| left.cmp(right));
     let header = header(path, &tensors)?;
     // Not the crate's writer, whose files only their owner may read.
     let mut file = NewFile::create(path)?;
+    let path = file.path().to_owned();
+    let io = |source| Error::io(&path, source);
     file.write_all(&(header.len() as u64).to_le_bytes()).map_err(io)?;
     file.write_all(&header).map_err(io)?;
     for (_, tensor) in &tensors {

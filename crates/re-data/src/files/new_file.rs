@@ -4,7 +4,7 @@ use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::partial::{Partial, sweep_for};
+use super::partial::{Partial, sweep_for, when_complete};
 use super::{end_of_links, look};
 use crate::error::{Error, Result};
 
@@ -32,11 +32,14 @@ impl NewFile {
         } else {
             Out::create(path)
         };
-        let out = out.map_err(|source| Error::io(path, source))?;
-        Ok(Self { out: Some(out), path: path.to_owned() })
+        let path = when_complete(path);
+        match out {
+            Ok(out) => Ok(Self { out: Some(out), path }),
+            Err(source) => Err(Error::io(path, source)),
+        }
     }
 
-    /// The name it was given; `-` for standard output.
+    /// Where it is when it and the folder around it are complete, for errors; `-` for standard output.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -210,6 +213,8 @@ mod tests {
         let long = "이름".repeat(40);
         NewFile::create(at(&long)).unwrap().commit().unwrap();
 
+        let folder = super::super::NewFolder::create(at("folder")).unwrap();
+        assert_eq!(NewFile::create(folder.path().join("inner")).unwrap().path(), at("folder/inner"));
         let text = NewFile::create(at("no/folder")).map(drop).unwrap_err().to_string();
         assert!(text.contains("no/folder") && !text.contains("part"), "{text}");
     }

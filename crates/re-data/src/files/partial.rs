@@ -1,5 +1,6 @@
 //! Names of what is being written, and the removal of what killed processes have left under such names.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -158,9 +159,18 @@ fn name(target: &Path) -> Option<String> {
 
 /// Whether a file of this name is an unfinished one, of `target` where that is given.
 fn is_partial(name: &str, target: Option<&str>) -> bool {
+    target_of(name).is_some_and(|of| target.is_none_or(|target| target == of))
+}
+
+/// What an unfinished file of this name is to become.
+fn target_of(name: &str) -> Option<&str> {
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    name.strip_suffix(SUFFIX).and_then(|name| name.rsplit_once(MARK)).is_some_and(|(name, numbers)| {
-        target.is_none_or(|target| target == name)
-            && numbers.split_once('-').is_some_and(|(process, count)| number(process) && number(count))
-    })
+    let (target, numbers) = name.strip_suffix(SUFFIX)?.rsplit_once(MARK)?;
+    let (process, count) = numbers.split_once('-')?;
+    (number(process) && number(count)).then_some(target)
+}
+
+/// The path of a file as it is when the folder that it is written into is complete, for errors.
+pub(super) fn when_complete(path: &Path) -> PathBuf {
+    path.iter().map(|name| name.to_str().and_then(target_of).map_or(name, OsStr::new)).collect()
 }

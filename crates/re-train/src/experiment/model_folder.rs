@@ -73,6 +73,7 @@ mod tests {
             stopped: None,
             config,
         };
+        std::fs::create_dir_all(run).unwrap();
         Checkpoint::save(run, &state, |_| Ok(())).unwrap().path
     }
 

@@ -405,7 +405,7 @@ impl Claim<'_> {
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        // Also where one cannot look, the folder may be a run's; one that has taken its place is somebody else's.
+        // Where one cannot look, the folder may be a run's; where another one lies there now, it is somebody else's.
         if self.new && self.check().is_ok() && matches!(files::exists(self.folder.join(CONFIG)), Ok(false)) {
             for name in [DATA_HASH, ORIGIN, LOCK] {
                 let _ = std::fs::remove_file(self.folder.join(name));
