@@ -87,7 +87,7 @@ fn find(folder: &Path) -> Result<PathBuf> {
     }
     let mut reason = format!("found neither {TOKENIZER} nor {VOCABULARY}");
     for name in OTHERS {
-        if exists(&folder.join(name))? {
+        if exists(folder.join(name))? {
             reason += &format!(
                 ", but {name}, which is not read: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER) of \
                  transformers makes {TOKENIZER} from it"
@@ -95,7 +95,7 @@ fn find(folder: &Path) -> Result<PathBuf> {
             return Err(file_fault(folder, reason, None));
         }
     }
-    if !exists(&folder.join(MODEL))? {
+    if !exists(folder.join(MODEL))? {
         reason += &format!(", and no {MODEL}: this is not the folder of a model");
     }
     Err(file_fault(folder, reason, None))
