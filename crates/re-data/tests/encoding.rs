@@ -242,7 +242,7 @@ fn special_tokens_in_the_text_of_a_row_are_told() {
         let encoder = ExampleEncoder::new(tokenizer("wordpiece"), markup, EncodeOptions::default()).unwrap();
         encoder.encode_batch(&examples).unwrap().1.tokens_in_text
     };
-    let marked = report(Box::new(EntityTokens::default()));
+    let marked = report(Box::<EntityTokens>::default());
     let named = |id: &str, tokens: &[&str]| (id.to_owned(), tokens.iter().map(|t| (*t).to_owned()).collect());
     assert_eq!(marked.first, [named("1", &["[/ENT]", "[ENT]"]), named("3", &["[SEP]"])]);
     assert_eq!(marked.rows, 2);
