@@ -40,7 +40,7 @@ struct Cli {
     #[arg(short, long, global = true, display_order = 101)]
     verbose: bool,
     /// Threads of tokenization and of libtorch [default: all cores, or what OMP_NUM_THREADS says]
-    #[arg(long, global = true, value_name = "N", display_order = 102, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, global = true, value_name = "N", display_order = 102, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
 }
 

@@ -90,6 +90,8 @@ fn models_and_rows_in_each_others_place_are_told() {
         let text = error(2, &[command, &dev, &model]);
         assert!(text.contains("dev.tsv is a file and ") && text.contains("the model comes first"), "{text}");
     }
+    let text = error(1, &["predict", &dev, &dev]);
+    assert!(text.contains("dev.tsv: found no trained model, expected a run's folder"), "{text}");
 }
 
 #[test]
