@@ -44,7 +44,7 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     pub unlabelled: Option<PathBuf>,
     /// Share of the training rows to evaluate on: stratified, grouped by sentence
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", value_parser = share)]
     pub val_size: Option<f64>,
     /// Trained run to vote instead of a member that would be trained (repeatable): for the first such
     /// member, or for the one that is named; without checkpoints, what it saved of the same rows votes
@@ -76,11 +76,23 @@ pub struct Flags {
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
     /// Folder of the run [default: the first free runs/NAME-N]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = folder)]
     pub out: Option<PathBuf>,
     /// Go on with the run in --out, with the settings that it began with
     #[arg(long, requires = "out", conflicts_with_all = BEGINNING)]
     pub resume: bool,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..1.0).contains(share));
+    share.ok_or_else(|| "expected a number from 0 up to, not including, 1".to_owned())
+}
+
+fn folder(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "-" => Err("expected a folder, not standard output (a folder of this name is ./-)".to_owned()),
+        _ => Ok(text.into()),
+    }
 }
 
 /// Flags that say how a run begins.

@@ -1,7 +1,9 @@
-//! Ctrl-C and other signals leave no unfinished file behind.
+//! A process that ends early leaves no unfinished file behind, and says what became of its outputs.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -10,23 +12,98 @@ use re_train::observer::hangup_is_ignored;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::reader;
+use crate::say::line;
+
 /// How long a signal waits for a file that is being created: longer only where opening it blocks, as of a pipe.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-static PARTIAL: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+static OUTPUTS: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
+static ROWS: AtomicUsize = AtomicUsize::new(0);
+static ENDING: AtomicBool = AtomicBool::new(false);
 static WATCH: Once = Once::new();
 
-/// Creates a file whose unfinished form is removed should a signal end the process. Training, which ends in an orderly
-/// way on signals, does without.
-pub fn create(path: &Path) -> Result<NewFile> {
-    let mut watching = Ok(());
-    WATCH.call_once(|| watching = watch());
-    watching?;
-    // Locked, so that there is no file yet of which a signal would not know.
-    let mut partial = PARTIAL.lock().unwrap_or_else(PoisonError::into_inner);
-    let file = NewFile::create(path)?;
-    partial.extend(file.partial().map(Path::to_owned));
-    Ok(file)
+/// An output of this process.
+struct Entry {
+    path: PathBuf,
+    /// The unfinished file; `None` for what is written directly, such as standard output.
+    partial: Option<PathBuf>,
+    complete: bool,
+}
+
+/// A file or stream that is written to. Its unfinished form is removed should the process end before
+/// [`Output::commit`]; should nobody read the stream any more, the process ends. Training, which ends in an orderly way
+/// on signals, creates its outputs when it is done.
+pub struct Output {
+    file: NewFile,
+    number: usize,
+}
+
+impl Output {
+    pub fn create(path: &Path) -> Result<Self> {
+        // Locked, so that there is no file yet of which a signal would not know.
+        let mut outputs = lock();
+        let mut watching = Ok(());
+        WATCH.call_once(|| watching = watch());
+        watching?;
+        let file = NewFile::create(path)?;
+        let (number, partial) = (outputs.len(), file.partial().map(Path::to_owned));
+        if partial.is_none() {
+            reader::watch(path, number);
+        }
+        outputs.push(Entry { path: path.to_owned(), partial, complete: false });
+        Ok(Self { file, number })
+    }
+
+    /// The name it was given; `-` for standard output.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Writes out what is buffered and makes a file visible.
+    pub fn commit(self) -> re_data::Result<()> {
+        self.file.commit()?;
+        if let Some(entry) = lock().get_mut(self.number) {
+            entry.complete = true;
+        }
+        Ok(())
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn lock() -> MutexGuard<'static, Vec<Entry>> {
+    OUTPUTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// So many rows more are done.
+pub fn count(rows: usize) {
+    ROWS.fetch_add(rows, Ordering::Relaxed);
+}
+
+/// Whether all is written to the output with this number.
+pub fn is_complete(number: usize) -> bool {
+    lock().get(number).is_none_or(|entry| entry.complete)
+}
+
+/// The first file that was asked for and is not written.
+pub fn unwritten() -> Option<PathBuf> {
+    let outputs = lock();
+    let mut files = outputs.iter().filter(|entry| entry.partial.is_some() && !entry.complete);
+    files.next().map(|entry| entry.path.clone())
+}
+
+/// Whether this thread is the one that ends the process: of several that have a reason, one says so.
+pub fn is_first_to_end() -> bool {
+    !ENDING.swap(true, Ordering::SeqCst)
 }
 
 fn watch() -> Result<()> {
@@ -35,23 +112,70 @@ fn watch() -> Result<()> {
     let mut signals = signals.context("installing the Ctrl-C handler")?;
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
-            let began = Instant::now();
-            while !remove() && began.elapsed() < PATIENCE {
-                std::thread::sleep(Duration::from_millis(10));
+            let first = is_first_to_end();
+            let outcomes = abandon();
+            if first {
+                line(interruption(signal, ROWS.load(Ordering::Relaxed), &outcomes));
             }
-            // At once: libtorch's threads are at work, and its destructors must not run beside them.
-            signal_hook::low_level::exit(128 + signal);
+            end(128 + signal);
         }
     });
     Ok(())
 }
 
-/// Removes the unfinished files, unless one is being created.
-fn remove() -> bool {
-    let Ok(partial) = PARTIAL.try_lock() else { return false };
-    for path in partial.iter() {
-        // One that is complete by now has another name.
-        let _ = std::fs::remove_file(path);
+/// Ends the process at once: libtorch's threads may be at work, and its destructors must not run beside them.
+pub fn end(code: i32) -> ! {
+    signal_hook::low_level::exit(code)
+}
+
+/// Removes what is unfinished, and tells what became of each output. Nothing is known of them where one is being
+/// created and does not come to an end.
+pub fn abandon() -> Vec<String> {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        if let Ok(outputs) = OUTPUTS.try_lock() {
+            return outputs.iter().map(Entry::abandon).collect();
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
-    true
+    Vec::new()
+}
+
+impl Entry {
+    fn abandon(&self) -> String {
+        let name =
+            if self.path == Path::new("-") { "standard output".into() } else { self.path.to_string_lossy() };
+        match &self.partial {
+            _ if self.complete => format!("{name} is complete"),
+            None => format!("{name} is not complete"),
+            // One that was completed just now has another name.
+            Some(partial) if std::fs::remove_file(partial).is_err() => format!("{name} is complete"),
+            Some(_) if self.path.symlink_metadata().is_ok() => format!("{name} is as it was"),
+            Some(_) => format!("{name} is not written"),
+        }
+    }
+}
+
+fn interruption(signal: i32, rows: usize, outcomes: &[String]) -> String {
+    let what = match signal {
+        SIGHUP => "hung up",
+        SIGTERM => "terminated",
+        _ => "interrupted",
+    };
+    let rows = if rows > 0 { format!(" after {rows} rows") } else { String::new() };
+    let outcomes: String = outcomes.iter().map(|outcome| format!("; {outcome}")).collect();
+    format!("{what}{rows}{outcomes}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interruption_tells_what_was_done() {
+        let left = ["p.csv is not written".to_owned(), "standard output is not complete".to_owned()];
+        let told = interruption(SIGTERM, 12, &left);
+        assert_eq!(told, "terminated after 12 rows; p.csv is not written; standard output is not complete");
+        assert_eq!(interruption(SIGINT, 0, &[]), "interrupted");
+    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use re_data::random::fnv1a;
 use re_data::read::{EntityTypes, ExampleReader, Format, ReadOptions, ReadReport};
 use re_data::text::brief;
@@ -51,6 +51,27 @@ fn place(path: &Path) -> Result<Option<PathBuf>> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = files::canonical(folder)?;
     Ok(folder.zip(path.file_name()).map(|(folder, name)| folder.join(name)))
+}
+
+/// An argument that is a folder, which `-` never stands for.
+pub fn folder() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path.to_str() {
+        Some("-") => Err("expected a folder, not standard input or output (a folder of this name is ./-)"),
+        _ => Ok(path),
+    })
+}
+
+/// Makes sure that the model and the rows of a command line are not in each other's place.
+pub fn model_first(model: &Path, rows: &Path) -> Result<()> {
+    if files::is_file(model)? && files::is_dir(rows)? {
+        let text = format!(
+            "{} is a file and {} a folder: the model comes first, then the rows",
+            model.display(),
+            rows.display()
+        );
+        return Err(Usage(text).into());
+    }
+    Ok(())
 }
 
 impl DataArgs {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use re_data::{
     EncodeOptions, ExampleEncoder, LostEntities, Markup, MarkupConfig, Tokenizer, Truncation, files,
@@ -11,6 +11,9 @@ use re_data::{
 use re_model::{EncoderConfig, QuestionAnswerer, RelationClassifier};
 use re_train::experiment::{EncodingConfig, Plan, model_folder};
 use re_train::{Experiment, QuestionConfig};
+
+use crate::data::folder;
+use crate::exit::{Usage, about};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Cut {
@@ -60,21 +63,7 @@ fn markup(text: &str) -> Result<MarkupConfig, String> {
 impl EncoderArgs {
     /// The encoder of a trained model or run, of the settings of an experiment, or of a bare tokenizer.
     pub fn load(&self, model: &Path) -> Result<ExampleEncoder> {
-        let encoder = if model.extension().is_some_and(|extension| extension == "toml") {
-            let experiment = Experiment::from_file(model)?;
-            let (model, encoding) = (&experiment.model, experiment.encoding.clone());
-            let folder = re_model::hub::model_folder(&model.folder, model.download)?;
-            untrained(&folder, written(&experiment)?, encoding)?
-        } else {
-            let folder = if is_tokenizer(model)? { model.to_owned() } else { model_folder(model)? };
-            if RelationClassifier::is_in(&folder)? {
-                RelationClassifier::trained_encoder(&folder, None)?
-            } else if QuestionAnswerer::is_in(&folder)? {
-                QuestionAnswerer::trained_encoder(&folder)?
-            } else {
-                untrained(&folder, MarkupConfig::Plain {}.build()?.into(), EncodingConfig::default())?
-            }
-        };
+        let encoder = own(model).map_err(|error| about(model, error))?;
         let mut options = encoder.options().clone();
         if let Some(max_length) = self.max_length {
             options.max_length = max_length;
@@ -89,10 +78,33 @@ impl EncoderArgs {
             Some(Lost::Error) => options.lost_entities = LostEntities::Error,
             Some(Lost::Count) => options.lost_entities = LostEntities::Count,
         }
-        Ok(match &self.markup {
-            Some(markup) => ExampleEncoder::new(encoder.tokenizer().clone(), markup.build()?, options)?,
-            None => encoder.with_options(options)?,
+        let changed = match &self.markup {
+            Some(markup) => ExampleEncoder::new(encoder.tokenizer().clone(), markup.build()?, options),
+            None => encoder.with_options(options),
+        };
+        changed.map_err(|error| match error {
+            // The model's own settings were accepted before.
+            re_data::Error::Argument { .. } => Usage(error.to_string()).into(),
+            error => about(model, error),
         })
+    }
+}
+
+/// The encoder with the model's own settings.
+fn own(model: &Path) -> Result<ExampleEncoder> {
+    if model.extension().is_some_and(|extension| extension == "toml") {
+        let experiment = Experiment::from_file(model)?;
+        let (model, encoding) = (&experiment.model, experiment.encoding.clone());
+        let folder = re_model::hub::model_folder(&model.folder, model.download)?;
+        return untrained(&folder, written(&experiment)?, encoding);
+    }
+    let folder = if is_tokenizer(model)? { model.to_owned() } else { model_folder(model)? };
+    if RelationClassifier::is_in(&folder)? {
+        Ok(RelationClassifier::trained_encoder(&folder, None)?)
+    } else if QuestionAnswerer::is_in(&folder)? {
+        Ok(QuestionAnswerer::trained_encoder(&folder)?)
+    } else {
+        untrained(&folder, MarkupConfig::Plain {}.build()?.into(), EncodingConfig::default())
     }
 }
 
@@ -122,7 +134,7 @@ fn untrained(folder: &Path, markup: Arc<dyn Markup>, encoding: EncodingConfig) -
         options.type_vocab_size = usize::try_from(config.type_vocab_size).unwrap_or(1);
         options.max_length = options.max_length.min(config.max_length());
     }
-    let tokenizer = Tokenizer::from_folder(folder).with_context(|| folder.display().to_string())?;
+    let tokenizer = Tokenizer::from_folder(folder).map_err(|error| about(folder, error))?;
     Ok(ExampleEncoder::new(tokenizer, markup, options)?)
 }
 
@@ -130,6 +142,7 @@ fn untrained(folder: &Path, markup: Arc<dyn Markup>, encoding: EncodingConfig) -
 #[derive(Debug, Clone, Args)]
 pub struct ModelArg {
     /// Trained model, run folder, RUN@STEP, CONFIG.toml of an experiment, or a folder with a tokenizer
+    #[arg(value_parser = folder())]
     pub model: PathBuf,
 }
 

@@ -1,14 +1,19 @@
 //! How a command ends: exit codes and the text of errors.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::cleanup;
+use crate::say::{line, visible};
+
 /// For `--help`.
 pub const CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (Ctrl-C), 129 hung up, 143 terminated.
-A closed pipe, as by `| head`, is no failure.";
+A closed pipe, as by `| head`, is no failure, unless files were asked for, too.";
 
 /// Arguments that contradict each other in a way that the parser cannot know.
 #[derive(Debug, thiserror::Error)]
@@ -17,25 +22,88 @@ pub struct Usage(pub String);
 
 /// Says what went wrong, if anything did, and which exit code tells it.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    if is_closed_pipe(error) {
-        return ExitCode::SUCCESS;
+    if !cleanup::is_first_to_end() {
+        // Another thread says why, and ends the process.
+        loop {
+            std::thread::park();
+        }
     }
-    let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
-    // Where standard error is gone there is nobody left to tell.
-    let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {}", message(error));
+    if let Some(path) = closed_path(error) {
+        return ExitCode::from(closed_pipe(path));
+    }
+    say(&message(error));
     ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
 }
 
-/// Whether a reader has had enough.
-pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    })
+/// Ends the process for what the parser of the command line has to say: help, or what is wrong with an argument.
+pub fn usage(error: &clap::Error) -> ! {
+    let steers = |argument: OsString| {
+        let argument = argument.to_string_lossy();
+        visible(&argument) != argument
+    };
+    if error.use_stderr() && std::env::args_os().any(steers) {
+        line(error.to_string().trim_end());
+        std::process::exit(error.exit_code());
+    }
+    error.exit()
 }
 
-/// The error and its causes.
-fn message(error: &anyhow::Error) -> String {
-    format!("{error:#}")
+/// The exit code where the reader of the pipe at `path` has had enough: that is a failure, which is told, where files
+/// were asked for, too, that are now not written.
+pub fn closed_pipe(path: &Path) -> u8 {
+    let Some(file) = cleanup::unwritten() else { return 0 };
+    let pipe = if path == Path::new("-") { "standard output".into() } else { path.to_string_lossy() };
+    say(&format!("{} is not written: {pipe} was closed before all rows were done", file.display()));
+    1
+}
+
+fn say(text: &str) {
+    let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+    // Where standard error is gone there is nobody left to tell.
+    let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {}", visible(text));
+}
+
+/// The pipe whose reader has had enough, where that is what the error is about.
+fn closed_path(error: &anyhow::Error) -> Option<&Path> {
+    let is_closed = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    if !error.chain().any(is_closed) {
+        return None;
+    }
+    let path = error.chain().find_map(|cause| match cause.downcast_ref() {
+        Some(re_data::Error::Io { path, .. }) => Some(path.as_path()),
+        _ => None,
+    });
+    Some(path.unwrap_or(Path::new("-")))
+}
+
+/// The error and its causes, each once. A name that a cause begins with, or the file that it names lies in, is not told
+/// beside it.
+pub fn message(error: &anyhow::Error) -> String {
+    let causes: Vec<String> =
+        error.chain().map(|cause| without_frames(&cause.to_string()).to_owned()).collect();
+    let mut told: Vec<&str> = Vec::new();
+    for (at, cause) in causes.iter().enumerate() {
+        let is_named =
+            |later: &String| later.starts_with(&format!("{cause}:")) || later.contains(&format!("{cause}/"));
+        if !told.iter().any(|earlier| earlier.contains(&**cause)) && !causes.iter().skip(at + 1).any(is_named)
+        {
+            told.push(cause);
+        }
+    }
+    told.join(": ")
+}
+
+/// libtorch's errors without the functions that were at work, which help nobody here.
+fn without_frames(text: &str) -> &str {
+    text.split_once("\nException raised from ").map_or(text, |(what, _)| what).trim_end()
+}
+
+/// The error of a model or a file, with its name, which is told where the error does not tell it.
+pub fn about(path: &Path, error: impl Into<anyhow::Error>) -> anyhow::Error {
+    let error = error.into();
+    if path.as_os_str().is_empty() { error } else { error.context(path.display().to_string()) }
 }
 
 #[cfg(test)]
@@ -57,7 +125,27 @@ mod tests {
     fn a_closed_pipe_is_found_below_other_errors() {
         let closed = || io::Error::from(io::ErrorKind::BrokenPipe);
         let error = Err::<(), _>(re_data::Error::io("-", closed())).context("writing").unwrap_err();
-        assert!(is_closed_pipe(&error));
-        assert!(!is_closed_pipe(&anyhow::anyhow!("broken pipe")));
+        assert_eq!(closed_path(&error), Some(Path::new("-")));
+        assert_eq!(closed_path(&anyhow::anyhow!("broken pipe")), None);
+    }
+
+    #[test]
+    fn libtorch_is_quoted_without_its_frames() {
+        let text =
+            "sizes do not match\nException raised from f at x.cpp:1 (most recent call first):\nframe #0: f\n";
+        let error = anyhow::Error::new(tch::TchError::Torch(text.to_owned())).context("runs/a");
+        assert_eq!(message(&error), "runs/a: Internal torch error: sizes do not match");
+    }
+
+    #[test]
+    fn what_an_error_is_about_is_named_once() {
+        let path = Path::new("runs/a");
+        assert_eq!(message(&about(path, anyhow::anyhow!("too long"))), "runs/a: too long");
+        let named = re_data::Error::io("runs/a/config.json", io::Error::other("no space"));
+        assert_eq!(message(&about(path, named)), "runs/a/config.json: access failed: no space");
+        let twice = about(path, about(path, anyhow::anyhow!("too long")));
+        assert_eq!(message(&twice), "runs/a: too long");
+        let member = about(path, re_data::Error::io("runs/a", io::Error::other("no space")));
+        assert_eq!(message(&member), "runs/a: access failed: no space");
     }
 }

@@ -13,6 +13,7 @@ mod exit;
 mod members;
 mod output;
 mod progress;
+mod reader;
 mod runtime;
 mod say;
 mod svg;
@@ -39,12 +40,12 @@ struct Cli {
     #[arg(short, long, global = true, display_order = 101)]
     verbose: bool,
     /// Threads of tokenization and of libtorch [default: all cores, or what OMP_NUM_THREADS says]
-    #[arg(long, global = true, value_name = "N", display_order = 102, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, global = true, value_name = "N", display_order = 102, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| exit::usage(&error));
     if cli.command.computes() {
         runtime::prepare();
     }

@@ -4,15 +4,14 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use re_data::write::{NewFile, PredictionFormat, PredictionWriter};
+use re_data::write::{PredictionFormat, PredictionWriter};
 use re_data::{LabelSet, Probabilities, files};
 use serde::Serialize;
 
-use crate::cleanup::create;
-use crate::exit::is_closed_pipe;
+use crate::cleanup::Output;
 
 /// Where a result goes that people read, or machines.
 #[derive(Debug, Clone, Args)]
@@ -52,7 +51,7 @@ impl ResultArgs {
     /// The same, to an output that was created before.
     pub fn write_to(
         &self,
-        output: NewFile,
+        output: Output,
         text: impl FnOnce() -> String,
         value: &impl Serialize,
     ) -> Result<()> {
@@ -65,13 +64,13 @@ impl ResultArgs {
     }
 
     /// The output, for what is written piece by piece.
-    pub fn create(&self) -> Result<NewFile> {
-        create(&self.output)
+    pub fn create(&self) -> Result<Output> {
+        Output::create(&self.output)
     }
 }
 
 /// Writes a text that is the whole of an output.
-pub fn write_text(mut output: NewFile, text: &str) -> Result<()> {
+pub fn write_text(mut output: Output, text: &str) -> Result<()> {
     output.write_all(text.as_bytes()).map_err(|source| re_data::Error::io(output.path(), source))?;
     Ok(output.commit()?)
 }
@@ -136,7 +135,7 @@ impl PredictionArgs {
         let mut writers = Vec::new();
         for (path, format) in self.outputs().into_iter().zip(formats) {
             if let Some(path) = path {
-                let writer = PredictionWriter::new(create(path)?, path, format, Arc::clone(labels))?;
+                let writer = PredictionWriter::new(Output::create(path)?, path, format, Arc::clone(labels))?;
                 writers.push((path.to_owned(), writer));
             }
         }
@@ -153,41 +152,20 @@ impl PredictionArgs {
 
 /// Outputs of predictions that are open.
 pub struct Predictions {
-    writers: Vec<(PathBuf, PredictionWriter<NewFile>)>,
+    writers: Vec<(PathBuf, PredictionWriter<Output>)>,
 }
 
 impl Predictions {
     pub fn write(&mut self, probabilities: &Probabilities) -> Result<()> {
-        let result = self.writers.iter_mut().try_for_each(|(_, writer)| writer.write(probabilities));
-        result.map_err(|error| self.complete_or_fail(error.into()))
+        Ok(self.writers.iter_mut().try_for_each(|(_, writer)| writer.write(probabilities))?)
     }
 
     pub fn finish(mut self) -> Result<()> {
-        let files = self.files();
         // Standard output first: where it is closed, no file is to appear.
         self.writers.sort_by_key(|(path, _)| path.as_path() != Path::new("-"));
         for (_, writer) in self.writers {
-            writer.finish().and_then(NewFile::commit).map_err(|error| or_fail(&files, error.into()))?;
+            writer.finish().and_then(Output::commit)?;
         }
         Ok(())
-    }
-
-    fn complete_or_fail(&self, error: anyhow::Error) -> anyhow::Error {
-        or_fail(&self.files(), error)
-    }
-
-    fn files(&self) -> Vec<PathBuf> {
-        let paths = self.writers.iter().map(|(path, _)| path);
-        paths.filter(|path| *path != Path::new("-")).cloned().collect()
-    }
-}
-
-/// A closed pipe is a failure after all where files were asked for, which are now not written.
-fn or_fail(files: &[PathBuf], error: anyhow::Error) -> anyhow::Error {
-    match files.first() {
-        Some(file) if is_closed_pipe(&error) => {
-            anyhow!("{} is not written: standard output was closed before all rows were done", file.display())
-        }
-        _ => error,
     }
 }

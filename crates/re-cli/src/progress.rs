@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::cleanup;
 use crate::say::Say;
 
 /// Time between two lines where there is no terminal for a bar.
@@ -51,6 +52,7 @@ impl Progress {
     /// So many rows more are done.
     pub fn advance(&mut self, rows: usize) {
         self.rows += rows as u64;
+        cleanup::count(rows);
         self.bar.set_message(self.text());
         if self.bar.is_hidden() && self.said.elapsed() >= QUIET {
             self.said = Instant::now();

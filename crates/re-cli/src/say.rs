@@ -4,6 +4,11 @@ use std::fmt::Display;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::Path;
 
+/// Characters of a long message that are shown of its beginning, where files are named, and of its end, where stands what
+/// was expected.
+const HEAD: usize = 1200;
+const TAIL: usize = 600;
+
 /// Says as much as the user wants to hear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Say {
@@ -45,7 +50,56 @@ impl Say {
     }
 }
 
-/// A reader of standard error that has gone away is no reason to stop.
-fn line(text: impl Display) {
-    let _ = writeln!(stderr(), "{text}");
+/// Says something on standard error, whose reader may have gone away: no reason to stop.
+pub fn line(text: impl Display) {
+    let _ = writeln!(stderr(), "{}", visible(&text.to_string()));
+}
+
+/// A message as it may be shown: what it repeats of files and arguments can be of any length, and hold characters that
+/// steer a terminal.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::new();
+    match text.chars().count() {
+        all if all <= HEAD + TAIL => escape(text.chars(), &mut shown),
+        all => {
+            let left_out = all - HEAD - TAIL;
+            escape(text.chars().take(HEAD), &mut shown);
+            shown += &format!(" [.. {left_out} characters ..] ");
+            escape(text.chars().skip(HEAD + left_out), &mut shown);
+        }
+    }
+    shown
+}
+
+fn escape(text: impl Iterator<Item = char>, shown: &mut String) {
+    for letter in text {
+        match letter {
+            '\n' | '\t' => shown.push(letter),
+            // The marks that turn the direction of a line can show a message in another order.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => shown.extend(letter.escape_unicode()),
+            _ if letter.is_control() => shown.extend(letter.escape_debug()),
+            _ => shown.push(letter),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_shown_as_text() {
+        assert_eq!(visible("a\u{1b}]0;x\u{7}\r\u{9b}2J"), "a\\u{1b}]0;x\\u{7}\\r\\u{9b}2J");
+        assert_eq!(visible("\u{202e}gpj"), "\\u{202e}gpj");
+        assert_eq!(visible("관계 \"a\"\n\tb"), "관계 \"a\"\n\tb");
+    }
+
+    #[test]
+    fn a_long_message_keeps_its_ends() {
+        let shown = visible(&format!("a.tsv:1: found {}, expected 9", "가".repeat(3_000_000)));
+        assert!(shown.starts_with("a.tsv:1: found 가") && shown.ends_with("가, expected 9"), "{shown}");
+        assert!(shown.chars().count() < HEAD + TAIL + 40 && shown.contains(" [.. 2998"), "{shown}");
+        let most = "x".repeat(HEAD + TAIL);
+        assert_eq!(visible(&most), most);
+    }
 }

@@ -45,11 +45,53 @@ fn wrong_usage_is_told_from_failure() {
         &["convert", "a.tsv", "--to", "xml"],
         &["stats", "a.tsv", "--quiet", "--verbose"],
         &["stats", "a.tsv", "--threads", "0"],
+        &["stats", "a.tsv", "--threads", "65535"],
+        &["train", "a.toml", "--out", "-"],
+        &["resume", "-"],
+        &["predict", "-", "a.tsv"],
+        &["encode", "-", "a.tsv"],
+        &["report", "-"],
+        &["report", "a", "--resamples", "0"],
+        &["vote", "a.csv", "--train-prior", "a.tsv", "--target-prior", "uniform", "--tau=-1"],
+        &["vote", "a.csv", "--tune", "likelihood", "--gold", "a.tsv", "--folds", "1"],
+        &["train", "a.toml", "--set", "training.steps"],
         &["completions", "tcsh"],
     ] {
         let text = error(2, arguments);
         assert!(text.contains("try '--help'") || text.contains("Usage: re"), "{arguments:?}: {text}");
     }
+}
+
+#[test]
+fn what_would_steer_a_terminal_is_not_written_to_it() {
+    let folder = Folder::new();
+    let shown = |text: &str| {
+        assert!(text.contains("\\u{1b}[31m") && !text.contains('\u{1b}'), "{text}");
+        assert!(text.len() < 4000, "{}", text.len());
+    };
+    // What is wrong with a file, with an argument, and with both as a finding.
+    let long = format!("\u{1b}[31m{}\n", "x".repeat(3_000_000));
+    let named = folder.file("red\u{1b}[31m.tsv", &long);
+    shown(&error(1, &["stats", &named, "--format", "tsv"]));
+    let mut wrong = re(&["tra\u{1b}[31min\u{7}"]);
+    wrong.env("CLICOLOR_FORCE", "1");
+    let text = error_of(2, wrong);
+    assert!(!text.contains(['\u{1b}', '\u{7}']), "{text}");
+    shown(&String::from_utf8_lossy(&re(&["doctor", &named]).assert().code(1).get_output().stdout));
+    // Notes.
+    let empty = folder.file("empty\u{1b}[31m.tsv", "");
+    shown(&stderr(&["convert", &empty, "--to", "jsonl"]));
+}
+
+#[test]
+fn models_and_rows_in_each_others_place_are_told() {
+    let (model, dev) = (embedded("model"), embedded("dev.tsv"));
+    for command in ["predict", "encode"] {
+        let text = error(2, &[command, &dev, &model]);
+        assert!(text.contains("dev.tsv is a file and ") && text.contains("the model comes first"), "{text}");
+    }
+    let text = error(1, &["predict", &dev, &dev]);
+    assert!(text.contains("dev.tsv: found no trained model, expected a run's folder"), "{text}");
 }
 
 #[test]
@@ -70,6 +112,8 @@ fn a_missing_file_is_named() {
     ] {
         let text = error(1, arguments);
         assert!(text.starts_with("error: /absent/x: "), "{arguments:?}: {text}");
+        assert_eq!(text.matches("/absent/x").count(), 1, "{arguments:?}: {text}");
+        assert!(!text.contains("entity not found"), "{arguments:?}: {text}");
         assert_eq!(text.lines().count(), 1, "{arguments:?}: {text}");
     }
 }

@@ -95,7 +95,7 @@ impl Default for ClassifierOptions {
 #[derive(Debug)]
 pub struct RelationClassifier {
     model: RelationModel,
-    encoder: ExampleEncoder,
+    encoder: Arc<ExampleEncoder>,
     labels: Arc<LabelSet>,
     markup: Option<MarkupConfig>,
     head: Option<HeadConfig>,
@@ -160,7 +160,7 @@ impl RelationClassifier {
             HeadChoice::Known(config) => Some(config),
             HeadChoice::Own(_) => None,
         };
-        let labels = Arc::new(labels);
+        let (encoder, labels) = (Arc::new(encoder), Arc::new(labels));
         Ok((Self { model, encoder, labels, markup, head, logit_adjustment: None }, report))
     }
 
@@ -170,7 +170,7 @@ impl RelationClassifier {
     }
 
     /// What turns examples into rows of tokens.
-    pub fn encoder(&self) -> &ExampleEncoder {
+    pub fn encoder(&self) -> &Arc<ExampleEncoder> {
         &self.encoder
     }
 

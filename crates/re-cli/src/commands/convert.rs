@@ -7,7 +7,7 @@ use clap::Args;
 use re_data::read::Format;
 use re_data::write::ExampleWriter;
 
-use crate::cleanup::create;
+use crate::cleanup::Output;
 use crate::data::{DataArgs, formats};
 use crate::exit::Usage;
 use crate::say::Say;
@@ -46,7 +46,7 @@ impl Convert {
         };
         self.data.check([self.input.as_path()], [self.output.as_path()])?;
         let (mut rows, mut progress) = self.data.open(&self.input, &self.output, say)?;
-        let mut writer = ExampleWriter::new(create(&self.output)?, &self.output, to);
+        let mut writer = ExampleWriter::new(Output::create(&self.output)?, &self.output, to);
         for row in &mut rows {
             writer.write(&row?)?;
             progress.advance(1);

@@ -8,19 +8,25 @@ use anyhow::Result;
 use clap::Args;
 use re_data::files;
 use re_data::read::{ExampleReader, ReadOptions};
-use re_model::{EncoderConfig, Precision, QuestionAnswerer, RelationClassifier, Weights, device};
-use re_train::Error;
-use re_train::experiment::{Summary, model_folder};
+use re_data::{ByteSpan, EncodeOptions, Entity, LabelSet, Predictor, RelationExample};
+use re_model::{
+    ClassifierOptions, EncoderConfig, Precision, QuestionAnswerer, RelationClassifier, Weights, device,
+};
+use re_train::experiment::{Summary, load_predictor, model_folder};
+use re_train::{Error, TrainConfig};
 use serde::Serialize;
+use serde_json::Value;
 
+use crate::exit::{about, message};
 use crate::output::ResultArgs;
+use crate::say::visible;
 
 /// The version that this program was made for.
 const LIBTORCH: &str = "2.11.0";
 
 /// Say what this program finds on the machine, and how to mend what is missing
 ///
-/// Exit code 1 where something has to be mended.
+/// Models are tried on one row, files of rows are read whole. Exit code 1 where something has to be mended.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -77,7 +83,7 @@ impl Finding {
             State::Bad => "MEND",
         };
         let mend = self.mend.as_ref().map(|mend| format!("     {:<14} {mend}\n", "")).unwrap_or_default();
-        format!("{mark} {:<14} {}\n{mend}", self.name, self.found)
+        format!("{mark} {:<14} {}\n{mend}", self.name, visible(&self.found))
     }
 }
 
@@ -229,11 +235,11 @@ fn look_at(path: &Path) -> Finding {
                 Err(error) if files::is_absent(error) => "the path begins at the working directory",
                 Err(_) => "whoever runs the commands must be allowed to read it",
                 Ok(there) if there.is_dir() => {
-                    "a model's folder has config.json, model.safetensors and tokenizer.json"
+                    "a model's folder has config.json, model.safetensors and tokenizer.json that fit together"
                 }
                 Ok(_) => "other commands leave malformed rows out with --lenient",
             };
-            Finding::other(name, State::Bad, format!("{error:#}"), mend)
+            Finding::other(name, State::Bad, message(&about(path, error)), mend)
         }
     }
 }
@@ -244,32 +250,57 @@ fn rows(path: &Path) -> Result<String> {
     Ok(format!("{}: {}", path.display(), reader.report()))
 }
 
+/// Tries a model on one row: what its files say of themselves is not yet that they fit together.
 fn model(path: &Path) -> Result<String> {
     let folder = match model_folder(path) {
         Err(Error::NoModel { .. }) if Summary::read(path)?.is_some() => {
+            try_on_a_row(&*load_predictor(path, &TrainConfig::default())?)?;
             return Ok(format!("{}: a run of several models, complete", path.display()));
         }
         other => other?,
     };
-    let config = EncoderConfig::from_folder(&folder)?;
-    let tokenizer = re_data::Tokenizer::from_folder(&folder)?;
-    let trained = if RelationClassifier::is_in(&folder)? {
-        "trained"
-    } else if QuestionAnswerer::is_in(&folder)? {
-        "trained to answer questions"
+    let answers = QuestionAnswerer::is_in(&folder)?;
+    let trained = if answers || RelationClassifier::is_in(&folder)? {
+        try_on_a_row(&*load_predictor(&folder, &TrainConfig::default())?)?;
+        if answers { "trained to answer questions" } else { "trained" }
     } else {
+        try_on_a_row(&untrained(&folder)?)?;
         "to be trained"
     };
-    let weights = Weights::open(&folder)?;
+    let config = EncoderConfig::from_folder(&folder)?;
     Ok(format!(
         "{}: {trained}, {:?}, {} layers of width {}, {} tokens, weights in {}",
         folder.display(),
         config.model_type,
         config.num_hidden_layers,
         config.hidden_size,
-        tokenizer.vocab_size(),
-        weights.path().display()
+        re_data::Tokenizer::from_folder(&folder)?.vocab_size(),
+        Weights::open(&folder)?.path().display()
     ))
+}
+
+/// A classifier as a training on the encoder in `folder` would begin with.
+fn untrained(folder: &Path) -> Result<RelationClassifier> {
+    let config = EncoderConfig::from_folder(folder)?;
+    let encoding = EncodeOptions::default();
+    let encoding = EncodeOptions { max_length: encoding.max_length.min(config.max_length()), ..encoding };
+    // A folder that has a head has one for so many classes.
+    let raw: Value = serde_json::from_slice(&fs::read(folder.join("config.json"))?)?;
+    let classes = raw.get("id2label").and_then(Value::as_object).map_or(2, |names| names.len().max(2));
+    let labels = LabelSet::new((0..classes).map(|class| class.to_string()))?;
+    Ok(RelationClassifier::new(
+        folder,
+        labels,
+        ClassifierOptions { encoding, ..ClassifierOptions::default() },
+    )?
+    .0)
+}
+
+fn try_on_a_row(predictor: &dyn Predictor) -> Result<()> {
+    let entity = |start, length| Entity::new(ByteSpan::with_len(start, length));
+    let row = RelationExample::new("of re doctor", "Marie loves Pierre.", [entity(0, 5), entity(12, 6)])?;
+    predictor.predict(&[row])?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use re_data::markup::MarkedText;
 use re_data::{EncodeReport, Encoded, ExampleEncoder, RelationExample, TokenSpan};
 use serde::Serialize;
 
-use crate::data::{DataArgs, Rows};
+use crate::data::{DataArgs, Rows, model_first};
 use crate::encoder::{EncoderArgs, ModelArg};
 use crate::output::ResultArgs;
 use crate::say::Say;
@@ -48,6 +48,7 @@ pub struct Encode {
 
 impl Encode {
     pub fn run(self, say: Say) -> Result<()> {
+        model_first(&self.model.model, &self.rows)?;
         self.data.check([self.rows.as_path()], [self.result.path()])?;
         let encoder = self.encoder.load(&self.model.model)?;
         let mut output = self.result.create()?;

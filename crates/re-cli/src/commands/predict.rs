@@ -2,18 +2,19 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use re_data::error::with_causes;
 use re_data::write::PredictionFormat;
-use re_data::{Predictor, TokensInText};
+use re_data::{ExampleEncoder, Predictor, RelationExample, TokensInText};
 use re_model::{Precision, QuestionAnswerer, RelationClassifier, TrainedParts};
 use re_train::experiment::{load_predictor, model_folder};
 use re_train::{Error, TrainConfig};
 
-use crate::data::DataArgs;
-use crate::exit::Usage;
+use crate::data::{DataArgs, Rows, folder, model_first};
+use crate::exit::{Usage, about};
 use crate::output::PredictionArgs;
 use crate::say::Say;
 
@@ -39,6 +40,7 @@ Examples:
   zcat rows.jsonl.gz | re predict runs/mine - --format jsonl --json | head")]
 pub struct Predict {
     /// Run folder (its best checkpoint, or all models of a run of several), RUN@STEP, or the folder of a model
+    #[arg(value_parser = folder())]
     model: PathBuf,
     /// File of rows; `-` is standard input
     input: PathBuf,
@@ -63,6 +65,7 @@ impl Predict {
             let text = "a submission has a line for every row: --lenient would shift its lines";
             return Err(Usage(text.to_owned()).into());
         }
+        model_first(&self.model, &self.input)?;
         self.data.check([self.input.as_path()], self.predictions.paths())?;
         let precision = self.precision.map(|format| match format {
             Format::Fp32 => Precision::Fp32,
@@ -72,7 +75,11 @@ impl Predict {
         match model_folder(&self.model) {
             Ok(folder) if !QuestionAnswerer::is_in(&folder)? => self.stream(&folder, &settings, say),
             // Several models may answer together, or one by questions.
-            Ok(_) | Err(Error::NoModel { .. }) => self.ask(&*load_predictor(&self.model, &settings)?, say),
+            Ok(_) | Err(Error::NoModel { .. }) => {
+                settings.device()?;
+                let predictor = load_predictor(&self.model, &settings);
+                self.ask(&*predictor.map_err(|error| about(&self.model, error))?, say)
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -84,30 +91,32 @@ impl Predict {
             precision: settings.precision,
             ..TrainedParts::default()
         };
-        let classifier = RelationClassifier::from_pretrained_with(folder, parts)?;
+        let classifier = RelationClassifier::from_pretrained_with(folder, parts);
+        let classifier = classifier.map_err(|error| about(folder, error))?;
         let precision = classifier.model().encoder().precision();
         say.detail(format!("model {}, {precision:?} on {}", folder.display(), self.device));
         let (mut rows, mut progress) = self.data.open(&self.input, self.predictions.path(), say)?;
         rows.want_types(classifier.reads_types());
         rows.want_unique_ids();
         let mut predictions = self.predictions.create(classifier.labels())?;
-        let (mut truncated, mut lost, mut left_out) = (0, 0, LeftOut::default());
-        let mut in_text = TokensInText::default();
-        let encoder = classifier.encoder();
-        let known = rows.by_ref().filter(|row| match row {
-            Ok(row) if self.data.lenient => left_out.kept(encoder.encode(row)).is_some(),
-            _ => true,
-        });
-        let done = classifier.predict_stream(known, self.chunk, |chunk| {
+        let (lenient, left_out) = (self.data.lenient, LeftOut::default());
+        let encoder = Arc::clone(classifier.encoder());
+        let rows = Arc::new(Mutex::new(Readable { rows, encoder, lenient, left_out }));
+        let read = Arc::clone(&rows);
+        let stream = std::iter::from_fn(move || lock(&read).next());
+        let (mut truncated, mut lost, mut in_text) = (0, 0, TokensInText::default());
+        let done = classifier.predict_stream(stream, self.chunk, |chunk| {
             truncated += chunk.encoding.truncated;
             lost += chunk.encoding.lost.len();
             in_text.add(chunk.encoding.tokens_in_text.clone());
+            predictions.write(&chunk.probabilities)?;
             progress.advance(chunk.examples.len());
-            predictions.write(&chunk.probabilities)
+            Ok::<(), anyhow::Error>(())
         });
-        done.map_err(|error| self.of_input(error))?;
+        done.map_err(|error| self.explained(folder, error))?;
         predictions.finish()?;
         progress.finish();
+        let Readable { rows, left_out, .. } = &*lock(&rows);
         rows.tell(&self.input, say);
         left_out.tell(&self.input, say);
         if in_text.rows > 0 {
@@ -139,14 +148,16 @@ impl Predict {
                 Err(error) if self.data.lenient && error.example().is_some() => {
                     for row in &chunk {
                         match predictor.predict(std::slice::from_ref(row)) {
-                            Err(error) if error.example().is_none() => return Err(error.into()),
+                            Err(error) if error.example().is_none() => {
+                                return Err(self.explained(&self.model, error));
+                            }
                             answer => {
                                 left_out.kept(answer).map_or(Ok(()), |answer| predictions.write(&answer))?;
                             }
                         }
                     }
                 }
-                Err(error) => return Err(self.of_input(error)),
+                Err(error) => return Err(self.explained(&self.model, error)),
             }
             progress.advance(chunk.len());
         }
@@ -157,18 +168,46 @@ impl Predict {
         Ok(())
     }
 
-    /// An error about a row, with the name of its file; others are left as they are.
-    fn of_input(&self, error: impl Into<anyhow::Error>) -> anyhow::Error {
+    /// An error with the name of the file that it is about: that of the rows where it is about one of them, else that of
+    /// the model. Errors of reading and writing name their file themselves.
+    fn explained(&self, model: &Path, error: impl Into<anyhow::Error>) -> anyhow::Error {
+        use re_data::Error as Data;
         let error = error.into();
         let of_data = match error.downcast_ref::<re_model::Error>() {
             Some(re_model::Error::Data(error)) => Some(error),
-            _ => error.downcast_ref::<re_data::Error>(),
+            Some(_) => return about(model, error),
+            None => error.downcast_ref::<Data>(),
         };
-        match of_data.and_then(re_data::Error::example) {
-            Some(_) => error.context(self.input.display().to_string()),
-            None => error,
+        match of_data {
+            Some(of_data) if of_data.example().is_some() => error.context(self.input.display().to_string()),
+            None | Some(Data::Io { .. } | Data::Record(_) | Data::Unwritable(_)) => error,
+            Some(_) => about(model, error),
         }
     }
+}
+
+/// Rows of a file that a model can read: where it is lenient, others are left out.
+struct Readable {
+    rows: Rows,
+    encoder: Arc<ExampleEncoder>,
+    lenient: bool,
+    left_out: LeftOut,
+}
+
+impl Iterator for Readable {
+    type Item = re_data::Result<RelationExample>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Self { rows, encoder, lenient, left_out } = self;
+        rows.find(|row| match row {
+            Ok(row) if *lenient => left_out.kept(encoder.encode(row)).is_some(),
+            _ => true,
+        })
+    }
+}
+
+fn lock(rows: &Mutex<Readable>) -> MutexGuard<'_, Readable> {
+    rows.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Rows that a model cannot answer.

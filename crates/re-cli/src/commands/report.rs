@@ -9,7 +9,8 @@ use re_data::NoRelation;
 use re_ensemble::Bootstrap;
 use re_report::{ReportOptions, RowSet};
 
-use crate::cleanup::create;
+use crate::cleanup::Output;
+use crate::data::folder;
 use crate::output::write_text;
 use crate::say::Say;
 
@@ -24,7 +25,7 @@ Examples:
   re report runs/folds --rows out-of-fold --output -")]
 pub struct Report {
     /// Folders of runs
-    #[arg(required = true, value_name = "RUN")]
+    #[arg(required = true, value_name = "RUN", value_parser = folder())]
     runs: Vec<PathBuf>,
     /// File for the page; `-` is standard output
     #[arg(short, long, value_name = "FILE", default_value = "report.html")]
@@ -46,7 +47,8 @@ pub struct Report {
     #[arg(long, value_name = "N", default_value_t = ReportOptions::default().sentences)]
     sentences: usize,
     /// Resamples of the bootstrap
-    #[arg(long, value_name = "N", default_value_t = Bootstrap::default().resamples)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..),
+        default_value_t = Bootstrap::default().resamples)]
     resamples: u32,
 }
 
@@ -69,7 +71,7 @@ impl Report {
         for note in report.notes() {
             say.note(note);
         }
-        write_text(create(&self.output)?, &report.to_html())?;
+        write_text(Output::create(&self.output)?, &report.to_html())?;
         say.detail(format!("written: {}", self.output.display()));
         Ok(())
     }

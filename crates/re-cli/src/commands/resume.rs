@@ -9,6 +9,7 @@ use re_train::Start;
 use re_train::experiment::RunFolder;
 
 use super::train::run;
+use crate::data;
 use crate::output::ResultArgs;
 use crate::say::Say;
 
@@ -24,7 +25,7 @@ Examples:
   re resume runs/mine --threads 8")]
 pub struct Resume {
     /// Folder of the run
-    #[arg(value_name = "RUN")]
+    #[arg(value_name = "RUN", value_parser = data::folder())]
     folder: PathBuf,
     /// Go on, too, where the number of threads or the pretrained model is another one than when the run began, and say
     /// so: the result is then not that of a run that never stopped

@@ -12,8 +12,8 @@ use re_data::{EncodeOptions, Encoded, ExampleEncoder, LostEntities, RelationExam
 use serde::Serialize;
 
 use crate::bars::{self, bar};
-use crate::cleanup::create;
-use crate::data::DataArgs;
+use crate::cleanup::Output;
+use crate::data::{DataArgs, folder};
 use crate::encoder::EncoderArgs;
 use crate::output::{ResultArgs, write_text};
 use crate::say::Say;
@@ -36,7 +36,7 @@ pub struct Stats {
     /// File of rows; `-` is standard input
     rows: PathBuf,
     /// Count tokens too, as this model reads the rows: a trained model, run, CONFIG.toml or a folder with a tokenizer
-    #[arg(long, value_name = "MODEL")]
+    #[arg(long, value_name = "MODEL", value_parser = folder())]
     model: Option<PathBuf>,
     /// Draw labels and lengths into this file
     #[arg(long, value_name = "FILE")]
@@ -88,7 +88,7 @@ impl Stats {
         self.data.check([self.rows.as_path()], outputs)?;
         // Before the rows are read, so that a mistake is told at once.
         let encoder = self.model.as_ref().map(|model| self.encoder.load(model)).transpose()?;
-        let svg = self.svg.as_deref().map(create).transpose()?;
+        let svg = self.svg.as_deref().map(Output::create).transpose()?;
         let output = self.result.create()?;
         let (rows, mut reader) = self.data.read_silently(&self.rows, say)?;
         reader.want_types(encoder.as_ref().is_some_and(|encoder| encoder.markup().writes_types()));

@@ -1,16 +1,20 @@
 //! `re train`.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use re_train::experiment::{Encoders, Layers, RunFolder, Summary, assignment};
-use re_train::observer::{Observer, StopSignal};
-use re_train::{Experiment, Start, StopReason, Terminal};
+use re_train::observer::{Event, Observer, StopSignal};
+use re_train::{Error, Experiment, Start, StopReason, Terminal};
 
+use crate::data;
+use crate::exit::about;
 use crate::output::ResultArgs;
-use crate::say::Say;
+use crate::say::{Say, visible};
 
 /// Train what a configuration describes
 ///
@@ -52,7 +56,7 @@ pub struct Train {
     #[arg(long, value_name = "[MEMBER=]RUN[@STEP]")]
     member: Vec<String>,
     /// Folder of the run [default: the first free runs/NAME-N, after the name of the last CONFIG.toml]
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", value_parser = data::folder())]
     out: Option<PathBuf>,
     /// Write all settings with their values, and do not train
     #[arg(long, conflicts_with = "json")]
@@ -112,11 +116,15 @@ pub fn run(
     // What cannot be written should be known now, not after hours of training.
     result.check(folder.path())?;
     let stop = StopSignal::install().context("installing the Ctrl-C handler")?;
-    let mut observers: Vec<Box<dyn Observer>> = Vec::new();
-    if say != Say::Nothing {
-        observers.push(Box::new(Terminal::default()));
-    }
-    let summary = folder.run(experiment, start, observers, stop.flag())?;
+    let part = Rc::new(RefCell::new(None));
+    let watcher = Watcher { terminal: (say != Say::Nothing).then(Terminal::default), part: Rc::clone(&part) };
+    let summary = folder.run(experiment, start, vec![Box::new(watcher)], stop.flag());
+    let summary = summary.map_err(|error| match (&error, part.take()) {
+        // Neither knows which of the models it was.
+        (Error::Model(_) | Error::Torch(_), Some(part)) => about(&part, error),
+        (Error::Model(_) | Error::Torch(_), None) => about(&experiment.model.folder, error),
+        _ => error.into(),
+    })?;
     let path = folder.path().display();
     if summary.reason == StopReason::Interrupted {
         say.note(format!("interrupted; go on with\n  re resume {path}"));
@@ -124,6 +132,25 @@ pub fn run(
     }
     result.write(|| text(folder, &summary), &summary)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows progress, and keeps in mind the folder of the training that is under way among several.
+struct Watcher {
+    terminal: Option<Terminal>,
+    part: Rc<RefCell<Option<PathBuf>>>,
+}
+
+impl Observer for Watcher {
+    fn notify(&mut self, event: &Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        if let Event::Part { folder, .. } = event {
+            self.part.replace(Some(folder.to_path_buf()));
+        }
+        match (&mut self.terminal, event) {
+            (None, _) => Ok(()),
+            (Some(terminal), Event::Notice(text)) => terminal.notify(&Event::Notice(&visible(text))),
+            (Some(terminal), _) => terminal.notify(event),
+        }
+    }
 }
 
 fn text(folder: &RunFolder, summary: &Summary) -> String {

@@ -1,6 +1,7 @@
 //! Any number of examples in constant memory.
 
 use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
@@ -37,12 +38,15 @@ impl RelationClassifier {
     /// other threads. Rows of similar length among them share a forward pass, so that some thousand at a time are
     /// faster than a few.
     ///
+    /// The stream is owned by a thread that reads it, and that an error does not wait for: a stream that blocks, such
+    /// as a pipe that nobody writes to, then keeps this thread and nothing else.
+    ///
     /// ```no_run
     /// # use re_data::read::{ExampleReader, ReadOptions};
     /// # use re_model::{Error, RelationClassifier};
     /// let classifier = RelationClassifier::from_pretrained("runs/xlmr/best")?;
-    /// let mut reader = ExampleReader::open("large.tsv", &ReadOptions::default())?;
-    /// classifier.predict_stream(&mut reader, 4096.try_into()?, |chunk| {
+    /// let reader = ExampleReader::open("large.tsv", &ReadOptions::default())?;
+    /// classifier.predict_stream(reader, 4096.try_into()?, |chunk| {
     ///     for row in chunk.probabilities.predictions() {
     ///         println!("{}\t{}", row.id, row.label);
     ///     }
@@ -56,29 +60,29 @@ impl RelationClassifier {
     /// which it occurred has then been handed on.
     pub fn predict_stream<E: From<Error>>(
         &self,
-        examples: impl Iterator<Item = re_data::Result<RelationExample>> + Send,
+        examples: impl Iterator<Item = re_data::Result<RelationExample>> + Send + 'static,
         rows: NonZeroUsize,
         mut receive: impl FnMut(PredictedChunk) -> Result<(), E>,
     ) -> Result<(), E> {
-        let encoder = &self.encoder;
-        std::thread::scope(|scope| {
-            // Without a buffer: the one chunk that is ready waits in the hands of its thread.
-            let (sender, receiver) = sync_channel(0);
-            scope.spawn(move || {
-                let mut examples = examples.fuse();
-                while let Some(chunk) = next_rows(encoder, &mut examples, rows).transpose() {
-                    let failed = chunk.is_err();
-                    // Nobody listens once `receive` has failed.
-                    if sender.send(chunk).is_err() || failed {
-                        return;
-                    }
+        let encoder = Arc::clone(&self.encoder);
+        // Without a buffer: the one chunk that is ready waits in the hands of its thread.
+        let (sender, receiver) = sync_channel(0);
+        let reader = std::thread::spawn(move || {
+            let mut examples = examples.fuse();
+            while let Some(chunk) = next_rows(&encoder, &mut examples, rows).transpose() {
+                let failed = chunk.is_err();
+                // Nobody listens once `receive` has failed.
+                if sender.send(chunk).is_err() || failed {
+                    return;
                 }
-            });
-            for chunk in receiver {
-                receive(self.classify(chunk?)?)?;
             }
-            Ok(())
-        })
+        });
+        for chunk in receiver {
+            receive(self.classify(chunk?)?)?;
+        }
+        // A panic must not look like the end of the stream.
+        reader.join().unwrap_or_else(|panic| resume_unwind(panic));
+        Ok(())
     }
 
     fn classify(&self, rows: Rows) -> Result<PredictedChunk> {
@@ -129,7 +133,7 @@ mod tests {
         let all: Vec<RelationExample> = (0..10).map(example).collect();
         let expected = classifier.predict(&all).unwrap();
         let (mut sizes, mut ids, mut values) = (Vec::new(), Vec::new(), Vec::new());
-        let stream = all.iter().cloned().map(Ok);
+        let stream = all.into_iter().map(Ok);
         let received = classifier.predict_stream(stream, NonZeroUsize::new(4).unwrap(), |chunk| {
             sizes.push(chunk.examples.len());
             assert_eq!(chunk.encoding.rows, chunk.examples.len());
@@ -165,5 +169,26 @@ mod tests {
         let none =
             classifier.predict_stream(std::iter::empty(), four, |_| Err(Error::Data(fault().unwrap_err())));
         none.unwrap();
+    }
+
+    #[test]
+    fn an_error_does_not_wait_for_a_stream_that_blocks() {
+        let (rows, stream) = std::sync::mpsc::channel();
+        rows.send(Ok(example(0))).unwrap();
+        let one = NonZeroUsize::MIN;
+        // `rows` lives on, so that the stream waits for a second row for ever.
+        let enough = classifier().predict_stream(stream.into_iter(), one, |_| {
+            Err(Error::Data(re_data::Error::MissingLabel { id: "enough".into() }))
+        });
+        assert!(enough.unwrap_err().to_string().contains("enough"));
+        drop(rows);
+    }
+
+    #[test]
+    #[should_panic(expected = "a fault of the stream")]
+    fn a_panic_of_the_stream_is_not_its_end() {
+        let stream =
+            (0..3).map(|row| if row < 2 { Ok(example(row)) } else { panic!("a fault of the stream") });
+        let _ = classifier().predict_stream(stream, NonZeroUsize::MIN, |_| Ok::<(), Error>(()));
     }
 }

@@ -105,7 +105,7 @@ impl Summary {
         let path = folder.join(SUMMARY);
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if re_data::files::is_absent(&error) => return Ok(None),
             Err(source) => return Err(Error::io(path, source)),
         };
         let mut summary: Self = serde_json::from_str(&text).map_err(|source| Error::Json { path, source })?;
