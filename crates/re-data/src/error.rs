@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::manifest::Mismatch;
 use crate::span::ByteSpan;
 
 /// Result with this crate's [`enum@Error`].
@@ -25,6 +26,19 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
+    /// Something else stands where a file of a model is expected.
+    #[error("{}: found {found}, expected {expected}", path.display())]
+    ModelFile {
+        /// The file.
+        path: PathBuf,
+        /// What stands there.
+        found: &'static str,
+        /// What should stand there.
+        expected: &'static str,
+    },
+    /// A file is not what it was when its folder was saved.
+    #[error(transparent)]
+    Changed(Box<Mismatch>),
     /// One record of a data file is malformed.
     #[error(transparent)]
     Record(#[from] Box<RecordError>),
@@ -165,6 +179,12 @@ pub enum Error {
 pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+impl From<Mismatch> for Error {
+    fn from(mismatch: Mismatch) -> Self {
+        Self::Changed(Box::new(mismatch))
+    }
 }
 
 impl From<UnwritableError> for Error {

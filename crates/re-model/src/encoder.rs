@@ -44,6 +44,7 @@ impl Encoder {
     /// As [`Builder::parameter`].
     pub fn new(config: EncoderConfig, builder: &mut Builder<'_>) -> Result<Self> {
         builder.begin(Part::Encoder);
+        builder.check_layers(&config)?;
         let prefix = config.prefix();
         let embeddings = Embeddings::new(&config, prefix, builder)?;
         let layers = (0..config.num_hidden_layers)
