@@ -227,7 +227,7 @@ fn sizes_that_the_weights_contradict_ask_for_no_memory() {
         let text = load(folder.path()).unwrap_err().to_string();
         assert!(text.contains(expected) && text.len() < 1000, "{text}");
     }
-    let folder = renamed(|name| format!("module.{name}"));
+    let folder = renamed(|name| name.replace("encoder.layer", "blocks"));
     edit(&folder.path().join("config.json"), |config| config["num_hidden_layers"] = json!(4096));
     assert!(matches!(load(folder.path()), Err(Error::MissingTensors { .. })));
 }
