@@ -32,10 +32,11 @@ impl RelationModel {
 
     /// Writes `config.json`, with `extra` fields, and `model.safetensors` into `folder`, which must exist.
     pub(crate) fn save_as(&self, folder: &Path, extra: Map<String, Value>) -> Result<()> {
+        self.verify()?;
         files::write(folder.join("config.json"), self.config().to_json(extra))?;
         let tensors = self.parameters().iter().map(|p| Ok((p.name.clone(), p.stored()?)));
         save_tensors(&folder.join("model.safetensors"), tensors.collect::<Result<Vec<_>>>()?)?;
-        // After the values were read, which may lie on files.
+        // Once more: the values that were just read may lie on files.
         self.verify()
     }
 
