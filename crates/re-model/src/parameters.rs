@@ -286,6 +286,11 @@ impl<'a> Builder<'a> {
         })
     }
 
+    /// Ends the building at the first layer that the file lacks tensors of: those of further ones say nothing new.
+    pub(crate) fn check_layer(&mut self) -> Result<()> {
+        if self.report.missing.is_empty() { Ok(()) } else { self.check() }
+    }
+
     /// Makes sure that the file has all tensors of the parameters so far, in their shapes; a head may be absent.
     ///
     /// # Errors
