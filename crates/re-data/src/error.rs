@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::manifest::Mismatch;
 use crate::span::ByteSpan;
 use crate::text::{brief, quoted};
 
@@ -36,6 +37,9 @@ pub enum Error {
         /// What should stand there.
         expected: &'static str,
     },
+    /// A file is not what it was when its folder was saved.
+    #[error(transparent)]
+    Changed(Box<Mismatch>),
     /// One record of a data file is malformed.
     #[error(transparent)]
     Record(#[from] Box<RecordError>),
@@ -200,6 +204,12 @@ pub enum Error {
 pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+impl From<Mismatch> for Error {
+    fn from(mismatch: Mismatch) -> Self {
+        Self::Changed(Box::new(mismatch))
+    }
 }
 
 impl From<UnwritableError> for Error {

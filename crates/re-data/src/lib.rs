@@ -31,6 +31,7 @@ mod json;
 pub mod korean;
 pub mod labels;
 mod literal;
+pub mod manifest;
 pub mod markup;
 pub mod metrics;
 pub mod model_file;

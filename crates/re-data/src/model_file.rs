@@ -5,25 +5,13 @@
 //! file was not fetched, and the page that a download saved instead of the file.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Seek};
+use std::io::{Read, Seek};
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
 /// As many bytes as it takes to recognise what is no file of a model.
 const BEGINNING: u64 = 64;
-
-/// Whether there is something at `path`, of whatever kind.
-///
-/// # Errors
-/// [`Error::Io`] where that cannot be found out, as in a folder that may not be searched.
-pub fn is_there(path: &Path) -> Result<bool> {
-    match fs::metadata(path) {
-        Ok(_) => Ok(true),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
-        Err(source) => Err(Error::io(path, source)),
-    }
-}
 
 /// Opens a file of a model.
 ///
@@ -118,17 +106,6 @@ mod tests {
         fs::write(&path, "{}").unwrap();
         assert_eq!(read_text(&path).unwrap(), "{}");
         assert_eq!(read(&path).unwrap(), b"{}");
-    }
-
-    #[test]
-    fn what_is_absent_is_told_from_what_cannot_be_looked_at() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        fs::write(at("file"), "x").unwrap();
-        assert!(is_there(&at("file")).unwrap() && is_there(folder.path()).unwrap());
-        assert!(!is_there(&at("absent")).unwrap() && !is_there(&at("file/below")).unwrap());
-        let long = at(&"x".repeat(300));
-        assert!(matches!(is_there(&long), Err(Error::Io { .. })), "no file can have such a name");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::example::RelationExample;
 use crate::json::UniqueKeys;
 use crate::labels::LabelSet;
 use crate::markup::{MarkedText, Markup, unmarked};
+use crate::model_file;
 use crate::text::quoted;
 
 use template::Template;
@@ -59,12 +60,11 @@ impl Questions {
     /// never asked.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be read, [`Error::Questions`] where it is malformed, a question has no
+    /// Those of [`model_file::read_text`]; [`Error::Questions`] where it is malformed, a question has no
     /// place for the subject, or two labels have the same question.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
-        Self::parse(&text, path)
+        Self::parse(&model_file::read_text(path)?, path)
     }
 
     /// Parses the text of a file of questions, which errors call `path`.

@@ -25,6 +25,7 @@ use crate::inference::{floats, in_batches};
 use crate::model::RelationModel;
 use crate::ops::Mode;
 use crate::parameters::{Builder, LoadReport};
+use crate::weights::checked;
 
 /// Examples whose questions are in memory at a time.
 const EXAMPLES_AT_ONCE: usize = 64;
@@ -99,6 +100,12 @@ impl QuestionAnswerer {
         options: AnswererOptions,
     ) -> Result<(Self, LoadReport)> {
         let folder = folder.as_ref();
+        let ((mut answerer, report), check) = checked(folder, || Self::begin(folder, questions, options))?;
+        answerer.model.set_check(check);
+        Ok((answerer, report))
+    }
+
+    fn begin(folder: &Path, questions: Questions, options: AnswererOptions) -> Result<(Self, LoadReport)> {
         let (config, weights) = pretrained(folder, options.layers, options.random_weights)?;
         let type_vocab_size = usize::try_from(config.type_vocab_size).unwrap_or(1);
         let encoding = EncodeOptions { type_vocab_size, ..options.encoding };
@@ -199,6 +206,7 @@ impl QuestionAnswerer {
             }
             Ok(())
         })?;
+        self.model.verify()?;
         Ok(all)
     }
 }

@@ -4,7 +4,7 @@ mod folder;
 mod stream;
 
 pub use folder::TrainedParts;
-pub(crate) use folder::{check_complete, trained_encoder};
+pub(crate) use folder::{check_complete, check_settings, trained_encoder};
 pub use stream::PredictedChunk;
 
 use std::path::Path;
@@ -23,7 +23,7 @@ use crate::inference::{floats, in_batches};
 use crate::model::RelationModel;
 use crate::ops::Mode;
 use crate::parameters::{Builder, LoadReport};
-use crate::weights::Weights;
+use crate::weights::{Weights, checked};
 
 /// Makes a head for an encoder and a number of classes.
 pub type HeadBuilder =
@@ -124,6 +124,12 @@ impl RelationClassifier {
         options: ClassifierOptions,
     ) -> Result<(Self, LoadReport)> {
         let folder = folder.as_ref();
+        let ((mut classifier, report), check) = checked(folder, || Self::begin(folder, labels, options))?;
+        classifier.model.set_check(check);
+        Ok((classifier, report))
+    }
+
+    fn begin(folder: &Path, labels: LabelSet, options: ClassifierOptions) -> Result<(Self, LoadReport)> {
         let (config, weights) = pretrained(folder, options.layers, options.random_weights)?;
         let type_vocab_size = usize::try_from(config.type_vocab_size).unwrap_or(1);
         let encoding = EncodeOptions { type_vocab_size, ..options.encoding };
@@ -250,7 +256,8 @@ impl RelationClassifier {
     ///
     /// # Errors
     /// [`Error::TokenId`], [`Error::TooLong`] and the like for rows that another encoder made; [`Error::Interrupted`]
-    /// where [`RelationModel::stop_when`] was given a flag that is raised.
+    /// where [`RelationModel::stop_when`] was given a flag that is raised; those of
+    /// [`RelationModel::verify`].
     pub fn logits(&self, rows: &[Encoded]) -> Result<Vec<f32>> {
         let _guard = tch::no_grad_guard();
         let classes = self.labels.len();
@@ -264,6 +271,7 @@ impl RelationClassifier {
             }
             Ok(())
         })?;
+        self.model.verify()?;
         Ok(all)
     }
 }

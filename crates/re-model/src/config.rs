@@ -1,11 +1,20 @@
 //! The encoder's shape, read from a checkpoint's `config.json`: the only place that knows architectures.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
+use re_data::model_file;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, brief};
+
+/// Far beyond what any checkpoint has; a table of so many rows, each so wide, can still be counted in bytes.
+const MOST_ROWS: i64 = 1 << 24;
+/// As [`MOST_ROWS`], for widths.
+const WIDEST: i64 = 1 << 20;
+/// As [`MOST_ROWS`], for layers: as many names of tensors are made as these have parameters.
+const MOST_LAYERS: i64 = 1 << 12;
 
 /// Architectures whose checkpoints can be loaded; they differ in defaults and names, not in code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -98,39 +107,16 @@ pub struct EncoderConfig {
     pub(crate) raw: Map<String, Value>,
 }
 
-/// The fields of `config.json` as they may stand there.
-#[derive(Deserialize)]
-struct RawConfig {
-    model_type: Option<String>,
-    vocab_size: Option<i64>,
-    embedding_size: Option<i64>,
-    hidden_size: Option<i64>,
-    num_hidden_layers: Option<i64>,
-    num_attention_heads: Option<i64>,
-    intermediate_size: Option<i64>,
-    hidden_act: Option<String>,
-    hidden_dropout_prob: Option<f64>,
-    attention_probs_dropout_prob: Option<f64>,
-    classifier_dropout: Option<f64>,
-    max_position_embeddings: Option<i64>,
-    type_vocab_size: Option<i64>,
-    layer_norm_eps: Option<f64>,
-    initializer_range: Option<f64>,
-    position_embedding_type: Option<String>,
-    is_decoder: Option<bool>,
-    add_cross_attention: Option<bool>,
-}
-
 impl EncoderConfig {
     /// Reads `config.json` of a model folder.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Json`], or [`Error::Config`] for an architecture, activation or position
-    /// embedding that this encoder does not have, and for sizes that contradict each other.
+    /// [`Error::Data`] for what stands in place of the file, see [`model_file::read_text`]; [`Error::Json`];
+    /// [`Error::Config`] for an architecture, activation or position embedding that this encoder does not have, for numbers
+    /// out of range, and for sizes that contradict each other.
     pub fn from_folder(folder: &Path) -> Result<Self> {
         let path = folder.join("config.json");
-        let text = std::fs::read_to_string(&path).map_err(|source| Error::io(&path, source))?;
-        Self::parse(&text, &path)
+        Self::parse(&model_file::read_text(&path)?, &path)
     }
 
     /// Parses the text of a `config.json`; `path` is named in errors.
@@ -138,116 +124,86 @@ impl EncoderConfig {
     /// # Errors
     /// As [`EncoderConfig::from_folder`].
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        let json = |source| Error::Json { path: path.to_owned(), source };
-        let raw: Map<String, Value> = serde_json::from_str(text).map_err(json)?;
-        let file: RawConfig = serde_json::from_str(text).map_err(json)?;
-        let fault = |field, found: String, expected: &str| Error::Config {
-            path: path.to_owned(),
-            field,
-            found,
-            expected: expected.to_owned(),
-        };
-        let named = |field, name: &str, expected| fault(field, format!("{name:?}"), expected);
+        let raw: Map<String, Value> =
+            serde_json::from_str(text).map_err(|source| Error::Json { path: path.to_owned(), source })?;
+        let fields = Fields { raw: &raw, path };
 
-        let type_name = file.model_type.as_deref().unwrap_or("missing");
-        let model_type: ModelType = parse_name(type_name).ok_or_else(|| {
-            named("model_type", type_name, "\"bert\", \"roberta\", \"xlm-roberta\" or \"electra\"")
-        })?;
-        let act = file.hidden_act.as_deref().unwrap_or("gelu");
-        let hidden_act = parse_name(act).ok_or_else(|| {
-            named("hidden_act", act, "\"gelu\", \"gelu_new\", \"relu\", \"silu\" or \"tanh\"")
-        })?;
-        if let Some(kind) = file.position_embedding_type.as_deref().filter(|kind| *kind != "absolute") {
-            return Err(named("position_embedding_type", kind, "\"absolute\""));
+        let model_type: ModelType =
+            fields.name("model_type", None, "\"bert\", \"roberta\", \"xlm-roberta\" or \"electra\"")?;
+        let hidden_act = fields.name(
+            "hidden_act",
+            Some("gelu"),
+            "\"gelu\", \"gelu_new\", \"relu\", \"silu\" or \"tanh\"",
+        )?;
+        if let Some(kind) = fields.get("position_embedding_type").filter(|kind| *kind != "absolute") {
+            return Err(fields.fault("position_embedding_type", kind, "\"absolute\""));
         }
-        for (field, value) in
-            [("is_decoder", file.is_decoder), ("add_cross_attention", file.add_cross_attention)]
-        {
-            if value == Some(true) {
-                return Err(fault(field, "true".to_owned(), "false: encoders only"));
+        for field in ["is_decoder", "add_cross_attention"] {
+            if let Some(value) = fields.get(field).filter(|value| *value != false) {
+                return Err(fields.fault(field, value, "false: encoders only"));
             }
         }
 
         let defaults = model_type.defaults();
-        let hidden_size = file.hidden_size.unwrap_or(defaults.hidden_size);
-        let hidden_dropout_prob = file.hidden_dropout_prob.unwrap_or(0.1);
+        let vocab_size = fields.size("vocab_size", defaults.vocab_size, MOST_ROWS)?;
+        let hidden_size = fields.size("hidden_size", defaults.hidden_size, WIDEST)?;
+        let heads = fields.size("num_attention_heads", defaults.num_attention_heads, hidden_size)?;
+        if hidden_size % heads != 0 {
+            let expected = format!("a divisor of hidden_size {hidden_size}");
+            return Err(fields.fault("num_attention_heads", heads, expected));
+        }
         let pad_token_id = match raw.get("pad_token_id") {
             None => Some(defaults.pad_token_id),
-            Some(value) => value.as_i64(),
+            Some(Value::Null) => None,
+            Some(_) => Some(fields.whole("pad_token_id", 0, 0..=vocab_size - 1)?),
         };
-        let config = Self {
+        if let Some(id) = pad_token_id.filter(|id| *id >= vocab_size) {
+            let expected = format!("an id below vocab_size {vocab_size}");
+            return Err(fields.fault("pad_token_id", id, expected));
+        }
+        let position_offset = match model_type {
+            ModelType::Roberta | ModelType::XlmRoberta => pad_token_id.unwrap_or(1) + 1,
+            ModelType::Bert | ModelType::Electra => 0,
+        };
+        let max_position_embeddings = fields.size("max_position_embeddings", 512, MOST_ROWS)?;
+        if max_position_embeddings <= position_offset {
+            let expected = format!("more than the position offset {position_offset}");
+            return Err(fields.fault("max_position_embeddings", max_position_embeddings, expected));
+        }
+        let hidden_dropout_prob = fields.rate("hidden_dropout_prob", 0.1)?;
+        Ok(Self {
             model_type,
-            vocab_size: file.vocab_size.unwrap_or(defaults.vocab_size),
+            vocab_size,
             embedding_size: match model_type {
-                ModelType::Electra => file.embedding_size.unwrap_or(128),
+                ModelType::Electra => fields.size("embedding_size", 128, WIDEST)?,
                 _ => hidden_size,
             },
             hidden_size,
-            num_hidden_layers: file.num_hidden_layers.unwrap_or(12),
-            num_attention_heads: file.num_attention_heads.unwrap_or(defaults.num_attention_heads),
-            intermediate_size: file.intermediate_size.unwrap_or(defaults.intermediate_size),
+            num_hidden_layers: fields.size("num_hidden_layers", 12, MOST_LAYERS)?,
+            num_attention_heads: heads,
+            intermediate_size: fields.size("intermediate_size", defaults.intermediate_size, WIDEST)?,
             hidden_act,
             hidden_dropout_prob,
-            attention_probs_dropout_prob: file.attention_probs_dropout_prob.unwrap_or(0.1),
-            classifier_dropout: file.classifier_dropout.unwrap_or(hidden_dropout_prob),
-            max_position_embeddings: file.max_position_embeddings.unwrap_or(512),
-            position_offset: match model_type {
-                ModelType::Roberta | ModelType::XlmRoberta => pad_token_id.unwrap_or(1) + 1,
-                ModelType::Bert | ModelType::Electra => 0,
-            },
-            type_vocab_size: file.type_vocab_size.unwrap_or(2),
-            layer_norm_eps: file.layer_norm_eps.unwrap_or(1e-12),
-            initializer_range: file.initializer_range.unwrap_or(0.02),
+            attention_probs_dropout_prob: fields.rate("attention_probs_dropout_prob", 0.1)?,
+            classifier_dropout: fields.rate("classifier_dropout", hidden_dropout_prob)?,
+            max_position_embeddings,
+            position_offset,
+            type_vocab_size: fields.size("type_vocab_size", 2, MOST_ROWS)?,
+            layer_norm_eps: fields.number(
+                "layer_norm_eps",
+                1e-12,
+                |eps| eps > 0.0 && eps <= 1.0,
+                "a number above 0, at most 1",
+            )?,
+            initializer_range: fields.number(
+                "initializer_range",
+                0.02,
+                |std| (0.0..=1.0).contains(&std),
+                "a number from 0 to 1",
+            )?,
             pad_token_id,
             raw,
-        };
-        config.check(&fault)?;
-        Ok(config)
-    }
-
-    fn check(&self, fault: &dyn Fn(&'static str, String, &str) -> Error) -> Result<()> {
-        let sizes = [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.hidden_size),
-            ("embedding_size", self.embedding_size),
-            ("num_hidden_layers", self.num_hidden_layers),
-            ("num_attention_heads", self.num_attention_heads),
-            ("intermediate_size", self.intermediate_size),
-            ("max_position_embeddings", self.max_position_embeddings),
-            ("type_vocab_size", self.type_vocab_size),
-        ];
-        for (field, value) in sizes {
-            if !(1..=1 << 31).contains(&value) {
-                return Err(fault(field, value.to_string(), "a positive number"));
-            }
-        }
-        if self.hidden_size % self.num_attention_heads != 0 {
-            let expected = format!("a divisor of hidden_size {}", self.hidden_size);
-            return Err(fault("num_attention_heads", self.num_attention_heads.to_string(), &expected));
-        }
-        let rates = [
-            ("hidden_dropout_prob", self.hidden_dropout_prob),
-            ("attention_probs_dropout_prob", self.attention_probs_dropout_prob),
-            ("classifier_dropout", self.classifier_dropout),
-        ];
-        for (field, value) in rates {
-            if !(0.0..1.0).contains(&value) {
-                return Err(fault(field, value.to_string(), "a rate from 0 up to, not including, 1"));
-            }
-        }
-        if self.pad_token_id.is_some_and(|id| !(0..self.vocab_size).contains(&id)) {
-            let expected = format!("an id below vocab_size {}", self.vocab_size);
-            return Err(fault("pad_token_id", format!("{:?}", self.pad_token_id), &expected));
-        }
-        if self.max_length() == 0 {
-            let expected = format!("more than the position offset {}", self.position_offset);
-            return Err(fault(
-                "max_position_embeddings",
-                self.max_position_embeddings.to_string(),
-                &expected,
-            ));
-        }
-        Ok(())
+        })
     }
 
     /// Keeps the first `layers` layers.
@@ -333,6 +289,62 @@ impl EncoderConfig {
     }
 }
 
+/// The fields of a `config.json`; `null` stands for one that is left out.
+struct Fields<'a> {
+    raw: &'a Map<String, Value>,
+    path: &'a Path,
+}
+
+impl Fields<'_> {
+    fn get(&self, field: &str) -> Option<&Value> {
+        self.raw.get(field).filter(|value| !value.is_null())
+    }
+
+    fn fault(&self, field: &'static str, found: impl ToString, expected: impl Into<String>) -> Error {
+        let found = brief(found.to_string());
+        Error::Config { path: self.path.to_owned(), field, found, expected: expected.into() }
+    }
+
+    /// A value that is known by name.
+    fn name<T: for<'a> Deserialize<'a>>(
+        &self,
+        field: &'static str,
+        default: Option<&str>,
+        expected: &str,
+    ) -> Result<T> {
+        let value = self.get(field).cloned().or_else(|| default.map(Value::from));
+        let value = value.ok_or_else(|| self.fault(field, "nothing", expected))?;
+        T::deserialize(&value).map_err(|_| self.fault(field, &value, expected))
+    }
+
+    fn whole(&self, field: &'static str, default: i64, range: RangeInclusive<i64>) -> Result<i64> {
+        let Some(value) = self.get(field) else { return Ok(default) };
+        let fits = value.as_i64().filter(|number| range.contains(number));
+        let expected = || format!("a whole number from {} to {}", range.start(), range.end());
+        fits.ok_or_else(|| self.fault(field, value, expected()))
+    }
+
+    fn size(&self, field: &'static str, default: i64, largest: i64) -> Result<i64> {
+        self.whole(field, default, 1..=largest)
+    }
+
+    fn number(
+        &self,
+        field: &'static str,
+        default: f64,
+        fits: impl Fn(f64) -> bool,
+        expected: &str,
+    ) -> Result<f64> {
+        let Some(value) = self.get(field) else { return Ok(default) };
+        value.as_f64().filter(|number| fits(*number)).ok_or_else(|| self.fault(field, value, expected))
+    }
+
+    fn rate(&self, field: &'static str, default: f64) -> Result<f64> {
+        let fits = |rate| (0.0..1.0).contains(&rate);
+        self.number(field, default, fits, "a rate from 0 up to, not including, 1")
+    }
+}
+
 struct Defaults {
     vocab_size: i64,
     hidden_size: i64,
@@ -361,10 +373,6 @@ impl ModelType {
     }
 }
 
-fn parse_name<T: for<'a> Deserialize<'a>>(name: &str) -> Option<T> {
-    serde_json::from_value(Value::from(name)).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,7 +397,7 @@ mod tests {
     fn what_is_not_supported_is_named() {
         let cases = [
             (r#"{"model_type": "t5"}"#, r#"model_type = "t5""#),
-            (r#"{}"#, r#"model_type = "missing""#),
+            (r#"{}"#, "model_type = nothing"),
             (r#"{"model_type": "bert", "hidden_act": "mish"}"#, r#"hidden_act = "mish""#),
             (
                 r#"{"model_type": "bert", "position_embedding_type": "relative_key"}"#,
@@ -400,11 +408,39 @@ mod tests {
             (r#"{"model_type": "bert", "hidden_dropout_prob": 1.5}"#, "hidden_dropout_prob = 1.5"),
             (r#"{"model_type": "roberta", "max_position_embeddings": 2}"#, "max_position_embeddings = 2"),
             (r#"{"model_type": "bert", "is_decoder": true}"#, "is_decoder = true"),
+            (r#"{"model_type": ["bert"]}"#, r#"model_type = ["bert"]"#),
+            (r#"{"model_type": "bert", "num_hidden_layers": 2000000000}"#, "num_hidden_layers = 2000000000"),
+            (r#"{"model_type": "bert", "hidden_size": 9223372036854775807}"#, "hidden_size = 92233720368547"),
+            (r#"{"model_type": "bert", "intermediate_size": 12.5}"#, "intermediate_size = 12.5"),
+            (r#"{"model_type": "bert", "num_attention_heads": 0}"#, "num_attention_heads = 0"),
+            (r#"{"model_type": "electra", "embedding_size": -1}"#, "embedding_size = -1"),
+            (r#"{"model_type": "bert", "vocab_size": "x"}"#, r#"vocab_size = "x""#),
+            (r#"{"model_type": "bert", "pad_token_id": "x"}"#, r#"pad_token_id = "x""#),
+            (r#"{"model_type": "bert", "pad_token_id": -1}"#, "pad_token_id = -1"),
+            (r#"{"model_type": "bert", "pad_token_id": 30522}"#, "pad_token_id = 30522"),
+            (r#"{"model_type": "roberta", "pad_token_id": 9223372036854775807}"#, "pad_token_id = 92233720"),
+            (r#"{"model_type": "roberta", "vocab_size": 1}"#, "pad_token_id = 1"),
+            (r#"{"model_type": "bert", "layer_norm_eps": -1}"#, "layer_norm_eps = -1"),
+            (r#"{"model_type": "bert", "layer_norm_eps": 0}"#, "layer_norm_eps = 0"),
+            (r#"{"model_type": "bert", "initializer_range": 1e308}"#, "initializer_range = 1e308"),
+            (
+                r#"{"model_type": "bert", "attention_probs_dropout_prob": 1}"#,
+                "attention_probs_dropout_prob = 1",
+            ),
+            (r#"{"model_type": "bert", "classifier_dropout": true}"#, "classifier_dropout = true"),
+            (r#"{"model_type": "bert", "is_decoder": "yes"}"#, r#"is_decoder = "yes""#),
         ];
         for (text, expected) in cases {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.starts_with(&format!("config.json: {expected}")), "{error}");
         }
+    }
+
+    #[test]
+    fn a_long_value_is_told_in_brief() {
+        let text = format!(r#"{{"model_type": "{}"}}"#, "bert ".repeat(100_000));
+        let error = parse(&text).unwrap_err().to_string();
+        assert!(error.len() < 250, "{} bytes", error.len());
     }
 
     #[test]

@@ -44,10 +44,14 @@ impl Encoder {
     /// As [`Builder::parameter`].
     pub fn new(config: EncoderConfig, builder: &mut Builder<'_>) -> Result<Self> {
         builder.begin(Part::Encoder);
+        builder.check_layers(&config)?;
         let prefix = config.prefix();
         let embeddings = Embeddings::new(&config, prefix, builder)?;
         let layers = (0..config.num_hidden_layers)
-            .map(|number| Layer::new(&config, &format!("{prefix}.encoder.layer.{number}"), builder))
+            .map(|number| {
+                let layer = Layer::new(&config, &format!("{prefix}.encoder.layer.{number}"), builder)?;
+                builder.check_layer().map(|()| layer)
+            })
             .collect::<Result<_>>()?;
         Ok(Self { config, embeddings, layers, precision: Precision::default() })
     }

@@ -78,6 +78,24 @@ pub enum Error {
         /// The parser's reason.
         source: crate::weights::torch_file::TorchFileError,
     },
+    /// An index of weights names something else than files beside it.
+    #[error("{}: weight_map names {found}, expected names of files in the same folder", path.display())]
+    ShardIndex {
+        /// The index.
+        path: PathBuf,
+        /// What it names.
+        found: String,
+    },
+    /// A file that a model computes with was written over or cut short.
+    #[error(
+        "{}: changed while it was in use, so that results are worthless; run again, and put new files in the place of \
+         old ones by renaming them, as mv does",
+        path.display()
+    )]
+    FileChanged {
+        /// The file.
+        path: PathBuf,
+    },
     /// A tensor of a weights file has a type that no parameter can take.
     #[error("{}: tensor {name} has type {found}, expected a floating-point type", path.display())]
     TensorType {
@@ -111,12 +129,20 @@ pub enum Error {
         max: usize,
     },
     /// A weights file lacks tensors of the encoder.
-    #[error("{}: {} encoder tensors are missing: {}", path.display(), names.len(), list(names))]
+    #[error(
+        "{}: {} encoder tensors are missing: {}{}",
+        path.display(),
+        names.len(),
+        list(names),
+        renamed.as_deref().map(renaming).unwrap_or_default()
+    )]
     MissingTensors {
         /// The file.
         path: PathBuf,
         /// Their names.
         names: Vec<String>,
+        /// What stands before their names in the file, where it has them under longer ones.
+        renamed: Option<String>,
     },
     /// A token id lies outside the word embeddings.
     #[error("token id {id} is outside a vocabulary of {vocab_size}; add the tokens to the model as well")]
@@ -221,6 +247,26 @@ impl std::fmt::Display for ShapeMismatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} (found {:?}, expected {:?})", self.name, self.found, self.expected)
     }
+}
+
+/// What has made the names in a file longer than the model's.
+fn renaming(prefix: &str) -> String {
+    let by = match prefix {
+        "module." => ", as a model inside DataParallel saves them",
+        "_orig_mod." => ", as a model that torch.compile has made saves them",
+        _ => "",
+    };
+    format!("; the file has {prefix:?} before these names{by}: save them without it")
+}
+
+/// Text out of a file, short enough for a message whatever the file holds.
+pub(crate) fn brief(mut text: String) -> String {
+    const LONGEST: usize = 60;
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
 }
 
 /// The first few of `items`, so that a message about 200 tensors stays readable.

@@ -37,6 +37,7 @@ mod online {
     use serde_json::Value;
 
     use super::{Error, Path, PathBuf, Result};
+    use crate::weights::is_file_name;
 
     /// Files that a tokenizer may consist of; a model has some of them.
     const TOKENIZER: [&str; 5] = [
@@ -112,7 +113,8 @@ mod online {
         let mut shards: Vec<&str> = shards.filter_map(Value::as_str).collect();
         shards.sort_unstable();
         shards.dedup();
-        shards.into_iter().try_for_each(|shard| repo.get(shard).map(drop))
+        // A name that leads elsewhere is an error once the weights are opened; nothing is fetched into other folders.
+        shards.into_iter().filter(|name| is_file_name(name)).try_for_each(|shard| repo.get(shard).map(drop))
     }
 
     /// The file, or `None` where the model has none of that name.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use re_data::manifest::Check;
 use tch::{Device, Tensor};
 
 use crate::batch::TokenBatch;
@@ -12,7 +13,7 @@ use crate::error::Result;
 use crate::head::{Head, HeadInput};
 use crate::ops::{Mode, Precision};
 use crate::parameters::{Builder, LoadReport, Parameters};
-use crate::weights::Weights;
+use crate::weights::{Source, Weights};
 
 /// An encoder, a head and their parameters.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub struct RelationModel {
     device: Device,
     seed: u64,
     stop: Arc<AtomicBool>,
+    source: Source,
 }
 
 impl RelationModel {
@@ -33,8 +35,8 @@ impl RelationModel {
     /// all start at random. Random starts are keyed by `seed` and the parameter's name.
     ///
     /// # Errors
-    /// [`Error::Shapes`](crate::Error::Shapes), [`Error::MissingTensors`](crate::Error::MissingTensors) or
-    /// whatever `head` returns.
+    /// [`Error::Shapes`](crate::Error::Shapes), [`Error::MissingTensors`](crate::Error::MissingTensors),
+    /// [`Error::FileChanged`](crate::Error::FileChanged) or whatever `head` returns.
     pub fn new(
         config: EncoderConfig,
         weights: Option<&Weights>,
@@ -45,10 +47,31 @@ impl RelationModel {
     ) -> Result<(Self, LoadReport)> {
         let mut builder = Builder::new(weights, config.prefix(), device, seed);
         let encoder = Encoder::new(config, &mut builder)?;
+        // Heads take their shapes from a configuration that the encoder's tensors agree with.
+        builder.check()?;
         builder.begin(crate::parameters::Part::Head);
         let head = head(&mut builder, encoder.config(), classes as i64)?;
         let (parameters, report) = builder.finish()?;
-        Ok((Self { encoder, head, parameters, classes, device, seed, stop: Arc::default() }, report))
+        weights.map_or(Ok(()), Weights::check_unchanged)?;
+        let source = Source::new(weights);
+        Ok((Self { encoder, head, parameters, classes, device, seed, stop: Arc::default(), source }, report))
+    }
+
+    /// Makes sure that the files which the model was loaded from are what was saved, as far as their folder has a
+    /// [`manifest`](re_data::manifest), and that those it computes with are still what was opened.
+    ///
+    /// Classifiers and answerers do so before they return probabilities, and all models before they are saved. Whoever
+    /// calls [`forward`](Self::forward) does it before results are used. The first call waits until all is hashed.
+    ///
+    /// # Errors
+    /// [`re_data::Error::Changed`] or [`Error::FileChanged`](crate::Error::FileChanged).
+    pub fn verify(&self) -> Result<()> {
+        self.source.verify()
+    }
+
+    /// Lets [`verify`](Self::verify) wait for the check of the folder that the model is from.
+    pub(crate) fn set_check(&mut self, check: Check) {
+        self.source.set_check(check);
     }
 
     /// Logits of the batch.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use re_data::random::fnv1a;
 use tch::{Device, Kind, Tensor};
 
+use crate::config::EncoderConfig;
 use crate::error::{Error, Result, ShapeMismatch};
 use crate::trim::Rest;
 use crate::weights::Weights;
@@ -218,7 +219,11 @@ impl<'a> Builder<'a> {
                     found: found.size(),
                     expected: shape.to_vec(),
                 });
-                Tensor::f_zeros(shape, (Kind::Float, self.device))?
+                self.placeholder()?
+            }
+            None if self.part == Part::Encoder && self.weights.is_some() => {
+                self.report.missing.push(name.to_owned());
+                self.placeholder()?
             }
             None => {
                 self.report.missing.push(name.to_owned());
@@ -258,6 +263,65 @@ impl<'a> Builder<'a> {
         })
     }
 
+    /// Stands for a parameter without which building fails in the end: sizes that the file contradicts ask for no memory.
+    fn placeholder(&self) -> Result<Tensor> {
+        Ok(Tensor::f_zeros([0], (Kind::Float, self.device))?)
+    }
+
+    /// Makes sure that the file has the layers of the configuration, before names are made for any number of them.
+    pub(crate) fn check_layers(&self, config: &EncoderConfig) -> Result<()> {
+        let Some(weights) = self.weights else { return Ok(()) };
+        let number = |name: &str| name.split_once("encoder.layer.")?.1.split('.').next()?.parse::<i64>().ok();
+        let held = weights.names().filter_map(number).max().map_or(0, |last| last.saturating_add(1));
+        // Without any layer, the tensors that are missing say more.
+        if held == 0 || config.num_hidden_layers <= held {
+            return Ok(());
+        }
+        Err(Error::Config {
+            path: weights.path().with_file_name("config.json"),
+            field: "num_hidden_layers",
+            found: config.num_hidden_layers.to_string(),
+            expected: format!("at most the {held} layers of {}", weights.path().display()),
+        })
+    }
+
+    /// Ends the building at the first layer that the file lacks tensors of: those of further ones say nothing new.
+    pub(crate) fn check_layer(&mut self) -> Result<()> {
+        if self.report.missing.is_empty() { Ok(()) } else { self.check() }
+    }
+
+    /// Makes sure that the file has all tensors of the parameters so far, in their shapes; a head may be absent.
+    ///
+    /// # Errors
+    /// As [`Builder::finish`].
+    pub(crate) fn check(&mut self) -> Result<()> {
+        let Some(weights) = self.weights else { return Ok(()) };
+        let path = || weights.path().to_owned();
+        if !self.mismatches.is_empty() {
+            return Err(Error::Shapes { path: path(), mismatches: std::mem::take(&mut self.mismatches) });
+        }
+        let encoder = |name: &String| {
+            self.parameters.get(name).is_some_and(|parameter| parameter.part == Part::Encoder)
+        };
+        let names: Vec<String> = self.report.missing.iter().filter(|name| encoder(name)).cloned().collect();
+        match names.first() {
+            None => Ok(()),
+            Some(first) => {
+                let renamed = self.renamed(weights, first);
+                Err(Error::MissingTensors { path: path(), names, renamed })
+            }
+        }
+    }
+
+    /// What the file has before the name of a parameter that it lacks.
+    fn renamed(&self, weights: &Weights, name: &str) -> Option<String> {
+        let bare = name.strip_prefix(&self.prefix).unwrap_or(name);
+        let before = |wanted: &str| {
+            weights.names().filter_map(|held| held.strip_suffix(wanted)).find(|prefix| !prefix.is_empty())
+        };
+        before(name).or_else(|| before(bare)).map(str::to_owned)
+    }
+
     /// Looks a parameter up under the names that checkpoints have used for it.
     fn read(&mut self, name: &str) -> Result<Option<Tensor>> {
         let Some(weights) = self.weights else { return Ok(None) };
@@ -283,19 +347,8 @@ impl<'a> Builder<'a> {
     /// [`Error::Shapes`] where tensors of the file have other shapes than the model, and
     /// [`Error::MissingTensors`] where a file was given and lacks tensors of the encoder.
     pub fn finish(mut self) -> Result<(Parameters, LoadReport)> {
+        self.check()?;
         if let Some(weights) = self.weights {
-            let path = || weights.path().to_owned();
-            if !self.mismatches.is_empty() {
-                return Err(Error::Shapes { path: path(), mismatches: self.mismatches });
-            }
-            let encoder = |name: &String| {
-                self.parameters.get(name).is_some_and(|parameter| parameter.part == Part::Encoder)
-            };
-            let names: Vec<String> =
-                self.report.missing.iter().filter(|name| encoder(name)).cloned().collect();
-            if !names.is_empty() {
-                return Err(Error::MissingTensors { path: path(), names });
-            }
             self.report.unused =
                 weights.names().filter(|name| !self.taken.contains_key(*name)).map(str::to_owned).collect();
         }

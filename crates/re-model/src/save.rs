@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
 
-use re_data::LabelSet;
 use re_data::files::{self, NewFile, NewFolder};
+use re_data::{LabelSet, manifest};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 use serde_json::{Map, Value};
@@ -32,9 +32,12 @@ impl RelationModel {
 
     /// Writes `config.json`, with `extra` fields, and `model.safetensors` into `folder`, which must exist.
     pub(crate) fn save_as(&self, folder: &Path, extra: Map<String, Value>) -> Result<()> {
+        self.verify()?;
         files::write(folder.join("config.json"), self.config().to_json(extra))?;
         let tensors = self.parameters().iter().map(|p| Ok((p.name.clone(), p.stored()?)));
-        save_tensors(&folder.join("model.safetensors"), tensors.collect::<Result<Vec<_>>>()?)
+        save_tensors(&folder.join("model.safetensors"), tensors.collect::<Result<Vec<_>>>()?)?;
+        // Once more: the values that were just read may lie on files.
+        self.verify()
     }
 
     fn config_extra(&self, labels: &LabelSet, head: Option<HeadConfig>) -> Map<String, Value> {
@@ -51,14 +54,14 @@ impl RelationModel {
     }
 }
 
-/// Writes the folder of a model: `write` writes its files into the folder it is given, which gets its name when all is on
-/// disk.
+/// Writes the folder of a model: `write` writes its files into the folder it is given, which gets a
+/// [manifest](re_data::manifest) of them, and its name when all is on disk.
 ///
 /// # Errors
 /// Whatever `write` returns; [`Error::Data`] where the folder cannot be completed.
 pub fn fill<E: From<Error>>(folder: NewFolder, write: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
     write(folder.path())?;
-    // Here all files are written, and nobody has seen them yet.
+    manifest::write(folder.path()).map_err(Error::from)?;
     Ok(folder.commit().map_err(Error::from)?)
 }
 

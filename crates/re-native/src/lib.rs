@@ -5,11 +5,11 @@
 //! What the functions rely on, they check: shapes, kinds, devices, layouts. Exceptions of libtorch become errors.
 //!
 //! ```
-//! use std::sync::Arc;
-//! use memmap2::MmapOptions;
-//! let mut map = MmapOptions::new().len(16).map_anon()?;
-//! map[4..8].copy_from_slice(&3.0f32.to_le_bytes());
-//! let matrix = re_native::tensor_on_map(&Arc::new(map), 0, &[2, 2])?;
+//! use std::fs::File;
+//! # let path = tempfile::tempdir()?.keep().join("values");
+//! std::fs::write(&path, [0.0f32, 3.0, 0.0, 0.0].map(f32::to_le_bytes).concat())?;
+//! let map = re_native::FileMap::new(File::open(&path)?)?;
+//! let matrix = re_native::tensor_on_map(&map, 0, &[2, 2])?;
 //! assert_eq!(matrix.double_value(&[0, 1]), 3.0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -18,6 +18,7 @@
 #![allow(unsafe_code)]
 
 mod cuda;
+mod file_map;
 mod random;
 mod values;
 
@@ -28,10 +29,11 @@ pub use values::{Stored, values, values_mut};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::Arc;
 
-use memmap2::MmapMut;
 use rayon::prelude::*;
 use tch::{TchError, Tensor};
 use torch_sys::C_tensor;
+
+pub use file_map::FileMap;
 
 /// Number of parameters of an encoder layer.
 pub const LAYER_PARAMETERS: usize = 16;
@@ -163,14 +165,13 @@ pub fn encoder_layer(
     }
 }
 
-/// A tensor of 32-bit floats that lies on a private map of a file, which it keeps alive; nothing is copied.
+/// A tensor of 32-bit floats that lies on a map of a file, which it keeps alive; nothing is copied.
 ///
-/// The map must be private ([`memmap2::MmapOptions::map_copy`]): what is written to the tensor stays in memory, and is
-/// seen by other tensors on the same part of the map.
+/// What is written to the tensor stays in memory, and is seen by other tensors on the same part of the map.
 ///
 /// # Errors
 /// [`TchError`] where the values reach past the end of the map or do not begin at a multiple of four bytes.
-pub fn tensor_on_map(map: &Arc<MmapMut>, offset: usize, shape: &[i64]) -> Result<Tensor, TchError> {
+pub fn tensor_on_map(map: &Arc<FileMap>, offset: usize, shape: &[i64]) -> Result<Tensor, TchError> {
     let fault =
         |reason: &str| TchError::Shape(format!("a tensor of shape {shape:?} at byte {offset}: {reason}"));
     let count = shape.iter().try_fold(4usize, |bytes, &n| bytes.checked_mul(usize::try_from(n).ok()?));
@@ -196,7 +197,7 @@ pub fn tensor_on_map(map: &Arc<MmapMut>, offset: usize, shape: &[i64]) -> Result
 #[unsafe(no_mangle)]
 extern "C" fn re_native_release(owner: *mut c_void) {
     // SAFETY: `tensor_on_map` made the pointer, and the other side gives it back once.
-    drop(unsafe { Box::from_raw(owner.cast::<Arc<MmapMut>>()) });
+    drop(unsafe { Box::from_raw(owner.cast::<Arc<FileMap>>()) });
 }
 
 /// The error that the other side's message tells of.

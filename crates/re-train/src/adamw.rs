@@ -180,6 +180,7 @@ impl AdamW {
         if stored.names().count() != 2 * parameters.len() {
             return Err(fault("holds state for parameters that this model does not have".to_owned()));
         }
+        stored.check_unchanged()?;
         Ok(optimizer)
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use re_data::files::{self, NewFolder};
+use re_data::model_file;
 use re_model::save;
 use serde::{Deserialize, Serialize};
 
@@ -102,7 +103,7 @@ impl Checkpoint {
     /// [`Error::Io`] or [`Error::Json`].
     pub fn state(&self) -> Result<TrainerState> {
         let path = self.path.join(STATE);
-        let text = std::fs::read_to_string(&path).map_err(|source| Error::io(&path, source))?;
+        let text = model_file::read_text(&path)?;
         serde_json::from_str(&text).map_err(|source| Error::Json { path, source })
     }
 

@@ -204,7 +204,9 @@ impl Error {
             ) => {
                 matches!(source.kind(), InvalidData | NotFound | UnexpectedEof)
             }
-            Self::Resume { .. } | Self::Torch(_) | Self::Model(re_model::Error::Torch(_)) => false,
+            Self::Resume { .. }
+            | Self::Torch(_)
+            | Self::Model(re_model::Error::Torch(_) | re_model::Error::FileChanged { .. }) => false,
             _ => true,
         }
     }

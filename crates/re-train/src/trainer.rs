@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use re_data::files;
+use re_data::manifest::Manifest;
 use re_data::random::fnv1a;
 use re_model::parameters::Parameters;
 use re_model::{Masks, Weights, device};
@@ -287,6 +288,9 @@ impl<'a> Trainer<'a> {
         checkpoint: &Checkpoint,
         now: &TrainerState,
     ) -> Result<(TrainerState, AdamW)> {
+        if let Some(manifest) = Manifest::read(&checkpoint.path)? {
+            manifest.check()?;
+        }
         let mut state = checkpoint.state()?;
         check_resumable(checkpoint, &state, now)?;
         state.config = self.config.clone();
@@ -465,7 +469,7 @@ fn restore(parameters: &Parameters, folder: &Path) -> Result<()> {
             });
         }
     }
-    Ok(())
+    Ok(weights.check_unchanged()?)
 }
 
 /// A checkpoint goes on only with the settings that its bits depend on.

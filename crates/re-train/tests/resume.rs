@@ -215,6 +215,49 @@ fn what_an_ended_process_left_is_in_nobodys_way() {
 }
 
 #[test]
+fn no_run_goes_on_from_a_checkpoint_that_was_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::new(folder.path());
+    let go = |start| run.run(&experiment(6, 1e-3), start, Vec::new(), Default::default());
+    go(Start::Fresh).unwrap();
+    let latest = Checkpoint::path(folder.path(), 6);
+    let flip = |bytes: &mut Vec<u8>| *bytes.iter_mut().nth_back(6).unwrap() ^= 0x10;
+    let replace = |from: &'static str, to: &'static str| {
+        move |bytes: &mut Vec<u8>| {
+            let text = String::from_utf8(bytes.clone()).unwrap();
+            assert!(text.contains(from), "{text}");
+            *bytes = text.replace(from, to).into_bytes();
+        }
+    };
+    let changes: [(&str, &dyn Fn(&mut Vec<u8>)); 4] = [
+        ("model.safetensors", &flip),
+        ("optimizer.safetensors", &flip),
+        ("trainer_state.json", &replace("\"step\": 6,\n  \"steps\"", "\"step\": 4,\n  \"steps\"")),
+        ("config.json", &replace("\"num_attention_heads\": 4", "\"num_attention_heads\": 2")),
+    ];
+    for (name, change) in changes {
+        let path = latest.join(name);
+        let good = std::fs::read(&path).unwrap();
+        let mut bad = good.clone();
+        change(&mut bad);
+        std::fs::write(&path, bad).unwrap();
+        match go(Start::Resume).unwrap_err() {
+            Error::Checkpoint { path: checkpoint, older: Some(3), source } => {
+                assert_eq!(checkpoint, latest);
+                let text = source.to_string();
+                assert!(text.contains(name) && text.contains("remove"), "{text}");
+            }
+            other => panic!("{other}"),
+        }
+        std::fs::write(&path, good).unwrap();
+    }
+    go(Start::Resume).unwrap();
+    // A checkpoint of before there were manifests.
+    std::fs::remove_file(latest.join("manifest.json")).unwrap();
+    go(Start::Resume).unwrap();
+}
+
+#[test]
 fn divergence_stops_the_run_and_keeps_the_last_good_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     // Each step multiplies the weights by -999.

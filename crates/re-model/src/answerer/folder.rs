@@ -4,18 +4,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use re_data::files::{self, NewFolder};
+use re_data::model_file::read_text;
 use re_data::{EncodeOptions, ExampleEncoder, Questions, Tokenizer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tch::Device;
 
 use super::{QuestionAnswerer, Rule};
-use crate::classifier::{MarkupChoice, ModelParts, check_complete, trained_encoder};
+use crate::classifier::{MarkupChoice, ModelParts, check_complete, check_settings, trained_encoder};
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::ops::Precision;
 use crate::save;
-use crate::weights::Weights;
+use crate::weights::{Weights, checked};
 
 /// Name of the file that says how examples become rows and answers decide.
 const FILE: &str = "question_answering.json";
@@ -35,7 +36,7 @@ struct Settings {
 
 fn settings(folder: &Path) -> Result<(Settings, Questions)> {
     let path = folder.join(FILE);
-    let text = std::fs::read_to_string(&path).map_err(|source| Error::io(&path, source))?;
+    let text = read_text(&path)?;
     let settings = serde_json::from_str(&text).map_err(|source| Error::Json { path, source })?;
     Ok((settings, Questions::from_path(folder.join(QUESTIONS))?))
 }
@@ -50,6 +51,9 @@ impl QuestionAnswerer {
     }
 
     /// Loads a trained folder, onto the CPU and in the number format that it was trained in.
+    ///
+    /// Its files are checked against its [`manifest`](re_data::manifest) on a thread of their own. The first answers wait for the end of that,
+    /// and are an error where a file has changed since the folder was saved.
     ///
     /// # Errors
     /// As [`QuestionAnswerer::from_pretrained_with`].
@@ -68,6 +72,12 @@ impl QuestionAnswerer {
         precision: Option<Precision>,
     ) -> Result<Self> {
         let folder = folder.as_ref();
+        let (mut answerer, check) = checked(folder, || Self::load(folder, device, precision))?;
+        answerer.model.set_check(check);
+        Ok(answerer)
+    }
+
+    fn load(folder: &Path, device: Device, precision: Option<Precision>) -> Result<Self> {
         let (Settings { rule, encoding, precision: trained }, questions) = settings(folder)?;
         let weights = Weights::open(folder)?;
         let config = EncoderConfig::from_folder(folder)?;
@@ -86,6 +96,7 @@ impl QuestionAnswerer {
     /// As [`QuestionAnswerer::from_pretrained_with`].
     pub fn trained_encoder(folder: impl AsRef<Path>) -> Result<ExampleEncoder> {
         let folder = folder.as_ref();
+        check_settings(folder)?;
         let (settings, questions) = settings(folder)?;
         let markup = MarkupChoice::Own(Arc::new(questions));
         trained_encoder(folder, &markup, settings.encoding, &EncoderConfig::from_folder(folder)?)

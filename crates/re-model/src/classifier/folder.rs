@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use re_data::files::{self, NewFolder};
+use re_data::manifest::Manifest;
+use re_data::model_file::read_text;
 use re_data::{EncodeOptions, ExampleEncoder, LabelSet, Markup, MarkupConfig, Tokenizer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,7 +19,7 @@ use crate::model::RelationModel;
 use crate::ops::Precision;
 use crate::parameters::LoadReport;
 use crate::save;
-use crate::weights::Weights;
+use crate::weights::{Weights, checked};
 
 /// Name of the file that says how examples become rows and logits become labels.
 const FILE: &str = "relation_classifier.json";
@@ -46,7 +48,7 @@ impl Settings {
             let reason = format!("a pretrained encoder, not a trained classifier: {FILE} is missing");
             return Err(Error::NoModel { name: path.parent().unwrap_or(path).to_owned(), reason });
         }
-        let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
+        let text = read_text(path)?;
         serde_json::from_str(&text).map_err(|source| Error::Json { path: path.to_owned(), source })
     }
 
@@ -66,6 +68,14 @@ fn own(path: &Path, part: &'static str) -> Error {
         field: part,
         found: "null".to_owned(),
         expected: format!("the {part} it was trained with, given to from_pretrained_with"),
+    }
+}
+
+/// Makes sure that what a trained folder's rows follow from is what was saved.
+pub(crate) fn check_settings(folder: &Path) -> Result<()> {
+    match Manifest::read(folder)? {
+        None => Ok(()),
+        Some(manifest) => Ok(manifest.check_settings()?),
     }
 }
 
@@ -92,7 +102,8 @@ pub(crate) fn check_complete(
     report: LoadReport,
 ) -> Result<()> {
     if !report.missing.is_empty() {
-        return Err(Error::MissingTensors { path: weights.path().to_owned(), names: report.missing });
+        let path = weights.path().to_owned();
+        return Err(Error::MissingTensors { path, names: report.missing, renamed: None });
     }
     match report.unused.iter().find(|name| name.contains("encoder.layer.")) {
         None => Ok(()),
@@ -131,6 +142,9 @@ impl RelationClassifier {
     /// Loads a trained folder, onto the CPU: a checkpoint of a run, or what [`RelationClassifier::save`] wrote. It computes
     /// in the number format that [`TrainedParts::precision`] tells.
     ///
+    /// Its files are checked against its [`manifest`](re_data::manifest) on a thread of their own. The first probabilities wait for the end of
+    /// that, and are an error where a file has changed since the folder was saved; see [`RelationModel::verify`].
+    ///
     /// # Errors
     /// Those of reading its files; [`Error::MissingTensors`] where the head was not trained.
     pub fn from_pretrained(folder: impl AsRef<Path>) -> Result<Self> {
@@ -144,6 +158,12 @@ impl RelationClassifier {
     /// markup or head that is not given.
     pub fn from_pretrained_with(folder: impl AsRef<Path>, parts: TrainedParts) -> Result<Self> {
         let folder = folder.as_ref();
+        let (mut classifier, check) = checked(folder, || Self::load(folder, parts))?;
+        classifier.model.set_check(check);
+        Ok(classifier)
+    }
+
+    fn load(folder: &Path, parts: TrainedParts) -> Result<Self> {
         let path = folder.join(FILE);
         let settings = Settings::read(&path)?;
         let markup = settings.markup(parts.markup, &path)?;
@@ -175,6 +195,7 @@ impl RelationClassifier {
         markup: Option<Arc<dyn Markup>>,
     ) -> Result<ExampleEncoder> {
         let folder = folder.as_ref();
+        check_settings(folder)?;
         let path = folder.join(FILE);
         let settings = Settings::read(&path)?;
         let markup = settings.markup(markup, &path)?;

@@ -1,21 +1,22 @@
 //! Weights on disk: `model.safetensors` (one file or shards) and what `torch.save` writes, memory-mapped.
 
+mod source;
 pub mod torch_file;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use memmap2::{MmapMut, MmapOptions};
-use re_data::files::is_file;
+use re_data::{files, model_file};
+use re_native::FileMap;
 use safetensors::tensor::Metadata;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
+pub(crate) use self::source::{Source, checked};
 use self::torch_file::TorchFile;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, brief};
 
 /// File names in the order in which a folder is searched for them.
 const SINGLE: &str = "model.safetensors";
@@ -33,7 +34,7 @@ pub struct Weights {
 
 #[derive(Debug)]
 enum WeightsFile {
-    Safetensors { path: PathBuf, map: Arc<MmapMut>, metadata: Box<Metadata>, start: usize },
+    Safetensors { path: PathBuf, map: Arc<FileMap>, metadata: Box<Metadata>, start: usize },
     Torch { path: PathBuf, file: TorchFile },
 }
 
@@ -47,27 +48,19 @@ impl Weights {
     /// Opens the weights of a model folder: `model.safetensors`, its sharded form, or `pytorch_model.bin`.
     ///
     /// # Errors
-    /// [`Error::NoWeights`] where none is there; [`Error::Safetensors`] or [`Error::TorchFile`] for damaged files.
+    /// [`Error::NoWeights`] where none is there; [`Error::Data`] for what stands in place of a file, see
+    /// [`model_file::open`]; [`Error::Safetensors`], [`Error::TorchFile`] or [`Error::ShardIndex`] for damaged files.
     pub fn open(folder: &Path) -> Result<Self> {
-        let at = |name: &str| {
-            let path = folder.join(name);
-            Ok::<_, Error>(is_file(&path)?.then_some(path))
-        };
-        if let Some(path) = at(SINGLE)? {
-            return Self::from_safetensors(&path);
+        let (single, sharded, torch) = (folder.join(SINGLE), folder.join(SHARDED), folder.join(TORCH));
+        if files::exists(&single)? {
+            return Self::from_safetensors(&single);
         }
-        if let Some(path) = at(SHARDED)? {
-            let text = std::fs::read_to_string(&path).map_err(|source| Error::io(&path, source))?;
-            let index: ShardIndex =
-                serde_json::from_str(&text).map_err(|source| Error::Json { path: path.clone(), source })?;
-            let mut shards: Vec<&String> = index.weight_map.values().collect();
-            shards.sort_unstable();
-            shards.dedup();
-            let files = shards.into_iter().map(|name| WeightsFile::safetensors(folder.join(name)));
-            return Self::from_files(path, files.collect::<Result<_>>()?);
+        if files::exists(&sharded)? {
+            let files = shards(&sharded)?.into_iter().map(WeightsFile::safetensors);
+            return Self::from_files(sharded.clone(), files.collect::<Result<_>>()?);
         }
-        if let Some(path) = at(TORCH)? {
-            return Self::from_files(path.clone(), vec![WeightsFile::torch(path)?]);
+        if files::exists(&torch)? {
+            return Self::from_files(torch.clone(), vec![WeightsFile::torch(torch)?]);
         }
         Err(Error::NoWeights {
             folder: folder.to_owned(),
@@ -78,7 +71,7 @@ impl Weights {
     /// Opens one safetensors file.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Safetensors`].
+    /// As [`Weights::open`].
     pub fn from_safetensors(path: &Path) -> Result<Self> {
         Self::from_files(path.to_owned(), vec![WeightsFile::safetensors(path.to_owned())?])
     }
@@ -89,6 +82,22 @@ impl Weights {
             names.extend(file.names().into_iter().map(|name| (name, number)));
         }
         Ok(Self { path, files, names })
+    }
+
+    /// Makes sure that the files are still those that were opened: what was read of one that was written over or cut
+    /// short meanwhile is a mixture. A file that was replaced under its name is no matter.
+    ///
+    /// # Errors
+    /// [`Error::FileChanged`]; [`Error::Io`].
+    pub fn check_unchanged(&self) -> Result<()> {
+        self.maps().try_for_each(|(path, map)| source::check_unchanged(path, map))
+    }
+
+    fn maps(&self) -> impl Iterator<Item = (&Path, &Arc<FileMap>)> {
+        self.files.iter().map(|file| match file {
+            WeightsFile::Safetensors { path, map, .. } => (path.as_path(), map),
+            WeightsFile::Torch { path, file } => (path.as_path(), &file.map),
+        })
     }
 
     /// The file, or the index of the files, that was opened.
@@ -123,25 +132,48 @@ impl Weights {
     }
 }
 
+/// The files that a shard index names, each once.
+fn shards(index: &Path) -> Result<Vec<PathBuf>> {
+    let text = model_file::read_text(index)?;
+    let ShardIndex { weight_map } =
+        serde_json::from_str(&text).map_err(|source| Error::Json { path: index.to_owned(), source })?;
+    let mut names: Vec<&String> = weight_map.values().collect();
+    names.sort_unstable();
+    names.dedup();
+    let fault = |found: String| Error::ShardIndex { path: index.to_owned(), found };
+    if names.is_empty() {
+        return Err(fault("no file".to_owned()));
+    }
+    names
+        .into_iter()
+        .map(|name| {
+            if is_file_name(name) {
+                Ok(index.with_file_name(name))
+            } else {
+                Err(fault(brief(format!("{name:?}"))))
+            }
+        })
+        .collect()
+}
+
+/// Whether a name leads to no other folder.
+pub(crate) fn is_file_name(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name)
+}
+
 impl WeightsFile {
-    #[allow(unsafe_code)]
     fn safetensors(path: PathBuf) -> Result<Self> {
-        let file = File::open(&path).map_err(|source| Error::io(&path, source))?;
-        // SAFETY: the map is private, so that only this process writes to it, through tensors. A writer that truncates
-        // the file meanwhile would end the process with SIGBUS; this project replaces files by renaming.
-        let map = unsafe { MmapOptions::new().map_copy(&file) }.map_err(|source| Error::io(&path, source))?;
+        let map = FileMap::new(model_file::open(&path)?).map_err(|source| Error::io(&path, source))?;
         // Checks as well that the file is as long as its tensors.
         let (header, metadata) = SafeTensors::read_metadata(&map)
             .map_err(|source| Error::Safetensors { path: path.clone(), source })?;
-        Ok(Self::Safetensors {
-            map: Arc::new(map),
-            metadata: Box::new(metadata),
-            start: size_of::<u64>() + header,
-            path,
-        })
+        Ok(Self::Safetensors { map, metadata: Box::new(metadata), start: size_of::<u64>() + header, path })
     }
 
     fn torch(path: PathBuf) -> Result<Self> {
+        // Names what stands in place of the file, which the reader of archives does not know.
+        model_file::open(&path)?;
         let file =
             TorchFile::open(&path).map_err(|source| Error::TorchFile { path: path.clone(), source })?;
         Ok(Self::Torch { path, file })
@@ -179,11 +211,15 @@ fn shape_of(shape: &[usize]) -> Vec<i64> {
 
 /// A tensor of 32-bit floats from stored values of any floating-point type.
 fn copied(path: &Path, name: &str, dtype: Dtype, shape: &[i64], bytes: &[u8]) -> Result<Option<Tensor>> {
-    let kind = kind_of(dtype).ok_or_else(|| Error::TensorType {
-        path: path.to_owned(),
-        name: name.to_owned(),
-        found: format!("{dtype:?}"),
-    })?;
+    let fault = |found: String| Error::TensorType { path: path.to_owned(), name: name.to_owned(), found };
+    let kind = kind_of(dtype).ok_or_else(|| fault(format!("{dtype:?}")))?;
+    // tch reads as many bytes as the shape asks for, wherever they end.
+    let values = shape
+        .iter()
+        .try_fold(kind.elt_size_in_bytes(), |n, &size| n.checked_mul(usize::try_from(size).ok()?));
+    if values != Some(bytes.len()) {
+        return Err(fault(format!("{dtype:?} and {} bytes for the shape {shape:?}", bytes.len())));
+    }
     Ok(Some(Tensor::f_from_data_size(bytes, shape, kind)?.f_to_kind(Kind::Float)?))
 }
 

@@ -12,12 +12,14 @@ mod value;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::File;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
-use memmap2::Mmap;
 use rawzip::{CompressionMethod, ZipArchive, ZipSliceArchive};
+use re_data::model_file;
+use re_native::FileMap;
 use safetensors::Dtype;
 
 pub use self::error::{TorchFileError, Unsupported};
@@ -34,7 +36,7 @@ const MOST_DIMENSIONS: usize = 64;
 /// An opened file of `torch.save`.
 #[derive(Debug)]
 pub struct TorchFile {
-    map: Mmap,
+    pub(super) map: Arc<FileMap>,
     tensors: Vec<Entry>,
     by_name: HashMap<String, usize>,
     ignored: Vec<String>,
@@ -68,17 +70,17 @@ struct Entry {
 }
 
 impl TorchFile {
-    /// Opens the state dict at `path`. The file must not be changed in place while it is open.
+    /// Opens the state dict at `path`.
     ///
     /// # Errors
     /// [`TorchFileError::Io`]; [`TorchFileError::Malformed`] for a damaged file; [`TorchFileError::Unsupported`],
     /// with the lines of Python that convert it, for one that holds something else than a plain state dict.
-    #[allow(unsafe_code)]
     pub fn open(path: &Path) -> Result<Self, TorchFileError> {
-        let file = File::open(path)?;
-        // SAFETY: the map is private to this struct and only read, always through bounds-checked slices. A
-        // writer that truncates the file meanwhile would end the process with SIGBUS; the doc comment forbids it.
-        let map = unsafe { Mmap::map(&file) }?;
+        let file = model_file::open_regular(path).map_err(|error| match error {
+            re_data::Error::Io { source, .. } => source,
+            other => std::io::Error::new(ErrorKind::InvalidInput, other),
+        })?;
+        let map = FileMap::new(file)?;
         let (tensors, ignored) = read(&map).map_err(|fault| fault.in_file(path))?;
         let by_name = tensors.iter().enumerate().map(|(i, entry)| (entry.name.clone(), i)).collect();
         Ok(Self { map, tensors, by_name, ignored })

@@ -86,7 +86,8 @@ impl Layers {
     /// [`Error::Config`] where files extend each other in a circle.
     pub fn file(self, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        self.document(Document::open(path)?)
+        let document = if self.open.is_empty() { Document::given(path)? } else { Document::open(path)? };
+        self.document(document)
     }
 
     /// Lays the text of a TOML file, which errors call `path`, over what is there.

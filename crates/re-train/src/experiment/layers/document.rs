@@ -1,13 +1,19 @@
 //! One TOML file of settings, its keys for layering set apart.
 
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use re_data::model_file::open_regular;
 use serde_path_to_error::Segment;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::super::Experiment;
 use crate::error::{Error, Result};
+
+/// Bytes that no file of settings has: a device that never ends has.
+const LONGEST: u64 = 1 << 24;
 
 /// Encoders for which a base gives way to another one.
 #[derive(Debug)]
@@ -30,8 +36,23 @@ pub(super) struct Document {
 }
 
 impl Document {
+    /// Reads a file that another one names.
     pub fn open(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
+        Self::read(open_regular(path)?, path)
+    }
+
+    /// Reads what the user names, which may be a pipe that another program writes into.
+    pub fn given(path: &Path) -> Result<Self> {
+        Self::read(File::open(path).map_err(|source| Error::io(path, source))?, path)
+    }
+
+    fn read(file: File, path: &Path) -> Result<Self> {
+        let mut text = String::new();
+        let read = file.take(LONGEST).read_to_string(&mut text).map_err(|source| Error::io(path, source))?;
+        if read as u64 == LONGEST {
+            let reason = std::io::Error::new(ErrorKind::FileTooLarge, "more than settings can be");
+            return Err(Error::io(path, reason));
+        }
         Self::parse(text, path)
     }
 

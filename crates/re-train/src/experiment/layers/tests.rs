@@ -26,6 +26,24 @@ fn a_file_changes_the_one_it_extends() {
     assert!(error.to_string().contains("does not extend itself"), "{error}");
 }
 
+/// Reading either would never end.
+#[cfg(unix)]
+#[test]
+fn devices_and_pipes_are_no_settings() {
+    let (folder, at) = files(&[
+        ("device.toml", "extends = \"/dev/zero\"\n"),
+        ("pipe.toml", "extends = \"pipe\"\n"),
+        ("member.toml", "[plan]\nname = \"vote\"\nmembers = [{ member = \"a\", config = \"/dev/zero\" }]\n"),
+    ]);
+    let made = std::process::Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap();
+    assert!(made.success());
+    for name in ["device.toml", "pipe.toml", "member.toml"] {
+        let error = Experiment::from_file(at(name)).unwrap_err().to_string();
+        assert!(error.contains("found a pipe or a device"), "{name}: {error}");
+    }
+    assert!(Experiment::from_file("/dev/zero").is_err());
+}
+
 #[test]
 fn an_experiment_lies_on_another_base() {
     let (_folder, at) = files(&[
