@@ -147,7 +147,7 @@ pub enum Error {
         /// The file that it stands in, or should stand in.
         path: PathBuf,
         /// Its key, or the token that it is about.
-        field: String,
+        field: Box<str>,
         /// What stands there; `null` where nothing does.
         found: String,
         /// What would be accepted.

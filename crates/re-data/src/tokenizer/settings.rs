@@ -280,12 +280,7 @@ pub(super) fn setting_fault(path: &Path, field: &str, found: &Value, expected: i
         found.truncate(end);
         found.push('…');
     }
-    Error::TokenizerSetting {
-        path: path.to_owned(),
-        field: field.to_owned(),
-        found,
-        expected: expected.into(),
-    }
+    Error::TokenizerSetting { path: path.to_owned(), field: field.into(), found, expected: expected.into() }
 }
 
 /// A JSON object, empty where the file does not exist.
