@@ -127,7 +127,7 @@ impl Manifest {
             }
         }
         for name in LOADED.into_iter().filter(|name| !self.files.contains_key(*name)) {
-            if files::exists(&self.folder.join(name))? {
+            if files::exists(self.folder.join(name))? {
                 return fault(name, "was not there when the folder was saved");
             }
         }

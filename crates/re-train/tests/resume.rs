@@ -229,7 +229,8 @@ fn no_run_goes_on_from_a_checkpoint_that_was_changed() {
             *bytes = text.replace(from, to).into_bytes();
         }
     };
-    let changes: [(&str, &dyn Fn(&mut Vec<u8>)); 4] = [
+    type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
+    let changes: [(&str, Change<'_>); 4] = [
         ("model.safetensors", &flip),
         ("optimizer.safetensors", &flip),
         ("trainer_state.json", &replace("\"step\": 6,\n  \"steps\"", "\"step\": 4,\n  \"steps\"")),
