@@ -7,7 +7,7 @@
 //! a cryptographic hash takes several times as long, and would only help against those who can write the manifest.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
@@ -160,13 +160,14 @@ pub fn write(folder: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::Io`]; [`Error::ModelFile`] for what is no regular file.
 pub fn hash_file(path: &Path) -> Result<String> {
-    let io = |source| Error::io(path, source);
     let mut file = model_file::open_regular(path)?;
     let (mut hash, mut block) = (Xxh3::new(), vec![0; BLOCK]);
     loop {
-        match file.read(&mut block).map_err(io)? {
-            0 => return Ok(format!("{:032x}", hash.digest128())),
-            read => hash.update(block.get(..read).unwrap_or_default()),
+        match file.read(&mut block) {
+            Ok(0) => return Ok(format!("{:032x}", hash.digest128())),
+            Ok(read) => hash.update(block.get(..read).unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(source) => return Err(Error::io(path, source)),
         }
     }
 }

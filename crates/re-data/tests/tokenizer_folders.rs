@@ -319,7 +319,10 @@ fn settings_that_cannot_be_followed_are_refused() {
     };
     assert!(encoder(Truncation::Window).is_ok());
     let error = encoder(Truncation::Tail).unwrap_err();
-    assert!(matches!(&error, Error::TokenizerSetting { field, .. } if &**field == "truncation_side"), "{error}");
+    assert!(
+        matches!(&error, Error::TokenizerSetting { field, .. } if &**field == "truncation_side"),
+        "{error}"
+    );
 }
 
 /// What was written before classes were followed, and a model trained with it, goes on.

@@ -259,16 +259,6 @@ fn renaming(prefix: &str) -> String {
     format!("; the file has {prefix:?} before these names{by}: save them without it")
 }
 
-/// Text out of a file, short enough for a message whatever the file holds.
-pub(crate) fn brief(mut text: String) -> String {
-    const LONGEST: usize = 60;
-    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
-        text.truncate(end);
-        text.push_str("...");
-    }
-    text
-}
-
 /// The first few of `items`, so that a message about 200 tensors stays readable.
 fn list<T: std::fmt::Display>(items: &[T]) -> String {
     const SHOWN: usize = 5;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use re_data::text::quoted;
 use re_data::{files, model_file};
 use re_native::FileMap;
 use safetensors::tensor::Metadata;
@@ -16,7 +17,7 @@ use tch::{Kind, Tensor};
 
 pub(crate) use self::source::{Source, checked};
 use self::torch_file::TorchFile;
-use crate::error::{Error, Result, brief};
+use crate::error::{Error, Result};
 
 /// File names in the order in which a folder is searched for them.
 const SINGLE: &str = "model.safetensors";
@@ -146,13 +147,11 @@ fn shards(index: &Path) -> Result<Vec<PathBuf>> {
     }
     names
         .into_iter()
-        .map(|name| {
-            if is_file_name(name) {
-                Ok(index.with_file_name(name))
-            } else {
-                Err(fault(brief(format!("{name:?}"))))
-            }
-        })
+        .map(
+            |name| {
+                if is_file_name(name) { Ok(index.with_file_name(name)) } else { Err(fault(quoted(name))) }
+            },
+        )
         .collect()
 }
 

@@ -1,14 +1,12 @@
 //! What a run began with, and its bits depend on, besides settings and rows.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use re_data::files;
+use re_data::manifest::hash_file;
 use re_model::{Weights, hub};
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3;
 
 use super::{Experiment, Plan};
 use crate::error::{Error, Result};
@@ -29,8 +27,6 @@ const SETTINGS: [&str; 10] = [
     "spiece.model",
     "sentencepiece.bpe.model",
 ];
-/// Bytes that are read at a time.
-const BLOCK: usize = 1 << 20;
 
 /// Content of [`ORIGIN`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +34,7 @@ const BLOCK: usize = 1 << 20;
 pub(super) struct Origin {
     /// Threads of libtorch, where the CPU computes.
     threads: Option<usize>,
-    /// Hash of each file of the pretrained model: XXH3, which costs less time than reading the file. Empty for a plan of
+    /// Hash of each file of the pretrained model: see [`hash_file`]. Empty for a plan of
     /// several trainings, each of which has a record of its own.
     pretrained: BTreeMap<String, String>,
 }
@@ -62,7 +58,9 @@ impl Origin {
         let mut pretrained = BTreeMap::new();
         for path in SETTINGS.map(|name| folder.join(name)).into_iter().chain(weights) {
             let name = path.strip_prefix(&folder).unwrap_or(&path).display().to_string();
-            pretrained.extend(hash(&path)?.map(|hash| (name, hash)));
+            if files::exists(&path)? {
+                pretrained.insert(name, hash_file(&path)?);
+            }
         }
         Ok(Self { threads, pretrained })
     }
@@ -99,24 +97,6 @@ impl Origin {
             None => format!("without {name}"),
         };
         Some(("pretrained model", file(now), file(self)))
-    }
-}
-
-/// The hash of a file's content; `None` where there is no such file.
-fn hash(path: &Path) -> Result<Option<String>> {
-    let io = |source| Error::io(path, source);
-    let mut file = match File::open(path) {
-        Err(error) if files::is_absent(&error) => return Ok(None),
-        file => file.map_err(io)?,
-    };
-    let (mut hash, mut block) = (Xxh3::new(), vec![0; BLOCK]);
-    loop {
-        match file.read(&mut block) {
-            Ok(0) => return Ok(Some(format!("{:032x}", hash.digest128()))),
-            Ok(read) => hash.update(block.get(..read).unwrap_or_default()),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(source) => return Err(io(source)),
-        }
     }
 }
 
