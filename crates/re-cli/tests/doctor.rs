@@ -8,14 +8,15 @@ use std::path::PathBuf;
 use common::*;
 use serde_json::{Value, json};
 
-/// A copy of the trained model, whose `config.json` has been changed, and without the files that are left out.
+/// A copy of the trained model, whose `config.json` has been changed, and without the manifest and the files that are left out.
 fn changed(folder: &Folder, name: &str, change: impl FnOnce(&mut Value), without: &[&str]) -> String {
     let summary: Value = serde_json::from_str(&trained().read("run/summary.json")).unwrap();
     let model = PathBuf::from(trained().path("run")).join(summary["model"].as_str().unwrap());
     let copy = folder.path(name);
     std::fs::create_dir(&copy).unwrap();
     for file in std::fs::read_dir(model).unwrap().map(|file| file.unwrap()) {
-        if !without.iter().any(|name| file.file_name() == *name) {
+        let left_out = |name: &&str| file.file_name() == **name;
+        if !without.iter().chain(&["manifest.json"]).any(left_out) {
             std::fs::copy(file.path(), format!("{copy}/{}", file.file_name().to_str().unwrap())).unwrap();
         }
     }

@@ -148,7 +148,7 @@ fn what_does_not_match_is_an_error() {
         fault("columns.csv", &A.replace("0.25,0.75", "0.25"))
             .contains("columns.csv:3: id 2: found 2 columns")
     );
-    assert!(fault("text.csv", "id,label\n1,spouse\n").contains("text.csv:2: column 2 (probability)"));
+    assert!(fault("text.csv", "id,label\n1,spouse\n").contains("text.csv:1: found the header \"id,label\""));
     assert!(fault("empty.csv", "").contains("empty.csv:1: found the header \"\""));
     assert!(error(2, &["vote", &a, &format!("other={a}")]).contains("expected each file once"));
     assert!(error(2, &["vote", &a, "--weights", "1,2"]).contains("--weights has 2 values for 1 files"));

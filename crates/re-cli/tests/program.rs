@@ -128,7 +128,7 @@ fn an_output_that_cannot_be_written_is_named_and_nothing_is_left() {
     {
         let to = |path: &str| error(1, &[command, &["--output", path]].concat());
         assert!(to(&inside).contains(&format!("error: {inside}: access failed: No such file or directory")));
-        assert!(to("/dev/full").contains("error: /dev/full: No space left on device"));
+        assert!(to("/dev/full").contains("error: /dev/full: access failed: No space left on device"));
     }
     assert_eq!(folder.names(), Vec::<String>::new());
 }

@@ -251,7 +251,7 @@ impl Error {
 
     /// An input/output error that names its file.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
-        Self::Io { path: path.into(), source }
+        Self::Io { path: crate::files::when_complete(&path.into()), source }
     }
 }
 

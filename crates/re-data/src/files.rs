@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use new_file::NewFile;
 pub use new_folder::{NewFolder, remove_folder};
-pub use partial::sweep;
+pub use partial::{sweep, when_complete};
 
 use crate::error::{Error, Result};
 

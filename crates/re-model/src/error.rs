@@ -220,7 +220,7 @@ impl From<tch::TchError> for Error {
 impl Error {
     /// An input/output error that names its file.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
-        Self::Io { path: path.into(), source }
+        Self::Io { path: re_data::files::when_complete(&path.into()), source }
     }
 
     /// As [`Predictor`](re_data::Predictor)s report it: what is wrong with a row stays what it is.

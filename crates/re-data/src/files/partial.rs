@@ -170,7 +170,7 @@ fn target_of(name: &str) -> Option<&str> {
     (number(process) && number(count)).then_some(target)
 }
 
-/// The path of a file as it is when the folder that it is written into is complete, for errors.
-pub(super) fn when_complete(path: &Path) -> PathBuf {
+/// The path of a file when it and the folder that it is written into are complete, for errors.
+pub fn when_complete(path: &Path) -> PathBuf {
     path.iter().map(|name| name.to_str().and_then(target_of).map_or(name, OsStr::new)).collect()
 }
