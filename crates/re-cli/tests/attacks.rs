@@ -263,7 +263,6 @@ fn an_output_is_the_old_one_or_the_new_one() {
 }
 
 #[test]
-#[ignore = "waits for the manifest of hashes in checkpoints"]
 fn a_flipped_bit_is_found_or_changes_nothing() {
     let training = Training::new();
     let killed = training.killed();

@@ -199,8 +199,8 @@ impl EncoderConfig {
             initializer_range: fields.number(
                 "initializer_range",
                 0.02,
-                |std| (0.0..=1.0).contains(&std),
-                "a number from 0 to 1",
+                |std| (0.0..=100.0).contains(&std),
+                "a number from 0 to 100",
             )?,
             pad_token_id,
             raw,
@@ -423,7 +423,7 @@ mod tests {
             (r#"{"model_type": "roberta", "vocab_size": 1}"#, "pad_token_id = 1"),
             (r#"{"model_type": "bert", "layer_norm_eps": -1}"#, "layer_norm_eps = -1"),
             (r#"{"model_type": "bert", "layer_norm_eps": 0}"#, "layer_norm_eps = 0"),
-            (r#"{"model_type": "bert", "initializer_range": 1e308}"#, "initializer_range = 1e308"),
+            (r#"{"model_type": "bert", "initializer_range": 1e308}"#, "initializer_range = 1e+308"),
             (
                 r#"{"model_type": "bert", "attention_probs_dropout_prob": 1}"#,
                 "attention_probs_dropout_prob = 1",

@@ -7,6 +7,7 @@ mod common;
 use std::path::Path;
 
 use common::{Runs, put};
+use re_data::error::with_causes;
 use re_report::results::{self, BEGIN, END};
 use re_report::{Error, Result};
 
@@ -149,12 +150,12 @@ fn what_is_wrong_is_an_error() {
         ("../report.toml", "[[experiment]]\nname = \"x\"\n", "report.toml: experiment[0]"),
     ] {
         put(&run, file, text);
-        let error = markdown(&runs).unwrap_err().to_string();
+        let error = with_causes(&markdown(&runs).unwrap_err());
         assert!(error.contains(expected), "{error}");
         std::fs::remove_file(run.join(file)).unwrap();
     }
     std::fs::remove_file(run.join("summary.json")).unwrap();
-    let error = markdown(&runs).unwrap_err().to_string();
+    let error = with_causes(&markdown(&runs).unwrap_err());
     assert!(error.ends_with("summary.json: the run is not complete"), "{error}");
 }
 
@@ -224,12 +225,14 @@ fn errors_in_findings_name_the_key_or_the_run() {
         ("[[finding]]\nclaim = \"c\"\nverdict = \"held\"\n", "because"),
     ] {
         let runs = with_findings(finding);
-        let error = results::findings(&runs.path().join("results"), &[runs.gold()]).unwrap_err().to_string();
+        let error = results::findings(&runs.path().join("results"), &[runs.gold()]).unwrap_err();
+        let error = with_causes(&error);
         assert!(error.contains("report.toml") && error.contains(expected), "{error}");
     }
     let pair = "[[finding]]\nclaim = \"c\"\nverdict = \"held\"\nbecause = \"d\"\npairs = [{ a = \"a\", b = \"b\" }]\n";
     let runs = with_findings(pair);
     std::fs::remove_file(runs.path().join("results/b/validation_probabilities.csv")).unwrap();
-    let error = results::findings(&runs.path().join("results"), &[runs.gold()]).unwrap_err().to_string();
+    let error = results::findings(&runs.path().join("results"), &[runs.gold()]).unwrap_err();
+    let error = with_causes(&error);
     assert!(error.contains("run = b") && error.contains("predictions of validation rows"), "{error}");
 }

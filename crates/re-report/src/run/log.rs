@@ -117,6 +117,8 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
+    use re_data::error::with_causes;
+
     use super::*;
 
     const STEP: &str =
@@ -149,7 +151,7 @@ mod tests {
         assert_eq!((log.steps.len(), log.torn), (1, true));
         let error = parse(&format!("{{\"event\":\"st\n{STEP}\n")).unwrap_err().to_string();
         assert!(error.starts_with("metrics.jsonl:1: "), "{error}");
-        let error = parse("{\"event\":\"step\"}\n").unwrap_err().to_string();
+        let error = with_causes(&parse("{\"event\":\"step\"}\n").unwrap_err());
         assert!(error.contains("missing field `step`"), "{error}");
     }
 
