@@ -1,6 +1,6 @@
 //! A process that ends early leaves no unfinished file behind, and says what became of its outputs.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
@@ -145,13 +145,16 @@ impl Entry {
     fn abandon(&self) -> String {
         let name =
             if self.path == Path::new("-") { "standard output".into() } else { self.path.to_string_lossy() };
-        match &self.partial {
-            _ if self.complete => format!("{name} is complete"),
-            None => format!("{name} is not complete"),
+        let Some(partial) = self.partial.as_ref().filter(|_| !self.complete) else {
+            let state = if self.complete { "complete" } else { "not complete" };
+            return format!("{name} is {state}");
+        };
+        match std::fs::remove_file(partial) {
             // One that was completed just now has another name.
-            Some(partial) if std::fs::remove_file(partial).is_err() => format!("{name} is complete"),
-            Some(_) if self.path.symlink_metadata().is_ok() => format!("{name} is as it was"),
-            Some(_) => format!("{name} is not written"),
+            Err(error) if error.kind() == ErrorKind::NotFound => format!("{name} is complete"),
+            Err(error) => format!("{} is unfinished and cannot be removed: {error}", partial.display()),
+            Ok(()) if self.path.symlink_metadata().is_ok() => format!("{name} is as it was"),
+            Ok(()) => format!("{name} is not written"),
         }
     }
 }
