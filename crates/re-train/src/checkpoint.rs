@@ -16,6 +16,8 @@ const STATE: &str = "trainer_state.json";
 /// Name of the file with the state of the optimizer.
 pub(crate) const OPTIMIZER: &str = "optimizer.safetensors";
 const PREFIX: &str = "checkpoint-";
+/// Suffix of a checkpoint that another one of its step is to replace. It counts until that one is there.
+const REPLACED: &str = ".replaced";
 /// Suffix of folders that earlier versions were writing or removing.
 const PARTIAL: &str = ".part";
 
@@ -79,7 +81,10 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Data`] where one cannot look into the folder; one that does not exist has no checkpoint.
     pub fn list(run: &Path) -> Result<Vec<Self>> {
-        let step = |path: &Path| path.file_name()?.to_str()?.strip_prefix(PREFIX)?.parse::<u64>().ok();
+        let step = |path: &Path| {
+            let step = path.file_name()?.to_str()?.strip_prefix(PREFIX)?;
+            step.strip_suffix(REPLACED).unwrap_or(step).parse::<u64>().ok()
+        };
         let mut found = Vec::new();
         for path in files::entries(run)? {
             if let Some(step) = step(&path)
@@ -89,6 +94,8 @@ impl Checkpoint {
             }
         }
         found.sort_by_key(|checkpoint| checkpoint.step);
+        // One to be replaced comes after the one that replaces it, as its name is longer.
+        found.dedup_by_key(|checkpoint| checkpoint.step);
         Ok(found)
     }
 
@@ -110,26 +117,40 @@ impl Checkpoint {
     /// Saves a checkpoint: `fill` writes weights and optimizer into the folder it is given.
     ///
     /// The folder gets its name only when all is on disk, so that a kill at any instant leaves either the
-    /// whole checkpoint or none. A checkpoint of the same step is left as it is: it has the same content.
+    /// whole checkpoint or none. A checkpoint of the same step and state is left as it is: it has the same content. One of
+    /// another state, saved before the evaluation that belongs to it, is removed when the new one is complete.
     ///
     /// # Errors
-    /// [`Error::Data`] where the run's folder is missing or cannot be written to, or whatever `fill` returns.
+    /// [`Error::Data`] where the run's folder is missing or cannot be written to, those of [`Checkpoint::state`] where a
+    /// checkpoint of the same step is there, or whatever `fill` returns.
     pub fn save(run: &Path, state: &TrainerState, fill: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
-        let path = Self::path(run, state.step);
-        if !files::is_file(path.join(STATE))? {
-            if files::exists(&path)? {
-                // Somebody has taken its state away: it is no checkpoint, and in the way of one.
-                files::remove_folder(&path)?;
+        let saved = Self { step: state.step, path: Self::path(run, state.step) };
+        let old = Self::replaced(&saved.path);
+        if files::is_file(saved.path.join(STATE))? {
+            if saved.state()? == *state {
+                return Ok(saved);
             }
-            save::fill(NewFolder::create(&path)?, |folder| {
-                fill(folder)?;
-                let file = folder.join(STATE);
-                let text = serde_json::to_string_pretty(state)
-                    .map_err(|source| Error::Json { path: file.clone(), source })?;
-                Ok::<_, Error>(files::write(file, text)?)
-            })?;
+            remove_if_there(&old)?;
+            std::fs::rename(&saved.path, &old).map_err(|source| Error::io(&saved.path, source))?;
         }
-        Ok(Self { step: state.step, path })
+        // Somebody has taken its state away: it is no checkpoint, and in the way of one.
+        remove_if_there(&saved.path)?;
+        save::fill(NewFolder::create(&saved.path)?, |folder| {
+            fill(folder)?;
+            let file = folder.join(STATE);
+            let text = serde_json::to_string_pretty(state)
+                .map_err(|source| Error::Json { path: file.clone(), source })?;
+            Ok::<_, Error>(files::write(file, text)?)
+        })?;
+        remove_if_there(&old)?;
+        Ok(saved)
+    }
+
+    /// Where the checkpoint at `path` lies until another one has replaced it.
+    fn replaced(path: &Path) -> PathBuf {
+        let mut name = path.as_os_str().to_owned();
+        name.push(REPLACED);
+        name.into()
     }
 
     /// Whether it is there because training stopped, and has no meaning once there is a later one.
@@ -137,6 +158,13 @@ impl Checkpoint {
         // One that cannot be read is not in the way of others.
         self.state().is_ok_and(|state| state.stopped.is_some())
     }
+}
+
+fn remove_if_there(folder: &Path) -> Result<()> {
+    if files::exists(folder)? {
+        files::remove_folder(folder)?;
+    }
+    Ok(())
 }
 
 /// The folder of a run while it is trained there, to notice that it was moved or removed meanwhile.
@@ -173,7 +201,8 @@ impl Place {
 pub fn prune(run: &Path, keep_last: usize, best: Option<u64>) -> Result<()> {
     let mut all = Checkpoint::list(run)?;
     let latest = all.pop();
-    let (passed, mut all): (Vec<_>, Vec<_>) = all.into_iter().partition(Checkpoint::is_of_a_stop);
+    let is_passed = |checkpoint: &Checkpoint| Some(checkpoint.step) != best && checkpoint.is_of_a_stop();
+    let (passed, mut all): (Vec<_>, Vec<_>) = all.into_iter().partition(is_passed);
     all.extend(latest);
     let old = if keep_last == 0 { 0 } else { all.len().saturating_sub(keep_last) };
     let old = all.iter().take(old).filter(|checkpoint| Some(checkpoint.step) != best);
@@ -186,6 +215,9 @@ pub fn prune(run: &Path, keep_last: usize, best: Option<u64>) -> Result<()> {
 /// [`Error::Io`].
 pub fn remove_partial(run: &Path) -> Result<()> {
     files::sweep(run);
+    for Checkpoint { path, .. } in Checkpoint::list(run)? {
+        remove_if_there(&Checkpoint::replaced(&path))?;
+    }
     // Earlier versions called them so.
     for path in files::entries(run)? {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -230,6 +262,53 @@ mod tests {
         assert_eq!(save(7, Some(Stopped::BeforeEvaluation)), [2, 4, 7]);
         // As without the stops.
         assert_eq!(save(8, None), [2, 4, 8]);
+    }
+
+    #[test]
+    fn the_best_checkpoint_stays_although_training_stopped_there() {
+        let run = tempfile::tempdir().unwrap();
+        let run = run.path();
+        Checkpoint::save(run, &TrainerState { stopped: Some(Stopped::AfterStep), ..state(2) }, |_| Ok(()))
+            .unwrap();
+        Checkpoint::save(run, &state(4), |_| Ok(())).unwrap();
+        prune(run, 1, Some(2)).unwrap();
+        assert_eq!(Checkpoint::list(run).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_checkpoint_is_there_until_another_has_replaced_it() {
+        let run = tempfile::tempdir().unwrap();
+        let run = run.path();
+        let before = TrainerState { stopped: Some(Stopped::BeforeEvaluation), ..state(4) };
+        let only = || {
+            let mut all = Checkpoint::list(run).unwrap();
+            assert_eq!((all.len(), all[0].step), (1, 4));
+            all.pop().unwrap()
+        };
+        Checkpoint::save(run, &before, |_| Ok(())).unwrap();
+        // At any instant before the new one is complete, and where it does not become so.
+        let failed = Checkpoint::save(run, &state(4), |folder| {
+            assert_eq!(only().state().unwrap(), before);
+            Err(Error::NoCheckpoint { folder: folder.to_owned() })
+        });
+        assert!(failed.is_err());
+        remove_partial(run).unwrap();
+        prune(run, 1, None).unwrap();
+        assert_eq!(only().state().unwrap(), before);
+        // It goes on from there.
+        Checkpoint::save(run, &state(4), |_| Ok(())).unwrap();
+        assert_eq!(only().state().unwrap(), state(4));
+        assert_eq!(files::entries(run).unwrap(), [only().path]);
+        // Killed before the old one was removed.
+        std::fs::create_dir(run.join("checkpoint-000004.replaced")).unwrap();
+        std::fs::copy(only().path.join(STATE), run.join("checkpoint-000004.replaced").join(STATE)).unwrap();
+        assert_eq!(only().path, Checkpoint::path(run, 4));
+        remove_partial(run).unwrap();
+        assert_eq!(files::entries(run).unwrap(), [only().path]);
+        // What cannot be read is not taken for another state.
+        std::fs::write(only().path.join(STATE), "{").unwrap();
+        assert!(matches!(Checkpoint::save(run, &state(4), |_| Ok(())), Err(Error::Json { .. })));
+        assert_eq!(std::fs::read(only().path.join(STATE)).unwrap(), b"{");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use re_data::files;
 use re_data::text::brief;
 
 /// Result with this crate's [`enum@Error`].
@@ -193,17 +194,16 @@ impl Error {
         Self::Config { key, found: found.into(), expected: expected.into() }
     }
 
-    /// Whether this is about what a file holds, which stays as it is, and not about settings, memory or permissions.
+    /// Whether this is about what a file holds, or that it is gone, which stays as it is, and not about settings, memory or
+    /// permissions.
     pub(crate) fn is_damage(&self) -> bool {
-        use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+        use std::io::ErrorKind::{InvalidData, UnexpectedEof};
         match self {
             Self::Io { source, .. }
             | Self::Data(re_data::Error::Io { source, .. })
             | Self::Model(
                 re_model::Error::Io { source, .. } | re_model::Error::Data(re_data::Error::Io { source, .. }),
-            ) => {
-                matches!(source.kind(), InvalidData | NotFound | UnexpectedEof)
-            }
+            ) => files::is_absent(source) || matches!(source.kind(), InvalidData | UnexpectedEof),
             Self::Resume { .. }
             | Self::Torch(_)
             | Self::Model(re_model::Error::Torch(_) | re_model::Error::FileChanged { .. }) => false,
@@ -213,18 +213,45 @@ impl Error {
 
     /// Whether a prediction ended early because it was asked to.
     pub(crate) fn is_interruption(&self) -> bool {
-        match self {
-            Self::Model(error) => matches!(error, re_model::Error::Interrupted),
-            Self::Data(re_data::Error::Predictor(error)) => {
-                matches!(error.downcast_ref(), Some(re_model::Error::Interrupted))
+        let mut next: Option<Cause<'_>> = Some(self);
+        while let Some(error) = next {
+            if matches!(error.downcast_ref(), Some(re_model::Error::Interrupted)) {
+                return true;
             }
-            _ => false,
+            next = wrapped(error).or_else(|| error.source());
         }
+        false
     }
 
     /// An input/output error that names its file.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io { path: re_data::files::when_complete(&path.into()), source }
+    }
+}
+
+/// An error below another one.
+type Cause<'a> = &'a (dyn std::error::Error + 'static);
+
+/// What a transparent error stands for, which `source` skips.
+fn wrapped(error: Cause<'_>) -> Option<Cause<'_>> {
+    use {re_data::Error as Data, re_ensemble::Error as Ensemble, re_model::Error as Model};
+    if let Some(error) = error.downcast_ref() {
+        return match error {
+            Error::Model(error) => Some(error),
+            Error::Data(error) => Some(error),
+            Error::Ensemble(error) => Some(error),
+            _ => None,
+        };
+    }
+    if let Some(Data::Predictor(error)) = error.downcast_ref() {
+        return Some(&**error);
+    }
+    if let Some(Ensemble::Data(error) | Ensemble::Member { source: error, .. }) = error.downcast_ref() {
+        return Some(error);
+    }
+    match error.downcast_ref() {
+        Some(Model::Data(error)) => Some(error),
+        _ => None,
     }
 }
 
@@ -248,5 +275,27 @@ mod tests {
         for error in [json(), toml, damaged, observer, Error::io("x", std::io::Error::other("no space"))] {
             assert!(!error.to_string().contains(&error.source().unwrap().to_string()), "{error}");
         }
+    }
+
+    #[test]
+    fn an_interruption_is_found_below_whatever_wraps_it() {
+        use re_data::Error as Data;
+        use re_ensemble::Error as Ensemble;
+        let interrupted = || Data::predictor(re_model::Error::Interrupted);
+        let member = |source| Ensemble::Member { member: "a".to_owned(), source };
+        let nested = || Data::predictor(member(Data::predictor(member(interrupted()))));
+        for error in [
+            Error::Model(re_model::Error::Interrupted),
+            Error::Data(interrupted()),
+            Error::Data(nested()),
+            Error::Ensemble(Ensemble::Data(nested())),
+            Error::Model(re_model::Error::Data(nested())),
+        ] {
+            assert!(error.is_interruption(), "{error:?}");
+        }
+        assert!(
+            !Error::Data(Data::predictor(member(Data::predictor("x".parse::<u8>().unwrap_err()))))
+                .is_interruption()
+        );
     }
 }

@@ -24,7 +24,7 @@ pub use model_folder::model_folder;
 pub use plan::{MemberConfig, Plan, VoteConfig};
 pub use run::RunFolder;
 pub use summary::{Part, Rows, Summary};
-pub use trained::load_predictor;
+pub use trained::{load_predictor, trained_precision};
 
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};

@@ -1,21 +1,21 @@
 //! The training loop.
 
+mod resume;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use re_data::files;
 use re_data::manifest::Manifest;
 use re_data::random::fnv1a;
 use re_model::parameters::Parameters;
-use re_model::{Masks, Weights, device};
+use re_model::{Masks, device};
 use tch::{Device, Tensor};
 
 use crate::adamw::{AdamW, gradient_norm};
 use crate::checkpoint::{self, Best, Checkpoint, OPTIMIZER, Place, Stopped, TrainerState};
 use crate::config::TrainConfig;
-use crate::difference::{self, Difference};
 use crate::error::{Error, Result};
 use crate::observer::{Evaluation, Event, Observer, StepReport, StopReason};
 use crate::sampler::Sampler;
@@ -155,10 +155,6 @@ impl<'a> Trainer<'a> {
         let group = self.config.batch_size * self.config.gradient_accumulation_steps;
         let mut sampler = Sampler::new(task.rows(), group, self.config.seed);
 
-        let best = state.best.filter(|_| self.config.keep_best).map(|best| best.step);
-        // What a run left behind that was killed before it could remove it.
-        checkpoint::prune(&self.run, self.config.keep_last, best)?;
-
         let began = Instant::now();
         self.tell(&Event::Started { step: state.step, steps: end, rows: task.rows() })?;
         let (mut rows_seen, mut evaluation) = (0, None);
@@ -271,11 +267,13 @@ impl<'a> Trainer<'a> {
                 expected: saved.to_string(),
             }),
             Some(saved) => self.tell(&Event::Notice(&format!(
-                "{}: was saved with {saved} threads, goes on with {now}: the last bits will differ",
+                "{}: was saved with {saved} threads, goes on with {now}: the result will differ from that of an \
+                 uninterrupted run",
                 path.display()
             ))),
             None => self.tell(&Event::Notice(&format!(
-                "{}: has no record of the number of threads; the last bits will differ if it was not {now}",
+                "{}: has no record of the number of threads; if it was not {now}, the result will differ from that of an \
+                 uninterrupted run",
                 path.display()
             ))),
         }
@@ -292,9 +290,9 @@ impl<'a> Trainer<'a> {
             manifest.check()?;
         }
         let mut state = checkpoint.state()?;
-        check_resumable(checkpoint, &state, now)?;
+        resume::check_resumable(checkpoint, &state, now)?;
         state.config = self.config.clone();
-        restore(task.parameters(), &checkpoint.path)?;
+        resume::restore(task.parameters(), &checkpoint.path)?;
         let schedule = self.config.schedule(now.steps)?;
         for parameter in task.parameters().iter() {
             // Rows outside a trimmed vocabulary decay when they are saved, from where training began.
@@ -391,11 +389,6 @@ impl<'a> Trainer<'a> {
             self.check_finite("parameters", f64::NAN, state.step)?;
         }
         self.tell(&Event::Saving { step: state.step })?;
-        let checkpoint = Checkpoint { step: state.step, path: Checkpoint::path(&self.run, state.step) };
-        if checkpoint.state().is_ok_and(|saved| saved != *state) {
-            // It was saved before the evaluation that belongs to it.
-            files::remove_folder(&checkpoint.path)?;
-        }
         let saved = Checkpoint::save(&self.run, state, |folder| {
             task.save(folder)?;
             optimizer.save(&folder.join(OPTIMIZER), task.parameters())
@@ -453,51 +446,6 @@ fn accumulate(sum: Option<Vec<Tensor>>, loss: &Tensor, parameters: &Parameters) 
             (false, _) => Ok(gradient),
         })
         .collect()
-}
-
-/// Copies the weights of a checkpoint into the parameters.
-fn restore(parameters: &Parameters, folder: &Path) -> Result<()> {
-    let weights = Weights::open(folder)?;
-    for parameter in parameters.iter() {
-        let stored = weights.tensor(&parameter.name)?;
-        if !stored.map_or(Ok(false), |stored| parameter.restore(&stored))? {
-            return Err(Error::Resume {
-                checkpoint: folder.to_owned(),
-                what: "model",
-                found: format!("one with {} of shape {:?}", parameter.name, parameter.tensor.size()),
-                expected: "the same parameters in the same shapes".to_owned(),
-            });
-        }
-    }
-    Ok(weights.check_unchanged()?)
-}
-
-/// A checkpoint goes on only with the settings that its bits depend on.
-fn check_resumable(checkpoint: &Checkpoint, saved: &TrainerState, now: &TrainerState) -> Result<()> {
-    let differs = |what, found: String, expected: String| {
-        Err(Error::Resume { checkpoint: checkpoint.path.clone(), what, found, expected })
-    };
-    if saved.data != now.data {
-        let hash = |data: u64| format!("rows with hash {data:016x}");
-        return differs("training data", hash(now.data), hash(saved.data));
-    }
-    if saved.steps != now.steps {
-        return differs("number of steps", now.steps.to_string(), saved.steps.to_string());
-    }
-    // What is watched and kept may change between sessions; what is computed may not. The best checkpoint is gone where
-    // it was not kept from the beginning.
-    let computed = |config: &TrainConfig| TrainConfig {
-        logging_steps: 1,
-        stop_at_step: 0,
-        save_steps: 0,
-        keep_last: 0,
-        ..config.clone()
-    };
-    let text = |config: &TrainConfig| serde_json::to_value(computed(config)).unwrap_or_default();
-    if let Some(Difference { key, old, new }) = difference::first(&text(&saved.config), &text(&now.config)) {
-        return differs("setting", format!("{key} = {new}"), format!("{key} = {old}"));
-    }
-    Ok(())
 }
 
 impl TrainConfig {

@@ -11,13 +11,40 @@ use std::sync::Arc;
 
 use common::{Watch, experiment, fresh, go, watched};
 use re_train::experiment::{Plan, RunFolder};
-use re_train::{Error, Experiment, Observer, Start};
+use re_train::{Error, Event, Experiment, Observer, Start, StopReason};
 
 /// A run that has ended after its first checkpoint.
 fn begun(experiment: &Experiment, run: &Path) {
     // The third event is a checkpoint.
     let observers: Vec<Box<dyn Observer>> = vec![Box::new(Watch::failing_at(3))];
     let ended = RunFolder::new(run).run(experiment, Start::Fresh, observers, Arc::default());
+    assert!(matches!(ended, Err(Error::Observer(_))), "{ended:?}");
+}
+
+/// When a run is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    Step,
+    Saved,
+}
+
+/// Kills a run when something happens for the n-th time.
+struct Kill(Moment, usize);
+
+impl Observer for Kill {
+    fn notify(&mut self, event: &Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let happens = match self.0 {
+            Moment::Step => matches!(event, Event::Step(_)),
+            Moment::Saved => matches!(event, Event::Saved { .. }),
+        };
+        self.1 = self.1.saturating_sub(usize::from(happens));
+        if self.1 == 0 { Err("the power went out".into()) } else { Ok(()) }
+    }
+}
+
+fn killed(experiment: &Experiment, run: &Path, start: Start, moment: Moment, nth: usize) {
+    let observers: Vec<Box<dyn Observer>> = vec![Box::new(Kill(moment, nth))];
+    let ended = RunFolder::new(run).run(experiment, start, observers, Arc::default());
     assert!(matches!(ended, Err(Error::Observer(_))), "{ended:?}");
 }
 
@@ -64,7 +91,7 @@ fn changes_that_give_other_bits_are_refused_or_told() {
         let text = refused(&experiment, &run);
         assert!(text.contains("pretrained model is") && text.contains(name), "{text}");
         let (_, watch) = watched(&experiment, &run, Start::ResumeChanged);
-        assert!(watch.has("pretrained model is") && watch.has("other bits"), "{:?}", watch.told);
+        assert!(watch.has("pretrained model is") && watch.has("the result will differ"), "{:?}", watch.told);
         // What it has gone on with is on record now.
         go(&experiment, &run, Start::Resume).unwrap();
         std::fs::write(&path, before).unwrap();
@@ -81,26 +108,43 @@ fn changes_that_give_other_bits_are_refused_or_told() {
         let expected = format!("number of threads is {}, expected {threads} as when", threads + 1);
         assert!(text.contains(&expected), "{text}");
         let (_, watch) = watched(experiment, &run, Start::ResumeChanged);
-        assert!(watch.has("number of threads is"), "{:?}", watch.told);
+        let told = format!("was saved with {threads} threads, goes on with {}", threads + 1);
+        assert!(watch.has(&told), "{:?}", watch.told);
         tch::set_num_threads(threads);
     }
 
-    // The checkpoint knows it by itself, for those who use the trainer alone.
+    // A run of an earlier version has no record: it goes on, and that is told.
     let alone = run("alone");
     begun(&experiment, &alone);
     std::fs::remove_file(alone.join("origin.json")).unwrap();
-    tch::set_num_threads(threads + 1);
-    let text = refused(&experiment, &alone);
-    assert!(text.contains("checkpoint-") && text.contains("number of threads"), "{text}");
-    tch::set_num_threads(threads);
-
-    // A run of an earlier version has no record: it goes on, and that is told.
     let state = re_train::Checkpoint::list(&alone).unwrap().pop().unwrap().path.join("trainer_state.json");
     let text = std::fs::read_to_string(&state).unwrap();
     let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
     value.as_object_mut().unwrap().remove("threads").unwrap();
     std::fs::write(&state, value.to_string()).unwrap();
     let (_, watch) = watched(&experiment, &alone, Start::Resume);
-    assert!(watch.has("no record of the number of threads and of the pretrained model"), "{:?}", watch.told);
+    assert!(watch.has("no record of the pretrained model"), "{:?}", watch.told);
     assert!(watch.has("no record of the number of threads;"), "{:?}", watch.told);
+
+    // What was allowed does not keep the run from going on plainly: nor does a part that is complete.
+    for killed_at in [Moment::Step, Moment::Saved] {
+        let run = run(&format!("{killed_at:?}"));
+        // The second training has one checkpoint.
+        killed(&two_folds, &run, Start::Fresh, Moment::Saved, common::STEPS as usize + 1);
+        let before = std::fs::read(model.join("config.json")).unwrap();
+        std::fs::write(model.join("config.json"), [&before[..], b" "].concat()).unwrap();
+        tch::set_num_threads(threads + 1);
+        killed(&two_folds, &run, Start::ResumeChanged, killed_at, 1);
+        if killed_at == Moment::Step {
+            // Its only checkpoint is still that of the first session.
+            let text = refused(&two_folds, &run);
+            assert!(text.contains("number of threads"), "{text}");
+            tch::set_num_threads(threads);
+        }
+        let (summary, watch) = watched(&two_folds, &run, Start::Resume);
+        assert_eq!(summary.reason, StopReason::Completed);
+        assert!(watch.has("fold-1: complete already"), "{:?}", watch.told);
+        tch::set_num_threads(threads);
+        std::fs::write(model.join("config.json"), before).unwrap();
+    }
 }

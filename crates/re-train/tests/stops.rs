@@ -11,8 +11,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{experiment, go, results};
-use re_train::experiment::{Plan, RunFolder, Summary};
+use common::{experiment, fresh, go, results};
+use re_ensemble::{Gate, Vote};
+use re_train::experiment::{MemberConfig, Plan, RunFolder, Summary, VoteConfig};
 use re_train::{Checkpoint, Event, Experiment, Observer, Start, StopReason};
 use serde_json::Value;
 
@@ -159,6 +160,38 @@ fn a_stop_uses_up_no_patience() {
         );
         check_same(&run("whole"), &run("broken"), "stop_at_step");
     }
+}
+
+#[test]
+fn a_stop_ends_what_several_models_predict_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str| folder.path().join(name);
+    let base = |plan| {
+        let mut base = experiment(folder.path(), plan);
+        base.training.steps = 1;
+        base
+    };
+    // Both stages answer when the last part is complete.
+    let two_stage = base(Plan::TwoStage { gate: Gate::default() });
+    fresh(&two_stage, &run("two_stage"));
+    let before_both =
+        |event: &Event<'_>, _| matches!(event, Event::Notice(text) if text.contains("relation: complete"));
+    let summary = stopped(&two_stage, &run("two_stage"), Start::Resume, 0, before_both);
+    assert_eq!(summary.reason, StopReason::Interrupted);
+
+    // A run of several models in a vote.
+    let folds = run("folds");
+    fresh(&base(Plan::KFold { folds: 2 }), &folds);
+    let member =
+        MemberConfig { member: "a".to_owned(), run: Some(folds), full_data_of: None, experiment: None };
+    let of = vec!["a".to_owned()];
+    let votes = vec![VoteConfig { vote: "v".to_owned(), how: Vote::Mean, of, weights: None }];
+    let vote = base(Plan::Vote { members: vec![member], votes });
+    let in_vote =
+        |event: &Event<'_>, _| matches!(event, Event::Notice(text) if text.contains("predicting with"));
+    let summary = stopped(&vote, &run("vote"), Start::Fresh, 0, in_vote);
+    assert_eq!(summary.reason, StopReason::Interrupted);
+    assert_eq!(Summary::read(&run("vote")).unwrap(), None);
 }
 
 /// Counts checkpoints, and makes sure that the log comes first.

@@ -10,7 +10,7 @@ use re_data::error::with_causes;
 use re_data::write::PredictionFormat;
 use re_data::{ExampleEncoder, Predictor, RelationExample, TokensInText};
 use re_model::{Precision, QuestionAnswerer, RelationClassifier, TrainedParts};
-use re_train::experiment::{load_predictor, model_folder};
+use re_train::experiment::{load_predictor, model_folder, trained_precision};
 use re_train::{Error, TrainConfig};
 
 use crate::data::{DataArgs, Rows, folder, model_first};
@@ -88,7 +88,10 @@ impl Predict {
     fn stream(&self, folder: &Path, settings: &TrainConfig, say: Say) -> Result<()> {
         let parts = TrainedParts {
             device: Some(settings.device()?),
-            precision: settings.precision,
+            precision: match settings.precision {
+                None => trained_precision(folder).map_err(|error| about(folder, error))?,
+                asked => asked,
+            },
             ..TrainedParts::default()
         };
         let classifier = RelationClassifier::from_pretrained_with(folder, parts);

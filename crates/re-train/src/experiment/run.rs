@@ -16,7 +16,7 @@ use super::plans;
 use super::session::Session;
 use super::summary::{SUMMARY, Summary};
 use super::{Experiment, ExperimentData};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Place};
 use crate::difference::{self, Difference};
 use crate::error::{Error, Result};
 use crate::observer::{Observer, StopReason};
@@ -29,8 +29,8 @@ pub(super) const CONFIG: &str = "config.toml";
 /// Name of the file with the hash of the rows that the run began with.
 pub(super) const DATA_HASH: &str = "data_hash.txt";
 
-/// The folder of a run: checkpoints, `config.toml`, `data_hash.txt`, `origin.json` (number of threads and hashes of the
-/// pretrained model's files), `metrics.jsonl`, predictions, `summary.json`.
+/// The folder of a run: checkpoints, `config.toml`, `data_hash.txt`, `origin.json` (hashes of the pretrained model's
+/// files), `metrics.jsonl`, predictions, `summary.json`.
 ///
 /// A plan of several trainings has a folder like this one for each of them, inside its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,18 +112,13 @@ impl RunFolder {
             Start::Fresh => self.write(DATA_HASH, &hash)?,
             Start::Resume | Start::ResumeChanged => self.check_rows(&hash)?,
         }
-        if single && start != Start::Fresh {
-            self.check_settings(&Experiment { training: self.experiment()?.training, ..experiment.clone() })?;
-        }
-        let origin = Origin::of(experiment)?;
-        if start != Start::Fresh {
-            self.check_origin(&origin, session)?;
-        }
-        if start != Start::Resume {
-            self.write(ORIGIN, &origin.text(&self.0)?)?;
-        }
         if !single {
             self.begin_parts(experiment, data, start, session)?;
+        } else if start == Start::Fresh {
+            self.write_origin(&Origin::of(experiment)?)?;
+        } else {
+            self.check_settings(&Experiment { training: self.experiment()?.training, ..experiment.clone() })?;
+            self.check_origin(&Origin::of(experiment)?, session)?;
         }
         let summary = match self.carry_out(experiment, data, start, session) {
             Err(error) if error.is_interruption() => Summary::new(StopReason::Interrupted),
@@ -133,7 +128,7 @@ impl RunFolder {
             return Ok(summary);
         }
         let summary = Summary { data_hash: Some(hash), ..summary };
-        claim.check()?;
+        claim.place.check()?;
         self.write(SUMMARY, &summary.text(&self.0)?)?;
         Ok(summary)
     }
@@ -218,10 +213,12 @@ impl RunFolder {
             self.check_settings(&experiment)?;
             let data = ExperimentData::read(&experiment.data, experiment.training.seed)?;
             self.check_rows(&data_hash(&experiment, &data)?)?;
-            match Origin::of(&experiment) {
-                // Nothing is trained here any more, and the record of what was is all that counts.
-                Err(Error::Model(re_model::Error::NoModel { .. })) => {}
-                origin => self.check_origin(&origin?, session)?,
+            if experiment.plan == (Plan::Single {}) {
+                match Origin::of(&experiment) {
+                    // Nothing is trained here any more, and the record of what was is all that counts.
+                    Err(Error::Model(re_model::Error::NoModel { .. })) => {}
+                    origin => self.check_origin(&origin?, session)?,
+                }
             }
             session.note(&format!("{}: complete already", self.0.display()))?;
             return Ok(summary);
@@ -269,24 +266,29 @@ impl RunFolder {
         }
     }
 
-    /// Makes sure that threads and pretrained model are those that the run began with, or tells that they are not.
+    /// Makes sure that the pretrained model is the one on record. Where the caller allows another one, that is told and
+    /// put on record, also of a complete part, so that the run goes on with it from then on.
     fn check_origin(&self, now: &Origin, session: &mut Session<'_>) -> Result<()> {
-        let path = self.0.display();
+        let (path, what) = (self.0.display(), "pretrained model");
         let Some(old) = Origin::read(&self.0)? else {
             return session.note(&format!(
-                "{path}: has no record of the number of threads and of the pretrained model; if they are not what they \
-                 were, other bits come out"
+                "{path}: has no record of the {what}; if it is not what it was, the result will differ from that of an \
+                 uninterrupted run"
             ));
         };
-        match old.difference(now) {
-            None => Ok(()),
-            Some((what, found, expected)) if session.resume == Start::Resume => {
-                Err(Error::Resume { checkpoint: self.0.clone(), what, found, expected })
-            }
-            Some((what, found, expected)) => session.note(&format!(
-                "{path}: {what} is {found}, was {expected} when the run began: other bits come out"
-            )),
+        let Some((found, expected)) = old.difference(now) else { return Ok(()) };
+        if session.resume == Start::Resume {
+            return Err(Error::Resume { checkpoint: self.0.clone(), what, found, expected });
         }
+        session.note(&format!(
+            "{path}: {what} is {found}, was {expected} when the run began: the result will differ from that of an \
+             uninterrupted run"
+        ))?;
+        self.write_origin(now)
+    }
+
+    fn write_origin(&self, origin: &Origin) -> Result<()> {
+        self.write(ORIGIN, &origin.text(&self.0)?)
     }
 
     /// The hash of the rows that the run began with; `None` where there is no record of it.
@@ -362,7 +364,7 @@ impl RunFolder {
             _ => {}
         }
         let new = !files::exists(&self.0)?;
-        std::fs::create_dir_all(&self.0).map_err(|source| Error::io(&self.0, source))?;
+        let place = Place::create(&self.0)?;
         files::sweep(&self.0);
         let path = self.0.join(LOCK);
         // A run that ended before its first checkpoint may start afresh; a folder of something else may not.
@@ -371,7 +373,7 @@ impl RunFolder {
         }
         let lock = File::create(&path).map_err(|source| Error::io(&path, source))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Claim { folder: &self.0, new, lock }),
+            Ok(()) => Ok(Claim { folder: &self.0, place, new, _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(Error::RunBusy { folder: folder() }),
             Err(TryLockError::Error(source)) => Err(Error::io(path, source)),
         }
@@ -389,24 +391,18 @@ impl RunFolder {
 /// Keeps other processes out of a run's folder, and takes a folder away that a run was refused in.
 struct Claim<'a> {
     folder: &'a Path,
+    place: Place,
     new: bool,
-    lock: File,
-}
-
-impl Claim<'_> {
-    /// Makes sure that the folder is still the one that was claimed.
-    fn check(&self) -> Result<()> {
-        if files::is_same(&self.lock, self.folder.join(LOCK))? {
-            return Ok(());
-        }
-        Err(Error::RunGone { folder: self.folder.to_owned() })
-    }
+    _lock: File,
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         // Where one cannot look, the folder may be a run's; where another one lies there now, it is somebody else's.
-        if self.new && self.check().is_ok() && matches!(files::exists(self.folder.join(CONFIG)), Ok(false)) {
+        if self.new
+            && self.place.check().is_ok()
+            && matches!(files::exists(self.folder.join(CONFIG)), Ok(false))
+        {
             for name in [DATA_HASH, ORIGIN, LOCK] {
                 let _ = std::fs::remove_file(self.folder.join(name));
             }

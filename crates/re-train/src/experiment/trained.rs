@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use re_data::split::letters;
-use re_data::{LabelSet, NoRelation, Predictor, files};
+use re_data::{LabelSet, NoRelation, Predictor};
 use re_ensemble::{Ensemble, Gate, LiveMember, TwoStage, Vote};
 use re_model::{GatedAnswerer, Precision, QuestionAnswerer, RelationClassifier, TrainedParts};
 
@@ -62,6 +62,24 @@ impl<'a> Loading<'a> {
             ..Self::own(experiment, session)
         }
     }
+
+    fn precision(&self, folder: &Path) -> Result<Option<Precision>> {
+        match self.precision {
+            None => trained_precision(folder),
+            asked => Ok(asked),
+        }
+    }
+}
+
+/// The number format that the run of a trained model's folder says it was trained in, where that decides in which one to
+/// predict: fp32. Folders of earlier versions do not know it by themselves.
+///
+/// # Errors
+/// [`Error::Io`] and [`Error::Data`] where one cannot look.
+pub fn trained_precision(folder: impl AsRef<Path>) -> Result<Option<Precision>> {
+    let precision = recorded(folder.as_ref())?.and_then(|(_, experiment)| experiment.training.precision);
+    // Models trained in bf16 are computed in what suits the device.
+    Ok(precision.filter(|precision| *precision == Precision::Fp32))
 }
 
 /// As [`load_predictor`].
@@ -119,7 +137,7 @@ pub(super) fn load(reference: &Path, loading: Loading<'_>) -> Result<Box<dyn Pre
 }
 
 pub(super) fn classifier(folder: &Path, loading: Loading<'_>) -> Result<RelationClassifier> {
-    let (device, precision) = (Some(loading.config.device()?), loading.precision);
+    let (device, precision) = (Some(loading.config.device()?), loading.precision(folder)?);
     let parts = TrainedParts { device, precision, ..TrainedParts::default() };
     let mut classifier = RelationClassifier::from_pretrained_with(folder, parts)?;
     classifier.model_mut().stop_when(Arc::clone(loading.stop));
@@ -128,7 +146,7 @@ pub(super) fn classifier(folder: &Path, loading: Loading<'_>) -> Result<Relation
 
 pub(super) fn answerer(folder: &Path, loading: Loading<'_>) -> Result<QuestionAnswerer> {
     let device = loading.config.device()?;
-    let mut answerer = QuestionAnswerer::from_pretrained_with(folder, device, loading.precision)?;
+    let mut answerer = QuestionAnswerer::from_pretrained_with(folder, device, loading.precision(folder)?)?;
     answerer.model_mut().stop_when(Arc::clone(loading.stop));
     Ok(answerer)
 }
@@ -197,10 +215,9 @@ pub(super) fn recorded(reference: &Path) -> Result<Option<(RunFolder, Experiment
     for run in [Some(path), path.parent()].into_iter().flatten().map(RunFolder::new) {
         match run.experiment() {
             Ok(experiment) => return Ok(Some((run, experiment))),
-            Err(Error::Io { source, .. }) if files::is_absent(&source) => {}
-            Err(error @ (Error::Io { .. } | Error::Data(_))) => return Err(error),
-            // Somebody else's settings, or those of another version.
-            Err(_) => {}
+            // None, somebody else's settings, or those of another version.
+            Err(error) if error.is_damage() => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(None)
@@ -218,8 +235,11 @@ pub(super) fn trained_on(reference: &Path) -> Result<Option<HashSet<String>>> {
 fn of_run(run: &RunFolder, experiment: &Experiment) -> Result<Option<HashSet<String>>> {
     if experiment.plan == (Plan::Single {}) {
         let expected = run.data_hash()?;
-        let data = ExperimentData::read(&experiment.data, experiment.training.seed).ok();
-        let Some(data) = data.filter(|data| Some(data.hash()) == expected) else { return Ok(None) };
+        let data = match ExperimentData::read(&experiment.data, experiment.training.seed) {
+            Ok(data) if Some(data.hash()) == expected => data,
+            Err(error) if !error.is_damage() => return Err(error),
+            _ => return Ok(None),
+        };
         let mut texts: HashSet<String> = data.train.iter().map(|row| letters(row.text())).collect();
         let Some((base, of_base)) = recorded(&experiment.model.folder)? else { return Ok(Some(texts)) };
         return Ok(of_run(&base, &of_base)?.map(|before| {
@@ -241,4 +261,52 @@ fn of_run(run: &RunFolder, experiment: &Experiment) -> Result<Option<HashSet<Str
         }
     }
     Ok(Some(all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The folder of a run, as far as its settings go.
+    fn run(folder: &Path, settings: &str) {
+        std::fs::write(folder.join("config.toml"), settings).unwrap();
+    }
+
+    #[test]
+    fn the_run_of_a_model_says_in_which_format_it_was_trained() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoint = folder.path().join("checkpoint-000002");
+        let precision = || trained_precision(&checkpoint).unwrap();
+        assert_eq!(precision(), None);
+        run(folder.path(), "training.precision = \"fp32\"");
+        assert_eq!(precision(), Some(Precision::Fp32));
+        run(folder.path(), "training.precision = \"bf16\"");
+        assert_eq!(precision(), None, "computed in what suits the device");
+        run(folder.path(), "color = \"red\"");
+        assert_eq!(precision(), None, "somebody else's");
+
+        let config = |precision| TrainConfig { precision, ..TrainConfig::default() };
+        let (own, asked) = (config(None), config(Some(Precision::Bf16)));
+        run(folder.path(), "training.precision = \"fp32\"");
+        for (config, expected) in [(own, Precision::Fp32), (asked, Precision::Bf16)] {
+            let (precision, stop) = (config.precision, &Arc::default());
+            let loading = Loading { config: &config, precision, stop, no_relation: None };
+            assert_eq!(loading.precision(&checkpoint).unwrap(), Some(expected));
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn rows_that_cannot_be_read_are_told_from_rows_that_are_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let train = folder.path().join("train.jsonl");
+        run(folder.path(), &format!("data.train = {train:?}"));
+        assert_eq!(trained_on(folder.path()).unwrap(), None, "they are gone");
+        std::fs::write(&train, "{").unwrap();
+        assert_eq!(trained_on(folder.path()).unwrap(), None, "they are others");
+        std::fs::remove_file(&train).unwrap();
+        // A loop of links is an error whoever looks; permissions do not bind every user.
+        std::os::unix::fs::symlink(&train, &train).unwrap();
+        assert!(trained_on(folder.path()).is_err());
+    }
 }
