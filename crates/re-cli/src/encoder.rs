@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use re_data::{
-    EncodeOptions, ExampleEncoder, LostEntities, Markup, MarkupConfig, Tokenizer, Truncation, files,
-};
+use re_data::{EncodeOptions, ExampleEncoder, LostEntities, Markup, MarkupConfig, Truncation, files};
+use re_model::classifier::tokenizer_in;
 use re_model::{EncoderConfig, QuestionAnswerer, RelationClassifier};
 use re_train::experiment::{EncodingConfig, Plan, model_folder};
 use re_train::{Experiment, QuestionConfig};
@@ -134,7 +133,7 @@ fn untrained(folder: &Path, markup: Arc<dyn Markup>, encoding: EncodingConfig) -
         options.type_vocab_size = usize::try_from(config.type_vocab_size).unwrap_or(1);
         options.max_length = options.max_length.min(config.max_length());
     }
-    let tokenizer = Tokenizer::from_folder(folder).map_err(|error| about(folder, error))?;
+    let tokenizer = tokenizer_in(folder).map_err(|error| about(folder, error))?;
     Ok(ExampleEncoder::new(tokenizer, markup, options)?)
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use re_model::error::torch_message;
 
 use crate::cleanup;
 use crate::say::{line, visible};
@@ -81,8 +82,12 @@ fn closed_path(error: &anyhow::Error) -> Option<&Path> {
 /// The error and its causes, each once. A name that a cause begins with, or the file that it names lies in, is not told
 /// beside it.
 pub fn message(error: &anyhow::Error) -> String {
-    let causes: Vec<String> =
-        error.chain().map(|cause| without_frames(&cause.to_string()).to_owned()).collect();
+    // A library that hands on libtorch's errors as they are would show the functions that were at work.
+    let text = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref() {
+        Some(error) => torch_message(error),
+        None => cause.to_string(),
+    };
+    let causes: Vec<String> = error.chain().map(text).collect();
     let mut told: Vec<&str> = Vec::new();
     for (at, cause) in causes.iter().enumerate() {
         let is_named =
@@ -93,11 +98,6 @@ pub fn message(error: &anyhow::Error) -> String {
         }
     }
     told.join(": ")
-}
-
-/// libtorch's errors without the functions that were at work, which help nobody here.
-fn without_frames(text: &str) -> &str {
-    text.split_once("\nException raised from ").map_or(text, |(what, _)| what).trim_end()
 }
 
 /// The error of a model or a file, with its name, which is told where the error does not tell it.

@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::Path;
 
+use re_data::text::escaped;
+
 /// Characters of a long message that are shown of its beginning, where files are named, and of its end, where stands what
 /// was expected.
 const HEAD: usize = 1200;
@@ -58,29 +60,16 @@ pub fn line(text: impl Display) {
 /// A message as it may be shown: what it repeats of files and arguments can be of any length, and hold characters that
 /// steer a terminal.
 pub fn visible(text: &str) -> String {
-    let mut shown = String::new();
-    match text.chars().count() {
-        all if all <= HEAD + TAIL => escape(text.chars(), &mut shown),
-        all => {
-            let left_out = all - HEAD - TAIL;
-            escape(text.chars().take(HEAD), &mut shown);
-            shown += &format!(" [.. {left_out} characters ..] ");
-            escape(text.chars().skip(HEAD + left_out), &mut shown);
-        }
+    // Messages may have several lines.
+    let kept = ['\n', '\t'];
+    let all = text.chars().count();
+    if all <= HEAD + TAIL {
+        return escaped(text.chars(), &kept);
     }
-    shown
-}
-
-fn escape(text: impl Iterator<Item = char>, shown: &mut String) {
-    for letter in text {
-        match letter {
-            '\n' | '\t' => shown.push(letter),
-            // The marks that turn the direction of a line can show a message in another order.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => shown.extend(letter.escape_unicode()),
-            _ if letter.is_control() => shown.extend(letter.escape_debug()),
-            _ => shown.push(letter),
-        }
-    }
+    let left_out = all - HEAD - TAIL;
+    let head = escaped(text.chars().take(HEAD), &kept);
+    let tail = escaped(text.chars().skip(HEAD + left_out), &kept);
+    format!("{head} [.. {left_out} characters ..] {tail}")
 }
 
 #[cfg(test)]
@@ -90,7 +79,9 @@ mod tests {
     #[test]
     fn what_steers_a_terminal_is_shown_as_text() {
         assert_eq!(visible("a\u{1b}]0;x\u{7}\r\u{9b}2J"), "a\\u{1b}]0;x\\u{7}\\r\\u{9b}2J");
-        assert_eq!(visible("\u{202e}gpj"), "\\u{202e}gpj");
+        for mark in ['\u{61c}', '\u{200e}', '\u{200f}', '\u{202e}', '\u{2066}'] {
+            assert_eq!(visible(&format!("{mark}gpj")), format!("{}gpj", mark.escape_unicode()));
+        }
         assert_eq!(visible("관계 \"a\"\n\tb"), "관계 \"a\"\n\tb");
     }
 

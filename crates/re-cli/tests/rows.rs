@@ -97,7 +97,7 @@ fn a_file_of_rows_is_described() {
     let rows = [row(1, "spouse"), row(2, "employer"), row(3, "spouse"), row(4, "blind")].concat();
     let rows = folder.file("rows.tsv", &(rows + "4\tAnna ate.\tAnna\t0\t3\tAnna ate\t0\t7\tspouse\n"));
     let text = output(&["stats", &rows]);
-    assert!(text.contains("rows.tsv: 5 rows, 1 with overlapping entities, 1 without label (1 because their label is a word for none)\n"), "{text}");
+    assert!(text.contains("rows.tsv: 5 rows, 1 with overlapping entities, 1 without label (1 of them with a label such as `blind`, which counts as no label)\n"), "{text}");
     assert!(
         text.contains(
             "2 different texts, 3 rows repeat one; 1 rows repeat text, entities and label; 1 repeat an id"
@@ -271,7 +271,10 @@ fn a_word_that_stands_for_no_label_is_told_of() {
     };
     let blind = folder.file("blind.jsonl", &[row(1, "blind"), row(2, "x")].concat());
     let said = stderr(&["convert", &blind, "--to", "jsonl"]);
-    assert!(said.contains("1 without label (1 because their label is a word for none)"), "{said}");
+    assert!(
+        said.contains("1 without label (1 of them with a label such as `blind`, which counts as no label)"),
+        "{said}"
+    );
     let plain = folder.file("plain.jsonl", &[row(1, ""), row(2, "x")].concat());
     assert_eq!(stderr(&["convert", &plain, "--to", "jsonl"]), "");
     // In a test file of the competition's layout it says nothing new.

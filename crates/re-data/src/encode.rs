@@ -187,7 +187,7 @@ impl ExampleEncoder {
             return Err(Error::TokenizerSetting {
                 path: tokenizer.path().with_file_name("tokenizer_config.json"),
                 field: "truncation_side".into(),
-                found: "\"left\"".into(),
+                found: Some("\"left\"".into()),
                 expected: "\"right\" for the truncation \"tail\"; \"window\" does not depend on it".into(),
             });
         }

@@ -142,14 +142,18 @@ pub enum Error {
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
     /// A setting of a tokenizer cannot be followed, or contradicts another.
-    #[error("{}: {field} = {found} (expected {expected})", path.display())]
+    #[error(
+        "{}: {field} {} (expected {expected})",
+        path.display(),
+        found.as_ref().map_or("is not given".to_owned(), |found| format!("= {found}"))
+    )]
     TokenizerSetting {
         /// The file that it stands in, or should stand in.
         path: PathBuf,
         /// Its key, or the token that it is about.
         field: Box<str>,
-        /// What stands there; `null` where nothing does.
-        found: String,
+        /// What stands there, if anything does.
+        found: Option<String>,
         /// What would be accepted.
         expected: String,
     },

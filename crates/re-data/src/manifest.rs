@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result};
-use crate::{files, model_file};
+use crate::{Tokenizer, files, model_file};
 
 /// Name of the manifest in its folder.
 pub const FILE: &str = "manifest.json";
@@ -25,20 +25,24 @@ pub const FILE: &str = "manifest.json";
 const ALGORITHM: &str = "xxh3-128";
 /// Bytes that are read at a time.
 const BLOCK: usize = 1 << 20;
-/// Files that loading a folder looks for: one that was not there when the folder was saved makes another model of it.
-const LOADED: [&str; 11] = [
-    "added_tokens.json",
+/// Files that loading a folder looks for, beside those of the tokenizer.
+const MODEL: [&str; 6] = [
     "config.json",
     "model.safetensors",
     "model.safetensors.index.json",
     "question_answering.json",
     "questions.json",
     "relation_classifier.json",
-    "special_tokens_map.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "vocab.txt",
 ];
+
+/// Names of the files that loading a folder looks for: one that was not there before makes another model of it.
+pub fn loaded() -> impl Iterator<Item = &'static str> {
+    MODEL.into_iter().chain(Tokenizer::FILES)
+}
+
+fn is_loaded(name: &str) -> bool {
+    loaded().any(|loaded| loaded == name)
+}
 
 /// A file that is not what it was when its folder was saved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,7 +105,7 @@ impl Manifest {
     /// # Errors
     /// As [`Manifest::check`].
     pub fn check_model(&self) -> Result<()> {
-        self.check_those(|name| LOADED.contains(&name))
+        self.check_those(is_loaded)
     }
 
     /// As [`Manifest::check_model`], without the weights.
@@ -109,7 +113,7 @@ impl Manifest {
     /// # Errors
     /// As [`Manifest::check`].
     pub fn check_settings(&self) -> Result<()> {
-        self.check_those(|name| LOADED.contains(&name) && name != "model.safetensors")
+        self.check_those(|name| is_loaded(name) && name != "model.safetensors")
     }
 
     fn check_those(&self, checked: impl Fn(&str) -> bool) -> Result<()> {
@@ -126,7 +130,7 @@ impl Manifest {
                 return fault(name, "has changed since the folder was saved");
             }
         }
-        for name in LOADED.into_iter().filter(|name| !self.files.contains_key(*name)) {
+        for name in loaded().filter(|name| !self.files.contains_key(*name)) {
             if files::exists(self.folder.join(name))? {
                 return fault(name, "was not there when the folder was saved");
             }

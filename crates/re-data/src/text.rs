@@ -16,15 +16,25 @@ const LONGEST_VALUE: usize = 60;
 /// assert_eq!(brief(&"x".repeat(3_000_000)).chars().count(), 201);
 /// ```
 pub fn brief(text: &str) -> String {
+    escaped(cut(text, LONGEST).chars(), &[]) + dots(text, LONGEST)
+}
+
+/// Characters with those written as escapes that would steer a terminal or turn the direction of writing, but for `kept`.
+///
+/// ```
+/// use re_data::text::escaped;
+/// assert_eq!(escaped("a\n\u{200f}\tb".chars(), &['\n']), "a\n\\u{200f}\\tb");
+/// ```
+pub fn escaped(text: impl Iterator<Item = char>, kept: &[char]) -> String {
     let mut shown = String::new();
-    for c in cut(text, LONGEST).chars() {
-        if c.is_control() || turns_writing(c) {
+    for c in text {
+        if !kept.contains(&c) && (c.is_control() || turns_writing(c)) {
             shown.extend(c.escape_debug());
         } else {
             shown.push(c);
         }
     }
-    shown + dots(text, LONGEST)
+    shown
 }
 
 /// A value in quotes as a message may show it: cut off where it is long, and with escapes as in Rust's string literals.

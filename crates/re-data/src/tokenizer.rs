@@ -25,6 +25,7 @@ use crate::encoded::Encoded;
 use crate::error::{Error, Result};
 use crate::files::NewFolder;
 use crate::span::{ByteSpan, TokenSpan};
+use crate::text::quoted;
 
 pub use special::{SpecialToken, SpecialTokens};
 pub use template::{Part, Template};
@@ -88,6 +89,9 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
+    /// Names of the files that a tokenizer is read from, where they exist, beside the model's `config.json`.
+    pub const FILES: [&'static str; 5] = folder::FILES;
+
     /// Reads the tokenizer of a checkpoint folder, as `AutoTokenizer` of `transformers` 5.24 reads it.
     ///
     /// `tokenizer.json` is taken where it exists, otherwise a WordPiece `vocab.txt`. The class of the tokenizer, named in
@@ -237,7 +241,7 @@ impl Tokenizer {
                 (_, None) => {
                     return Err(Error::Tokenizer {
                         path: None,
-                        reason: format!("{token:?} cannot be added as a token"),
+                        reason: format!("{} cannot be added as a token", quoted(token)),
                         source: None,
                     });
                 }
@@ -245,8 +249,9 @@ impl Tokenizer {
                     return Err(Error::Tokenizer {
                         path: None,
                         reason: format!(
-                            "the added token {token:?} would get the id {id}, which another token may have: the ids \
+                            "the added token {} would get the id {id}, which another token may have: the ids \
                              below {} have gaps",
+                            quoted(token),
                             self.vocab_size
                         ),
                         source: None,

@@ -125,7 +125,10 @@ fn labels_of_blind_rows_can_be_named() {
     let (rows, report) = read((row("?") + &row("blind")).as_bytes(), "t.tsv", &options);
     assert_eq!(rows[0].as_ref().unwrap().label(), None);
     assert_eq!(rows[1].as_ref().unwrap().label(), Some("blind"));
-    assert_eq!(report.to_string(), "2 rows, 1 without label (1 because their label is a word for none)");
+    assert_eq!(
+        report.to_string(),
+        "2 rows, 1 without label (1 of them with a label such as `blind`, which counts as no label)"
+    );
     let (rows, _) = read(row("").as_bytes(), "t.tsv", &ReadOptions::default());
     assert_eq!(rows[0].as_ref().unwrap().label(), None);
 }
@@ -463,7 +466,9 @@ fn offsets_in_utf_16_units_are_no_other_mention() {
         report.to_string().split("; 1 malformed").next().unwrap(),
         "2 rows, 2 with repaired offsets (the first: a; 2 in UTF-16 units), 2 without label"
     );
-    assert!(report.rejected.first[0].found.contains("in UTF-16 units, as rows before were read"));
+    assert!(report.rejected.first[0].found.contains(
+        "two readings fit: as written, and in UTF-16 units, which earlier rows of this file needed"
+    ));
     // Before any row has shown how the file counts, it is read as its layout says.
     assert!(read(open.as_bytes(), "u16.jsonl", &ReadOptions::default()).0[0].is_ok());
     // No offset is repaired where none may be.

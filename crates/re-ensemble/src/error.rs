@@ -115,7 +115,7 @@ pub enum Error {
         label: String,
     },
     /// A live predictor failed.
-    #[error("{member}: no answer")]
+    #[error("{member}: prediction failed")]
     Member {
         /// Its name.
         member: String,

@@ -83,7 +83,7 @@ fn faults_of_members_are_named() {
     };
     let broken = Ensemble::new(Vote::Mean, [LiveMember::new("x", &a)]).unwrap();
     let error = broken.predict(&examples(2)).unwrap_err();
-    assert_eq!(re_data::error::with_causes(&error), "x: no answer: no such row");
+    assert_eq!(re_data::error::with_causes(&error), "x: prediction failed: no such row");
     assert!(std::error::Error::source(&error).is_some());
     let wrong = Ensemble::new(Vote::Mean, [LiveMember::new("y", &astray)]).unwrap();
     for count in [1, 2, 3] {

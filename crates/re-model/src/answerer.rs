@@ -17,7 +17,7 @@ use re_data::{
 use tch::{Device, Tensor};
 
 use crate::batch::TokenBatch;
-use crate::classifier::{MarkupChoice, ModelParts, example_encoder, pretrained};
+use crate::classifier::{MarkupChoice, ModelParts, example_encoder, pretrained, tokenizer_in};
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::head::{Head, Span};
@@ -111,7 +111,7 @@ impl QuestionAnswerer {
         let encoding = EncodeOptions { type_vocab_size, ..options.encoding };
         let parts =
             ModelParts { config, weights: weights.as_ref(), device: options.device, seed: options.seed };
-        Self::assemble(parts, Tokenizer::from_folder(folder)?, encoding, questions, options.rule)
+        Self::assemble(parts, tokenizer_in(folder)?, encoding, questions, options.rule)
     }
 
     fn assemble(

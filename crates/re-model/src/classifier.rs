@@ -3,7 +3,7 @@
 mod folder;
 mod stream;
 
-pub use folder::TrainedParts;
+pub use folder::{TrainedParts, tokenizer_in};
 pub(crate) use folder::{check_complete, check_settings, trained_encoder};
 pub use stream::PredictedChunk;
 
@@ -113,11 +113,11 @@ pub(crate) struct ModelParts<'a> {
 impl RelationClassifier {
     /// A new classifier on the encoder in `folder`, to be trained: its head starts at random.
     ///
-    /// Tokens that the markup needs are added to tokenizer and embeddings, and the token types widened.
+    /// Tokens that the markup needs are added to tokenizer and embeddings, and the token types widened. A trained folder
+    /// serves as well: it gives its encoder and its tokenizer.
     ///
     /// # Errors
-    /// Whatever is wrong with the folder, see [`Weights::open`], [`EncoderConfig::from_folder`] and
-    /// [`Tokenizer::from_folder`].
+    /// Whatever is wrong with the folder, see [`Weights::open`], [`EncoderConfig::from_folder`] and [`tokenizer_in`].
     pub fn new(
         folder: impl AsRef<Path>,
         labels: LabelSet,
@@ -134,7 +134,7 @@ impl RelationClassifier {
         let type_vocab_size = usize::try_from(config.type_vocab_size).unwrap_or(1);
         let encoding = EncodeOptions { type_vocab_size, ..options.encoding };
         // The tokenizer as it was: the tokens that the markup adds are new to the model, too.
-        let mut tokenizer = Tokenizer::from_folder(folder)?;
+        let mut tokenizer = tokenizer_in(folder)?;
         let encoder = example_encoder(tokenizer.clone(), &options.markup, encoding, &config)?;
         let model =
             ModelParts { config, weights: weights.as_ref(), device: options.device, seed: options.seed };

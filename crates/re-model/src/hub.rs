@@ -34,19 +34,12 @@ use online::named;
 mod online {
     use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
     use hf_hub::{Cache, Repo};
+    use re_data::Tokenizer;
     use serde_json::Value;
 
     use super::{Error, Path, PathBuf, Result};
     use crate::weights::is_file_name;
 
-    /// Files that a tokenizer may consist of; a model has some of them.
-    const TOKENIZER: [&str; 5] = [
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "special_tokens_map.json",
-        "added_tokens.json",
-        "vocab.txt",
-    ];
     const INDEX: &str = "model.safetensors.index.json";
 
     pub fn named(name: &Path, download: bool) -> Result<PathBuf> {
@@ -92,7 +85,7 @@ mod online {
     }
 
     fn fetch(repo: &ApiRepo) -> std::result::Result<PathBuf, ApiError> {
-        for file in TOKENIZER {
+        for file in Tokenizer::FILES {
             optional(repo, file)?;
         }
         if optional(repo, "model.safetensors")?.is_none() {

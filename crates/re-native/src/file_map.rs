@@ -83,6 +83,9 @@ mod guard {
         page: usize,
     }
 
+    /// A handler that asks for more than the number of the signal.
+    type WithInfo = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+
     static BEFORE: OnceLock<io::Result<Before>> = OnceLock::new();
 
     /// Watches a stretch of memory as long as it lives.
@@ -134,7 +137,7 @@ mod guard {
 
     fn install() -> io::Result<Before> {
         // SAFETY: both structs are plain data; the handler has the signature that SA_SIGINFO asks for, and does only what a
-        // handler may: atomic loads and stores, mmap, sigaction and raise.
+        // handler may: atomic loads and stores, mmap, sigaction, raise, and what the handler before it does.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             let mut before: libc::sigaction = std::mem::zeroed();
@@ -149,10 +152,11 @@ mod guard {
         }
     }
 
-    extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
+    extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
         let Some(Ok(before)) = BEFORE.get() else { return };
         // SAFETY: the kernel gives a valid `info`; stretches are never freed; the memory that is mapped anew is the rest of
-        // a live map, of which nothing behind the fault can be read either.
+        // a live map, of which nothing behind the fault can be read either; a handler that was installed before has the
+        // signature that its flags tell, and gets what it would have got from the kernel.
         unsafe {
             // Zero and below where a process sent the signal, above where memory could not be read.
             let sent = (*info).si_code <= 0;
@@ -178,9 +182,23 @@ mod guard {
                 next = stretch.next;
             }
             // Not about a map of ours: what follows is what would have been without this handler.
-            libc::sigaction(signal, &raw const before.action, null_mut());
-            if sent {
-                libc::raise(signal);
+            match before.action.sa_sigaction {
+                libc::SIG_IGN if sent => {}
+                libc::SIG_DFL | libc::SIG_IGN => {
+                    // A read that failed is repeated after this, and ends the process.
+                    libc::sigaction(signal, &raw const before.action, null_mut());
+                    if sent {
+                        libc::raise(signal);
+                    }
+                }
+                handler if before.action.sa_flags & libc::SA_SIGINFO != 0 => {
+                    let handler: WithInfo = std::mem::transmute(handler);
+                    handler(signal, info, context);
+                }
+                handler => {
+                    let handler: extern "C" fn(c_int) = std::mem::transmute(handler);
+                    handler(signal);
+                }
             }
         }
     }

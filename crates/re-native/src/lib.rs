@@ -6,7 +6,8 @@
 //!
 //! ```
 //! use std::fs::File;
-//! # let path = tempfile::tempdir()?.keep().join("values");
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("values");
 //! std::fs::write(&path, [0.0f32, 3.0, 0.0, 0.0].map(f32::to_le_bytes).concat())?;
 //! let map = re_native::FileMap::new(File::open(&path)?)?;
 //! let matrix = re_native::tensor_on_map(&map, 0, &[2, 2])?;

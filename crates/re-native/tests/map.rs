@@ -99,6 +99,18 @@ fn a_file_that_is_written_over_is_changed() {
     assert!(!map.is_unchanged().unwrap());
 }
 
+/// How a process of its own ends that runs one test with the variable `child`.
+#[cfg(target_os = "linux")]
+fn run_alone(test: &str, child: &str, value: &str) -> std::process::ExitStatus {
+    std::process::Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact"])
+        .env(child, value)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status()
+        .unwrap()
+}
+
 /// The handler leaves alone what is not about a map.
 #[cfg(target_os = "linux")]
 #[test]
@@ -115,13 +127,58 @@ fn a_signal_that_was_sent_still_ends_the_process() {
         }
         return;
     }
-    let name = "a_signal_that_was_sent_still_ends_the_process";
-    let status = std::process::Command::new(std::env::current_exe().unwrap())
-        .args([name, "--exact"])
-        .env(CHILD, "1")
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .status()
-        .unwrap();
+    let status = run_alone("a_signal_that_was_sent_still_ends_the_process", CHILD, "1");
     assert_eq!(status.signal(), Some(7));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[allow(unsafe_code)]
+fn an_earlier_handler_gets_what_is_not_about_a_map_each_time() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    const CHILD: &str = "RE_NATIVE_HANDLES_SIGBUS";
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    extern "C" fn count(signal: libc::c_int) {
+        CALLS.fetch_add(usize::try_from(signal).unwrap_or_default(), Ordering::Relaxed);
+    }
+    extern "C" fn count_with_info(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+        // SAFETY: the handler before this one passes on what the kernel gave.
+        let told = unsafe { (*info).si_signo };
+        CALLS.fetch_add(usize::try_from(told + signal - libc::SIGBUS).unwrap_or_default(), Ordering::Relaxed);
+    }
+    match std::env::var(CHILD).as_deref() {
+        Ok(kind) => {
+            let (handler, flags) = match kind {
+                "plain" => (count as *const () as usize, 0),
+                "ignored" => (libc::SIG_IGN, 0),
+                _ => (count_with_info as *const () as usize, libc::SA_SIGINFO),
+            };
+            // SAFETY: plain data; the handlers do no more than add numbers.
+            unsafe {
+                let mut action: libc::sigaction = std::mem::zeroed();
+                (action.sa_sigaction, action.sa_flags) = (handler, flags);
+                assert_eq!(libc::sigaction(libc::SIGBUS, &raw const action, std::ptr::null_mut()), 0);
+            }
+            let folder = tempfile::tempdir().unwrap();
+            let path = file(folder.path(), &[1.0; 4]);
+            let map = map(&path);
+            for _ in 0..3 {
+                // SAFETY: the signal has a handler.
+                assert_eq!(unsafe { libc::raise(libc::SIGBUS) }, 0);
+            }
+            // Maps are still watched.
+            File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+            assert_eq!(tensor_on_map(&map, 0, &[4]).unwrap().double_value(&[1]), 0.0);
+            let signals = if kind == "ignored" { 0 } else { 3 };
+            let expected = usize::try_from(signals * libc::SIGBUS).unwrap();
+            assert_eq!(CALLS.load(Ordering::Relaxed), expected);
+        }
+        Err(_) => {
+            for kind in ["plain", "with info", "ignored"] {
+                let status =
+                    run_alone("an_earlier_handler_gets_what_is_not_about_a_map_each_time", CHILD, kind);
+                assert!(status.success(), "{kind}: {status}");
+            }
+        }
+    }
 }

@@ -274,7 +274,7 @@ fn model(path: &Path) -> Result<String> {
         config.model_type,
         config.num_hidden_layers,
         config.hidden_size,
-        re_data::Tokenizer::from_folder(&folder)?.vocab_size(),
+        re_model::classifier::tokenizer_in(&folder)?.vocab_size(),
         Weights::open(&folder)?.path().display()
     ))
 }

@@ -292,10 +292,10 @@ impl Located<'_> {
         let entity = if moved { first } else { second };
         let [start, end] = entity.chars;
         let found = format!(
-            "offsets {start}..{end} that fit as they are and, elsewhere, {}, as rows before were read",
+            "offsets {start}..{end} for which two readings fit: as written, and {}, which earlier rows of this file needed",
             reading.describe(self)
         );
-        place.error(entity.field, found, "offsets that all rows count alike")
+        place.error(entity.field, found, "offsets that fit in one way")
     }
 }
 

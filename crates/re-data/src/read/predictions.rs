@@ -237,9 +237,7 @@ pub(super) fn probabilities_of(mut table: Table<'_>) -> Result<Probabilities> {
 /// Reads a table whose header fits labels and probabilities: probabilities where all rows are such, labels where none is.
 pub(super) fn either(mut table: Table<'_>) -> Result<Saved> {
     let path = table.path().to_owned();
-    let torn = table.header_error(
-        "rows that are all probabilities of the other columns' classes, or none of them; id,label,probability holds labels",
-    );
+    let torn = table.header_error("either probabilities in every row, or labels in every row");
     let (mut labels, mut shares, mut ids) =
         (Ok(LabelRows::of(&table)?), ProbabilityRows::of(&table).ok(), Ids::default());
     let (mut fitting, mut others) = (0_usize, 0_usize);

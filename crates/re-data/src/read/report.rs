@@ -87,7 +87,11 @@ impl fmt::Display for ReadReport {
             }
         }
         if self.blind.count > 0 {
-            write!(f, " ({} because their label is a word for none)", self.blind.count)?;
+            write!(
+                f,
+                " ({} of them with a label such as `blind`, which counts as no label)",
+                self.blind.count
+            )?;
         }
         if self.rejected.count > 0 {
             write!(f, "; {} malformed records left out", self.rejected.count)?;

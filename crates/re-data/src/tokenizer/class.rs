@@ -25,6 +25,7 @@ use super::model::{Inner, VocabularyModel};
 use super::settings::{Settings, setting_fault};
 use super::{fault, file_fault};
 use crate::error::Result;
+use crate::text::quoted;
 
 /// The classes of tokenizers whose rules are known here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +151,7 @@ impl Class {
             roles.iter().filter(|(role, _)| self.needed().contains(role))
         {
             if inner.token_to_id(content).is_none() && !settings.lists(content) {
-                let reason = format!("the vocabulary lacks the {role} {content:?}");
+                let reason = format!("the vocabulary lacks the {role} {}", quoted(content));
                 return Err(file_fault(source.path, reason, None));
             }
         }
@@ -329,7 +330,11 @@ fn xlm_roberta(parts: Parts, settings: &Settings, source: &Source<'_>) -> Result
         table @ Some(NormalizerWrapper::Precompiled(_)) => table,
         _ => None,
     };
-    let marks = settings.flag("add_prefix_space")?.unwrap_or(true);
+    let marks = match settings.config.get("add_prefix_space") {
+        // The class asks whether the setting is a true one.
+        Some(Value::Null) => false,
+        _ => settings.flag("add_prefix_space")?.unwrap_or(true),
+    };
     let scheme = if marks { PrependScheme::Always } else { PrependScheme::Never };
     let metaspace = Metaspace::new('▁', scheme, true);
     let mut inner = Inner::new(parts.model);
@@ -380,9 +385,9 @@ fn undecided(
     default: &str,
 ) -> crate::Error {
     let file = source.path.file_name().unwrap_or_default().to_string_lossy();
-    let expected =
-        format!("{stated}, as {file} is made, or {default}, which transformers takes where nothing is said");
-    settings.unusable(key, &Value::Null, expected)
+    let (stated, as_made) = (stated.to_string(), format!("as {file} is made"));
+    settings
+        .undecided(key, [(&stated, &as_made), (default, "which transformers takes where nothing is said")])
 }
 
 /// The error that a file has a part that its class has otherwise.

@@ -16,6 +16,7 @@ use super::model::VocabularyModel;
 use super::settings::added_token;
 use crate::error::Result;
 use crate::model_file;
+use crate::text::quoted;
 
 /// What a tokenizer is made of.
 pub(super) struct Parts {
@@ -51,7 +52,7 @@ impl Parts {
         let malformed = |e: serde_json::Error| file_fault(path, "not a tokenizer file", Some(e.into()));
         let content: Content = serde_json::from_slice(&bytes).map_err(malformed)?;
         if let Some(version) = content.version.filter(|version| version != "1.0") {
-            let reason = format!("it has the version {version:?}, expected \"1.0\"");
+            let reason = format!("it has the version {}, expected \"1.0\"", quoted(&version));
             return Err(file_fault(path, reason, None));
         }
         let numbered = content.added_tokens.iter().map(|value| {

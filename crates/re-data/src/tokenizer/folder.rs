@@ -8,7 +8,7 @@ use tokenizers::NormalizerWrapper;
 
 use super::class::{Class, Source, as_it_stands};
 use super::file::Parts;
-use super::settings::{CONFIG, ROLES, SPECIAL_TOKENS, Settings, added_token, read_object};
+use super::settings::{ADDED_TOKENS, CONFIG, ROLES, SPECIAL_TOKENS, Settings, added_token, read_object};
 use super::{Tokenizer, fault, file_fault, guarded, in_file};
 use crate::error::{Error, Result};
 use crate::files::{self, exists};
@@ -16,6 +16,8 @@ use crate::files::{self, exists};
 const TOKENIZER: &str = "tokenizer.json";
 const VOCABULARY: &str = "vocab.txt";
 const MODEL: &str = "config.json";
+/// Files that a tokenizer is read from, beside the model's configuration.
+pub(super) const FILES: [&str; 5] = [TOKENIZER, VOCABULARY, CONFIG, SPECIAL_TOKENS, ADDED_TOKENS];
 /// Files with a vocabulary that are not read here.
 const OTHERS: [&str; 5] = [
     "merges.txt",

@@ -12,11 +12,12 @@ use super::class::Class;
 use super::model::Inner;
 use super::{fault, file_fault};
 use crate::error::{Error, Result};
+use crate::text::brief;
 use crate::{files, model_file};
 
 pub(super) const CONFIG: &str = "tokenizer_config.json";
 pub(super) const SPECIAL_TOKENS: &str = "special_tokens_map.json";
-const ADDED_TOKENS: &str = "added_tokens.json";
+pub(super) const ADDED_TOKENS: &str = "added_tokens.json";
 const ADDED_TOKENS_DECODER: &str = "added_tokens_decoder";
 const ADDITIONAL: &str = "additional_special_tokens";
 const EXTRA: &str = "extra_special_tokens";
@@ -227,10 +228,10 @@ impl Settings {
         for (id, (token, path)) in &self.listed {
             let found = inner.token_to_id(&token.content);
             if found != Some(*id) && !token.content.is_empty() {
-                let expected = format!(
-                    "{}, which the vocabulary gives it: a token of it keeps its id, another gets the next free one",
-                    found.map_or("no id".to_owned(), |id| id.to_string())
-                );
+                let expected = match found {
+                    Some(id) => format!("the id {id} that the vocabulary gives this token"),
+                    None => "a token of the vocabulary".to_owned(),
+                };
                 return Err(setting_fault(path, &token.content, &Value::from(*id), expected));
             }
         }
@@ -239,6 +240,17 @@ impl Settings {
 
     fn token(&self, key: &str, value: &Value, special: bool) -> Result<AddedToken> {
         added_token(value, special).ok_or_else(|| self.unusable(key, value, "a token"))
+    }
+
+    /// The error that `tokenizer_config.json` must say which of two values a setting has.
+    pub(super) fn undecided(&self, key: &str, why: [(&str, &str); 2]) -> Error {
+        let [(first, first_why), (second, second_why)] = why;
+        let mut expected = format!("{first}, {first_why}, or {second}, {second_why}");
+        if let Ok(false) = files::exists(&self.config_path) {
+            expected += &format!("; the file is missing, {{\"{key}\": {first}}} alone will do");
+        }
+        let (path, field) = (self.config_path.clone(), key.into());
+        Error::TokenizerSetting { path, field, found: None, expected }
     }
 
     /// The error that a setting of `tokenizer_config.json` cannot be followed.
@@ -275,12 +287,8 @@ pub(super) fn added_token(value: &Value, special: bool) -> Option<AddedToken> {
 
 /// The error that a file says something that cannot be followed.
 pub(super) fn setting_fault(path: &Path, field: &str, found: &Value, expected: impl Into<String>) -> Error {
-    let mut found = found.to_string();
-    if let Some((end, _)) = found.char_indices().nth(80) {
-        found.truncate(end);
-        found.push('…');
-    }
-    Error::TokenizerSetting { path: path.to_owned(), field: field.into(), found, expected: expected.into() }
+    let (field, found) = (brief(field).into(), Some(brief(&found.to_string())));
+    Error::TokenizerSetting { path: path.to_owned(), field, found, expected: expected.into() }
 }
 
 /// A JSON object, empty where the file does not exist.

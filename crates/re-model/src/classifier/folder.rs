@@ -12,6 +12,7 @@ use serde_json::Value;
 use tch::Device;
 
 use super::{HeadBuilder, HeadChoice, MarkupChoice, ModelParts, RelationClassifier, example_encoder};
+use crate::answerer::QuestionAnswerer;
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::head::HeadConfig;
@@ -77,6 +78,15 @@ pub(crate) fn check_settings(folder: &Path) -> Result<()> {
         None => Ok(()),
         Some(manifest) => Ok(manifest.check_settings()?),
     }
+}
+
+/// The tokenizer of a model's folder: of a trained one as it was saved, of a pretrained one as `transformers` reads it.
+///
+/// # Errors
+/// As [`Tokenizer::from_folder`].
+pub fn tokenizer_in(folder: &Path) -> Result<Tokenizer> {
+    let trained = RelationClassifier::is_in(folder)? || QuestionAnswerer::is_in(folder)?;
+    Ok(if trained { Tokenizer::from_saved(folder)? } else { Tokenizer::from_folder(folder)? })
 }
 
 /// The encoder of a trained folder's examples: all tokens are known to its model.

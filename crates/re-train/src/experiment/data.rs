@@ -299,7 +299,7 @@ impl Reader {
         let counts = [
             (report.repaired.count, "with repaired offsets"),
             (report.overlapping.count, "with overlapping entities"),
-            (report.blind.count, "whose label is a word for none, such as blind"),
+            (report.blind.count, "with a label such as `blind`, which counts as no label"),
             (report.rejected.count, "malformed and left out"),
         ];
         let details: Vec<String> =

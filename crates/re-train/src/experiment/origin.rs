@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use re_data::files;
-use re_data::manifest::hash_file;
+use re_data::manifest::{self, hash_file};
 use re_model::{Weights, hub};
 use serde::{Deserialize, Serialize};
 
@@ -13,20 +13,6 @@ use crate::error::{Error, Result};
 
 /// Name of the file in a run's folder.
 pub(super) const ORIGIN: &str = "origin.json";
-
-/// Files of a pretrained model beside its weights.
-const SETTINGS: [&str; 10] = [
-    "config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-];
 
 /// Content of [`ORIGIN`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +33,8 @@ impl Origin {
             weights => weights?.files().map(Path::to_owned).collect(),
         };
         let mut pretrained = BTreeMap::new();
-        for path in SETTINGS.map(|name| folder.join(name)).into_iter().chain(weights) {
+        let paths: BTreeSet<_> = manifest::loaded().map(|name| folder.join(name)).chain(weights).collect();
+        for path in paths {
             let name = path.strip_prefix(&folder).unwrap_or(&path).display().to_string();
             if files::exists(&path)? {
                 pretrained.insert(name, hash_file(&path)?);
