@@ -118,7 +118,8 @@ impl Tokenizer {
     }
 
     /// Reads the tokenizer that [`save`](Self::save) wrote beside a trained model: `tokenizer.json` as it stands, which is
-    /// what the model was trained with, whatever else the settings say.
+    /// what the model was trained with, whatever else the settings say. A folder without that file is read as
+    /// [`from_folder`](Self::from_folder) does.
     ///
     /// # Errors
     /// As [`from_folder`](Self::from_folder).

@@ -370,4 +370,8 @@ fn a_trained_folder_is_read_as_it_was_saved() {
     assert_eq!(read.token(read.pieces("tower").unwrap().ids[0]).unwrap(), "Ġtower");
     let contradicting = folder_named("bert, case against the class");
     assert_eq!(Tokenizer::from_saved(contradicting.path()).unwrap().pieces("Old").unwrap().ids, [1]);
+    // A folder that was put together by hand.
+    let by_hand = folder_named("vocab, cased");
+    let read = |tokenizer: Result<Tokenizer, Error>| tokenizer.unwrap().pieces("Old tower").unwrap();
+    assert_eq!(read(Tokenizer::from_saved(by_hand.path())), read(Tokenizer::from_folder(by_hand.path())));
 }

@@ -36,6 +36,10 @@ pub(super) fn load(folder: &Path) -> Result<Tokenizer> {
 /// Reads a tokenizer that was saved with a trained model: what its model was trained with stands in `tokenizer.json`.
 pub(super) fn load_saved(folder: &Path) -> Result<Tokenizer> {
     let path = folder.join(TOKENIZER);
+    // Put together by hand: `save` writes the file in any case.
+    if !exists(&path)? {
+        return load(folder);
+    }
     guarded(|| {
         let parts = Parts::read(&path)?;
         let padding = parts.padding.clone();
