@@ -55,7 +55,7 @@ fn refused(experiment: &Experiment, run: &Path) -> String {
     }
 }
 
-/// A folder that a pretrained model may lie in: what a run has trained.
+/// A folder that a pretrained model may lie in: what a run has trained, without the hashes that only such folders have.
 fn pretrained(folder: &Path) -> PathBuf {
     let mut base = experiment(folder, Plan::Single {});
     base.training.steps = 1;
@@ -66,6 +66,7 @@ fn pretrained(folder: &Path) -> PathBuf {
         let path = entry.unwrap().path();
         std::fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
     }
+    std::fs::remove_file(copy.join("manifest.json")).unwrap();
     copy
 }
 
@@ -117,7 +118,9 @@ fn changes_that_give_other_bits_are_refused_or_told() {
     let alone = run("alone");
     begun(&experiment, &alone);
     std::fs::remove_file(alone.join("origin.json")).unwrap();
-    let state = re_train::Checkpoint::list(&alone).unwrap().pop().unwrap().path.join("trainer_state.json");
+    let checkpoint = re_train::Checkpoint::list(&alone).unwrap().pop().unwrap().path;
+    std::fs::remove_file(checkpoint.join("manifest.json")).unwrap();
+    let state = checkpoint.join("trainer_state.json");
     let text = std::fs::read_to_string(&state).unwrap();
     let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
     value.as_object_mut().unwrap().remove("threads").unwrap();

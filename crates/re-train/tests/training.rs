@@ -162,11 +162,22 @@ fn a_run_predicts_in_the_number_format_that_it_was_trained_in() {
     let summary = run.run(&experiment(), Start::Fresh, Vec::new(), Arc::default()).unwrap();
     let saved = read::probabilities(folder.path().join("test_probabilities.csv")).unwrap();
     let test = read::examples(experiment().data.test.unwrap(), &ReadOptions::default()).unwrap().examples;
-    let alone = RelationClassifier::from_pretrained(summary.model.unwrap()).unwrap();
+    let alone = RelationClassifier::from_pretrained(summary.model.as_ref().unwrap()).unwrap();
     let whole = load_predictor(folder.path(), &TrainConfig::default()).unwrap();
     for predictor in [&alone as &dyn Predictor, &whole] {
         assert_eq!(predictor.predict(&test).unwrap().values(), saved.values());
     }
+
+    // Models of earlier versions leave it to the settings of their run.
+    let model = summary.model.unwrap();
+    std::fs::remove_file(model.join("manifest.json")).unwrap();
+    let settings = model.join("relation_classifier.json");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value.as_object_mut().unwrap().remove("precision").unwrap(), "fp32");
+    std::fs::write(&settings, value.to_string()).unwrap();
+    let old = load_predictor(folder.path(), &TrainConfig::default()).unwrap();
+    assert_eq!(old.predict(&test).unwrap().values(), saved.values());
 }
 
 #[test]

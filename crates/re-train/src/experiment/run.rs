@@ -270,21 +270,22 @@ impl RunFolder {
     /// put on record, also of a complete part, so that the run goes on with it from then on.
     fn check_origin(&self, now: &Origin, session: &mut Session<'_>) -> Result<()> {
         let (path, what) = (self.0.display(), "pretrained model");
-        let Some(old) = Origin::read(&self.0)? else {
-            return session.note(&format!(
+        let text = match Origin::read(&self.0)?.map(|old| old.difference(now)) {
+            None => format!(
                 "{path}: has no record of the {what}; if it is not what it was, the result will differ from that of an \
                  uninterrupted run"
-            ));
+            ),
+            Some(None) => return Ok(()),
+            Some(Some((found, expected))) if session.resume == Start::Resume => {
+                return Err(Error::Resume { checkpoint: self.0.clone(), what, found, expected });
+            }
+            Some(Some((found, expected))) => format!(
+                "{path}: {what} is {found}, was {expected} when the run began: the result will differ from that of an \
+                 uninterrupted run"
+            ),
         };
-        let Some((found, expected)) = old.difference(now) else { return Ok(()) };
-        if session.resume == Start::Resume {
-            return Err(Error::Resume { checkpoint: self.0.clone(), what, found, expected });
-        }
-        session.note(&format!(
-            "{path}: {what} is {found}, was {expected} when the run began: the result will differ from that of an \
-             uninterrupted run"
-        ))?;
-        self.write_origin(now)
+        session.note(&text)?;
+        if session.resume == Start::ResumeChanged { self.write_origin(now) } else { Ok(()) }
     }
 
     fn write_origin(&self, origin: &Origin) -> Result<()> {

@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 /// stages, all members with the last vote. `reference` is what [`model_folder`] takes.
 ///
 /// The device is that of `config`, and so is the number format where `config` names one; else every model computes in the
-/// one that it was trained in, see [`TrainedParts::precision`].
+/// one that it was trained in, see [`TrainedParts::precision`] and [`trained_precision`].
 ///
 /// # Errors
 /// [`Error::NoModel`] where there is none or the run is not complete; those of loading models.
