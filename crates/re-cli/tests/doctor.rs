@@ -51,6 +51,20 @@ fn the_doctor_finds_what_prediction_fails_on() {
     }
 }
 
+/// As from a version that knew nothing of classes: the settings name one that cannot be followed.
+#[test]
+fn a_trained_folder_keeps_the_tokenizer_that_it_was_saved_with() {
+    let folder = Folder::new();
+    let trained = changed(&folder, "trained", |_| (), &[]);
+    let before = output(&["doctor", &trained]);
+    folder.file("trained/tokenizer_config.json", "{\"tokenizer_class\": \"KoBertTokenizer\"}");
+    assert_eq!(output(&["doctor", &trained]), before);
+    std::fs::remove_file(folder.path("trained/relation_classifier.json")).unwrap();
+    let assert = re(&["doctor", &trained]).assert().code(1);
+    let found = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
+    assert!(found.contains("tokenizer_class = \"KoBertTokenizer\""), "{found}");
+}
+
 #[test]
 fn the_doctor_tries_an_encoder_that_is_to_be_trained() {
     let folder = Folder::new();

@@ -5,12 +5,13 @@
 
 mod common;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{Expected, golden, model};
 use re_data::read::{self, ReadOptions};
-use re_data::{EncodeOptions, LabelSet, MarkupConfig, RelationExample};
+use re_data::{EncodeOptions, LabelSet, MarkupConfig, RelationExample, Tokenizer};
 use re_model::save::save_tensors;
 use re_model::{
     ClassifierOptions, EncoderConfig, Error, HeadChoice, HeadConfig, MarkupChoice, Mode, Precision,
@@ -40,6 +41,21 @@ fn classifier(markup: MarkupConfig, head: HeadConfig) -> RelationClassifier {
 }
 
 #[test]
+fn a_training_on_a_trained_folder_takes_the_tokenizer_that_was_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    classifier(MarkupConfig::Pair {}, HeadConfig::Cls).save(folder.path()).unwrap();
+    // As from a version that knew nothing of classes.
+    fs::write(folder.path().join("tokenizer_config.json"), r#"{"tokenizer_class": "KoBertTokenizer"}"#).unwrap();
+    fs::remove_file(folder.path().join("manifest.json")).unwrap();
+    let new = || RelationClassifier::new(folder.path(), LabelSet::new(["a", "b"]).unwrap(), ClassifierOptions::default());
+    let saved = Tokenizer::from_saved(folder.path()).unwrap();
+    assert_eq!(new().unwrap().0.encoder().tokenizer().vocab_size(), saved.vocab_size());
+    fs::remove_file(folder.path().join("relation_classifier.json")).unwrap();
+    let error = new().err().unwrap().to_string();
+    assert!(error.contains("tokenizer_class = \"KoBertTokenizer\""), "{error}");
+}
+
+#[test]
 fn a_saved_classifier_comes_back_with_the_same_bits() {
     let tokens = MarkupConfig::EntityTokens { entity_embedding: true, pair: true };
     for (markup, head) in [
@@ -65,7 +81,7 @@ fn saving_never_mixes_two_models_and_hides_none_of_its_files() {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("models/one");
     classifier.save(&folder).unwrap();
-    let read = || std::fs::read(folder.join("config.json")).unwrap();
+    let read = || fs::read(folder.join("config.json")).unwrap();
     let before = read();
     let error = classifier.save(&folder).unwrap_err();
     assert!(
@@ -73,7 +89,7 @@ fn saving_never_mixes_two_models_and_hides_none_of_its_files() {
         "{error}"
     );
     assert!(matches!(classifier.encoder().tokenizer().save(&folder), Err(re_data::Error::NotEmpty { .. })));
-    assert_eq!((before, std::fs::read_dir(folder.parent().unwrap()).unwrap().count()), (read(), 1));
+    assert_eq!((before, fs::read_dir(folder.parent().unwrap()).unwrap().count()), (read(), 1));
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
