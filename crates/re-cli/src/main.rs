@@ -49,6 +49,9 @@ fn main() -> ExitCode {
     if cli.command.computes() {
         runtime::prepare();
     }
+    if cli.command.uses_devices() {
+        runtime::load_devices();
+    }
     let run = || -> Result<ExitCode> {
         if let Some(threads) = cli.threads {
             rayon::ThreadPoolBuilder::new()

@@ -1,4 +1,4 @@
-//! Settings that libraries read when the process begins.
+//! What has to be done before libraries are used: settings that they read when the process begins, and libtorch's CUDA part.
 
 use std::convert::Infallible;
 use std::io;
@@ -29,6 +29,20 @@ fn again(variables: &[(&str, &str)]) -> io::Result<Infallible> {
     }
     Err(command.args(arguments).envs(variables.iter().copied()).exec())
 }
+
+/// Loads libtorch's CUDA part where there is a driver: before libtorch is asked anything, and once, in the process that
+/// computes.
+pub fn load_devices() {
+    #[cfg(target_os = "linux")]
+    re_native::load_cuda_part_with_driver();
+}
+
+/// The loader calls this before what would load the part before `main`, in every process.
+#[cfg(target_os = "linux")]
+#[used]
+#[allow(unsafe_code)]
+#[unsafe(link_section = ".init_array.00200")]
+static LEFT_TO_MAIN: extern "C" fn() = re_native::leave_cuda_part_to_main;
 
 #[cfg(not(target_os = "linux"))]
 fn again(_: &[(&str, &str)]) -> io::Result<Infallible> {

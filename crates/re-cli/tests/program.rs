@@ -249,3 +249,41 @@ fn the_doctor_finds_libtorch_and_looks_at_what_is_named() {
     assert_eq!(bad.len(), 3, "{found}");
     assert!(bad[1].contains("broken.tsv:1: "), "{found}");
 }
+
+/// Stand-ins take the place of the driver and of the CUDA part, which notes each process that it is loaded in.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_cuda_part_is_loaded_once_and_only_where_a_device_may_be_used() {
+    let folder = Folder::new();
+    let loads = folder.path("loads");
+    let note = r#"
+#include <cstdio>
+#include <cstdlib>
+__attribute__((constructor)) static void note() {
+    if (FILE *file = std::fopen(std::getenv("RE_TEST_LOADS"), "a")) { std::fputs("loaded\n", file); std::fclose(file); }
+}
+"#;
+    for (name, source) in [("libcuda.so.1", ""), ("libtorch_cuda.so", note)] {
+        folder.file("source.cpp", source);
+        let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
+        let made = std::process::Command::new(compiler)
+            .args(["-shared", "-fPIC", "-o", &folder.path(name), &folder.path("source.cpp")])
+            .status();
+        assert!(made.unwrap().success(), "{name}");
+    }
+    let number = |arguments: &[&str]| {
+        let _ = std::fs::remove_file(&loads);
+        let mut command = re(arguments);
+        command.env("LD_LIBRARY_PATH", folder.path("")).env("RE_TEST_LOADS", &loads);
+        command.env_remove("OMP_WAIT_POLICY").assert();
+        std::fs::read_to_string(&loads).unwrap_or_default().lines().count()
+    };
+    for none in
+        [&["--version"][..], &["predict", "--help"], &["completions", "bash"], &["stats", "absent.tsv"]]
+    {
+        assert_eq!(number(none), 0, "{none:?}");
+    }
+    for once in [&["predict", "absent", "-"][..], &["doctor"]] {
+        assert_eq!(number(once), 1, "{once:?}");
+    }
+}

@@ -1,12 +1,15 @@
 //! libtorch's CUDA part, which a program that was linked against the CPU part alone loads as it starts.
 
 use std::ffi::{CStr, c_int, c_void};
+#[cfg(target_os = "linux")]
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Loads libtorch's CUDA part, which registers itself: a program that was linked against the CPU part alone then runs on
 /// the GPU. `LD_LIBRARY_PATH` must name the `lib` folder of a PyTorch with CUDA when the program is started.
 ///
-/// Where there is a driver, this has happened before `main`. Later is too late: the first question that libtorch is asked,
-/// even by `manual_seed`, settles whether it has CUDA.
+/// Where there is a driver, this has happened before `main`, save in a program that leaves it to its `main`
+/// ([`leave_cuda_part_to_main`]). Later is too late: the first question that libtorch is asked, even by `manual_seed`,
+/// settles whether it has CUDA.
 ///
 /// # Errors
 /// The loader's reason where the library cannot be loaded.
@@ -24,12 +27,31 @@ fn load(name: &CStr, how: c_int) -> *mut c_void {
     unsafe { libc::dlopen(name.as_ptr(), how) }
 }
 
-/// Without a driver, one look through the loader's list of libraries is all that this costs.
+/// As [`load_cuda_part`], where there is a driver. Without one, a look through the loader's list of libraries is all that
+/// this costs. What keeps the part from being loaded is for those to know who ask for the device.
+#[cfg(target_os = "linux")]
+pub fn load_cuda_part_with_driver() {
+    if !load(c"libcuda.so.1", libc::RTLD_LAZY | libc::RTLD_LOCAL).is_null() {
+        let _ = load_cuda_part();
+    }
+}
+
+#[cfg(target_os = "linux")]
+static LEFT_TO_MAIN: AtomicBool = AtomicBool::new(false);
+
+/// Lets nothing be loaded before `main`, for a program that often needs no device, or replaces its process first. Its
+/// `main` calls [`load_cuda_part_with_driver`] before it asks libtorch anything.
+///
+/// The loader must call this before what it calls in order: from `.init_array.N`, where N is some number.
+#[cfg(target_os = "linux")]
+pub extern "C" fn leave_cuda_part_to_main() {
+    LEFT_TO_MAIN.store(true, Ordering::Relaxed);
+}
+
 #[cfg(target_os = "linux")]
 extern "C" fn at_start() {
-    if !load(c"libcuda.so.1", libc::RTLD_LAZY | libc::RTLD_LOCAL).is_null() {
-        // What keeps it from being loaded is for those to know who ask for the device.
-        let _ = load_cuda_part();
+    if !LEFT_TO_MAIN.load(Ordering::Relaxed) {
+        load_cuda_part_with_driver();
     }
 }
 

@@ -24,6 +24,8 @@ mod random;
 mod values;
 
 pub use cuda::load_cuda_part;
+#[cfg(target_os = "linux")]
+pub use cuda::{leave_cuda_part_to_main, load_cuda_part_with_driver};
 pub use random::{dropout_mask, normal};
 pub use values::{Stored, values, values_mut};
 

@@ -153,8 +153,10 @@ fn an_earlier_handler_gets_what_is_not_about_a_map_each_time() {
                 "ignored" => (libc::SIG_IGN, 0),
                 _ => (count_with_info as *const () as usize, libc::SA_SIGINFO),
             };
-            // SAFETY: plain data; the handlers do no more than add numbers.
+            // SAFETY: plain data; the handlers do no more than add numbers. A fault that no handler mends would be repeated
+            // for ever.
             unsafe {
+                libc::alarm(60);
                 let mut action: libc::sigaction = std::mem::zeroed();
                 (action.sa_sigaction, action.sa_flags) = (handler, flags);
                 assert_eq!(libc::sigaction(libc::SIGBUS, &raw const action, std::ptr::null_mut()), 0);

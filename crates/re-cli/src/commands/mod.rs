@@ -42,6 +42,11 @@ impl Command {
         matches!(self, Self::Train(_) | Self::Resume(_) | Self::Predict(_))
     }
 
+    /// Whether it may ask libtorch for a GPU.
+    pub const fn uses_devices(&self) -> bool {
+        self.computes() || matches!(self, Self::Doctor(_))
+    }
+
     /// Does what was asked.
     pub fn run(self, say: Say) -> Result<ExitCode> {
         match self {
