@@ -45,9 +45,16 @@ fn a_training_on_a_trained_folder_takes_the_tokenizer_that_was_saved() {
     let folder = tempfile::tempdir().unwrap();
     classifier(MarkupConfig::Pair {}, HeadConfig::Cls).save(folder.path()).unwrap();
     // As from a version that knew nothing of classes.
-    fs::write(folder.path().join("tokenizer_config.json"), r#"{"tokenizer_class": "KoBertTokenizer"}"#).unwrap();
+    fs::write(folder.path().join("tokenizer_config.json"), r#"{"tokenizer_class": "KoBertTokenizer"}"#)
+        .unwrap();
     fs::remove_file(folder.path().join("manifest.json")).unwrap();
-    let new = || RelationClassifier::new(folder.path(), LabelSet::new(["a", "b"]).unwrap(), ClassifierOptions::default());
+    let new = || {
+        RelationClassifier::new(
+            folder.path(),
+            LabelSet::new(["a", "b"]).unwrap(),
+            ClassifierOptions::default(),
+        )
+    };
     let saved = Tokenizer::from_saved(folder.path()).unwrap();
     assert_eq!(new().unwrap().0.encoder().tokenizer().vocab_size(), saved.vocab_size());
     fs::remove_file(folder.path().join("relation_classifier.json")).unwrap();
