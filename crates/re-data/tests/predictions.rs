@@ -350,7 +350,7 @@ fn files_without_escaped_names_are_told_by_their_rows() {
     let (saved, labels, _) = read("id,label,score\na,0,1\nb,1,0.9\n");
     for fault in [saved.unwrap_err(), labels.unwrap_err()] {
         assert!(
-            fault.to_string().contains("all probabilities of the other columns' classes, or none"),
+            fault.to_string().contains("either probabilities in every row, or labels in every row"),
             "{fault}"
         );
     }
