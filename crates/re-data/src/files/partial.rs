@@ -172,5 +172,9 @@ fn target_of(name: &str) -> Option<&str> {
 
 /// The path of a file when it and the folder that it is written into are complete, for errors.
 pub fn when_complete(path: &Path) -> PathBuf {
-    path.iter().map(|name| name.to_str().and_then(target_of).map_or(name, OsStr::new)).collect()
+    let target = |name: &OsStr| name.to_str().and_then(target_of).map(OsStr::new).map(ToOwned::to_owned);
+    if path.iter().all(|name| target(name).is_none()) {
+        return path.to_owned();
+    }
+    path.iter().map(|name| target(name).unwrap_or_else(|| name.to_owned())).collect()
 }

@@ -389,7 +389,7 @@ mod tests {
         let entities = [(Some("가"), 0, 1), (None, 3, 4)];
         assert_eq!(find("가 😀 나", entities, &[]).unwrap(), "0..1 3..4 ");
         let open = find("가 😀😀 나", [(Some("가"), 0, 1), (None, 4, 6)], &[utf16]).unwrap_err();
-        assert!(open.contains("fit as they are and, elsewhere, in UTF-16 units"), "{open}");
+        assert!(open.contains("two readings fit: as written, and in UTF-16 units"), "{open}");
         assert_eq!(find("가 나", [(Some("가"), 0, 1), (None, 2, 3)], &[utf16]).unwrap(), "0..1 2..3 ");
     }
 
