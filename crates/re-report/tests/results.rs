@@ -156,7 +156,7 @@ fn what_is_wrong_is_an_error() {
     }
     std::fs::remove_file(run.join("summary.json")).unwrap();
     let error = with_causes(&markdown(&runs).unwrap_err());
-    assert!(error.ends_with("summary.json: the run is not complete"), "{error}");
+    assert!(error.ends_with("summary.json: access failed: the run is not complete"), "{error}");
 }
 
 /// Two runs that are wrong in a third and in a sixth of the rows, and findings about them.
