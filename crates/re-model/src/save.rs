@@ -55,7 +55,7 @@ impl RelationModel {
 }
 
 /// Writes the folder of a model: `write` writes its files into the folder it is given, which gets a
-/// [manifest](re_data::manifest) of them, and its name when all is on disk.
+/// [`manifest`] of them, and its name when all is on disk.
 ///
 /// # Errors
 /// Whatever `write` returns; [`Error::Data`] where the folder cannot be completed.
