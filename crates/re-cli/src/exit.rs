@@ -103,7 +103,9 @@ pub fn message(error: &anyhow::Error) -> String {
 /// The error of a model or a file, with its name, which is told where the error does not tell it.
 pub fn about(path: &Path, error: impl Into<anyhow::Error>) -> anyhow::Error {
     let error = error.into();
-    if path.as_os_str().is_empty() { error } else { error.context(path.display().to_string()) }
+    // Without a slash at its end, by which a file below it would not be known as such.
+    let name = path.components().as_path();
+    if name.as_os_str().is_empty() { error } else { error.context(name.display().to_string()) }
 }
 
 #[cfg(test)]
@@ -142,7 +144,10 @@ mod tests {
         let path = Path::new("runs/a");
         assert_eq!(message(&about(path, anyhow::anyhow!("too long"))), "runs/a: too long");
         let named = re_data::Error::io("runs/a/config.json", io::Error::other("no space"));
-        assert_eq!(message(&about(path, named)), "runs/a/config.json: access failed: no space");
+        assert_eq!(
+            message(&about(Path::new("runs/a/"), named)),
+            "runs/a/config.json: access failed: no space"
+        );
         let twice = about(path, about(path, anyhow::anyhow!("too long")));
         assert_eq!(message(&twice), "runs/a: too long");
         let member = about(path, re_data::Error::io("runs/a", io::Error::other("no space")));
