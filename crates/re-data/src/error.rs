@@ -63,6 +63,20 @@ pub enum Error {
         /// Length of the text in bytes.
         text_len: usize,
     },
+    /// A part of a document contradicts it.
+    #[error("document {}: {part}: {field}: found {}, expected {expected}", brief(id), brief(found))]
+    Document {
+        /// Id of the document.
+        id: String,
+        /// Which mention, relation or pair, by its number from 0.
+        part: String,
+        /// Name of the field.
+        field: &'static str,
+        /// What stands there.
+        found: String,
+        /// What should stand there.
+        expected: String,
+    },
     /// A label does not belong to the label set in use.
     #[error(
         "example {}: label {} is not one of the {expected} labels of the label set",

@@ -22,6 +22,7 @@
 
 pub mod augment;
 pub mod convert;
+pub mod document;
 pub mod encode;
 pub mod encoded;
 pub mod error;
@@ -48,6 +49,7 @@ mod window;
 pub mod write;
 
 pub use augment::{Augmentation, Augmenter, AugmenterConfig};
+pub use document::{Document, Mention, Pair, PairRule, Relation};
 pub use encode::{EncodeOptions, EncodeReport, ExampleEncoder, LostEntities, Truncation};
 pub use encoded::{Batch, Encoded};
 pub use error::{Error, RecordError, Result, UnwritableError};

@@ -1,8 +1,10 @@
 //! A trained relation classifier: tokenizer, markup, model and labels in one.
 
+mod documents;
 mod folder;
 mod stream;
 
+pub use documents::PredictedPairs;
 pub use folder::{TrainedParts, tokenizer_in};
 pub(crate) use folder::{check_complete, check_settings, trained_encoder};
 pub use stream::PredictedChunk;

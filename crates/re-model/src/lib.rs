@@ -40,9 +40,10 @@ pub mod vocabulary;
 pub mod weights;
 
 pub use answerer::{Answer, AnswererOptions, Answers, GatedAnswerer, GatedAnswers, QuestionAnswerer, Rule};
-pub use batch::TokenBatch;
+pub use batch::{BatchSpec, TokenBatch};
 pub use classifier::{
-    ClassifierOptions, HeadChoice, MarkupChoice, PredictedChunk, RelationClassifier, TrainedParts,
+    ClassifierOptions, HeadChoice, MarkupChoice, PredictedChunk, PredictedPairs, RelationClassifier,
+    TrainedParts,
 };
 pub use config::EncoderConfig;
 pub use encoder::Encoder;

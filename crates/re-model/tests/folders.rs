@@ -225,7 +225,7 @@ fn checkpoints_of_bare_encoders_and_of_torch_save_load() {
     };
     let expected = Expected::read(&folder.join("expected.safetensors"));
     let states = |model: &RelationModel| {
-        let batch = TokenBatch::new(&expected.batch(), model.encoder()).unwrap();
+        let batch = TokenBatch::new(&expected.batch(), &model.encoder().batch_spec()).unwrap();
         model.encoder().forward(&batch, Mode::Eval).unwrap()
     };
     let whole = states(&model(&folder));

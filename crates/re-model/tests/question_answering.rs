@@ -36,7 +36,7 @@ fn logits_loss_and_gradients() {
         let expected = Expected::read(&folder.join("expected.safetensors"));
         let [ids, types, mask] =
             ["input_ids", "token_type_ids", "attention_mask"].map(|n| expected.integers(n));
-        let rows = TokenBatch::new(&batch(&ids, &types, &mask, &[]), model.encoder()).unwrap();
+        let rows = TokenBatch::new(&batch(&ids, &types, &mask, &[]), &model.encoder().batch_spec()).unwrap();
         model.parameters().set_trainable(true);
         let logits = model.forward(&rows, Mode::Eval).unwrap();
         let columns = [0, 1].map(|at| rows.pad(&logits.select(1, at), f64::NEG_INFINITY).unwrap());
@@ -116,7 +116,8 @@ fn every_question_is_asked_and_a_row_does_not_depend_on_its_company() {
     let label = answerer.questions().labels().name(7).unwrap();
     let row = answerer.encoder().encode(&examples[3].clone().with_label(label)).unwrap();
     let rows =
-        TokenBatch::new(&re_data::Batch::new([&row], &[]).unwrap(), answerer.model().encoder()).unwrap();
+        TokenBatch::new(&re_data::Batch::new([&row], &[]).unwrap(), &answerer.model().encoder().batch_spec())
+            .unwrap();
     let logits = answerer.forward(&rows, Mode::Eval).unwrap();
     let log = logits.map(|logits| logits.log_softmax(1, None::<tch::Kind>));
     let object = row.entities[1].unwrap();
@@ -274,7 +275,7 @@ fn saved_folders_load_with_the_same_logits_with_transformers() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let theirs: Vec<[Vec<f32>; 2]> = serde_json::from_slice(&output.stdout).unwrap();
     let flat = re_data::Batch::new(&rows, &[]).unwrap();
-    let flat = TokenBatch::new(&flat, answerer.model().encoder()).unwrap();
+    let flat = TokenBatch::new(&flat, &answerer.model().encoder().batch_spec()).unwrap();
     let ours = answerer.forward(&flat, Mode::Eval).unwrap();
     for (row, theirs) in theirs.iter().enumerate() {
         for (ours, theirs) in ours.iter().zip(theirs) {

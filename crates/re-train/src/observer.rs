@@ -94,7 +94,7 @@ pub struct StepReport {
     pub gradient_norm: f64,
     /// Rows of the step.
     pub rows: usize,
-    /// Time since training started or resumed.
+    /// Time spent in steps since training started or resumed; evaluations and checkpoints are not counted.
     pub elapsed: Duration,
     /// Rows seen since training started or resumed.
     pub rows_seen: u64,

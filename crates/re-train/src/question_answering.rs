@@ -219,7 +219,7 @@ impl Task for QuestionTask {
             self.encode_negatives(epoch, rows.iter().filter_map(|row| row.checked_sub(behind)))?;
         answers.extend(negatives.iter().map(|_| NO_ANSWER));
         let batch = Batch::new(positives.chain(&negatives), &[])?;
-        let batch = TokenBatch::new(&batch, self.answerer.model().encoder())?;
+        let batch = TokenBatch::new(&batch, &self.answerer.model().encoder().batch_spec())?;
         Ok(span_loss(&self.answerer.forward(&batch, Mode::Train(masks))?, &answers)?)
     }
 

@@ -1,6 +1,7 @@
 //! Training a relation classifier.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -26,6 +27,8 @@ pub struct LabelledRows {
     ids: Vec<String>,
     rows: Vec<Encoded>,
     classes: Vec<usize>,
+    /// The text of each row, by the number of the first row that has it.
+    texts: Vec<usize>,
     variants: Option<Arc<Variants>>,
 }
 
@@ -47,7 +50,10 @@ impl LabelledRows {
             .collect::<Result<_, _>>()?;
         let (rows, report) = classifier.encoder().encode_batch(examples)?;
         let ids = examples.iter().map(|example| example.id().to_owned()).collect();
-        Ok((Self { ids, rows, classes, variants: None }, report))
+        let mut known = HashMap::new();
+        let texts = examples.iter().enumerate();
+        let texts = texts.map(|(row, example)| *known.entry(example.text()).or_insert(row)).collect();
+        Ok((Self { ids, rows, classes, texts, variants: None }, report))
     }
 
     /// As [`LabelledRows::new`], for rows that are varied anew in each epoch that trains on them. Evaluations see the
@@ -210,6 +216,10 @@ impl Task for ClassificationTask {
         numbers.chain(variants).fold(0xcbf2_9ce4_8422_2325, mix)
     }
 
+    fn texts(&self) -> Option<Vec<usize>> {
+        Some(self.train.texts.clone())
+    }
+
     fn weight(&self, rows: &[usize]) -> f64 {
         self.loss.weight(&self.classes(rows))
     }
@@ -218,7 +228,7 @@ impl Task for ClassificationTask {
         let seen = self.train.of_epoch(self.classifier.encoder(), epoch, rows);
         let batch = Batch::new(seen.iter().map(Cow::as_ref), &self.classes(rows))?;
         let model = self.classifier.model();
-        let batch = TokenBatch::new(&batch, model.encoder())?;
+        let batch = TokenBatch::new(&batch, &model.encoder().batch_spec())?;
         let logits = model.forward(&batch, Mode::Train(masks))?;
         if !self.loss.needs_two_passes() {
             return self.loss.of(&logits, batch.classes());

@@ -5,7 +5,7 @@ mod resume;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use re_data::manifest::Manifest;
 use re_data::random::fnv1a;
@@ -34,6 +34,11 @@ pub trait Task {
 
     /// A hash of the training rows: a checkpoint is only continued on the rows it was made with.
     fn data_hash(&self) -> u64;
+
+    /// The text of each row by a number, for [`TrainConfig::group_by_text`]; `None` where rows have no texts to share.
+    fn texts(&self) -> Option<Vec<usize>> {
+        None
+    }
 
     /// How much the rows with these numbers count together in a mean loss. By default each counts the same.
     fn weight(&self, rows: &[usize]) -> f64 {
@@ -153,21 +158,24 @@ impl<'a> Trainer<'a> {
             None => AdamW::new(self.config.adamw, task.parameters())?,
         };
         let group = self.config.batch_size * self.config.gradient_accumulation_steps;
-        let mut sampler = Sampler::new(task.rows(), group, self.config.seed);
+        let texts = if self.config.group_by_text { task.texts() } else { None };
+        let mut sampler = Sampler::new(task.rows(), group, self.config.seed, texts);
 
         let began = Instant::now();
         self.tell(&Event::Started { step: state.step, steps: end, rows: task.rows() })?;
-        let (mut rows_seen, mut evaluation) = (0, None);
+        let (mut rows_seen, mut in_steps, mut evaluation) = (0, Duration::ZERO, None);
         // A run that had stopped early stays stopped when it is resumed.
         let stalled = self.stalled(&state);
         let mut reason = if stalled { StopReason::EarlyStopping } else { StopReason::Completed };
         let mut unevaluated = state.stopped == Some(Stopped::BeforeEvaluation);
         while (state.step < end || unevaluated) && !stalled {
             if !unevaluated {
+                let step_began = Instant::now();
                 let report = self.step(task, &mut optimizer, &mut sampler, schedule, state.step)?;
+                in_steps += step_began.elapsed();
                 rows_seen += report.rows as u64;
                 state.step += 1;
-                self.tell(&Event::Step(&StepReport { rows_seen, elapsed: began.elapsed(), ..report }))?;
+                self.tell(&Event::Step(&StepReport { rows_seen, elapsed: in_steps, ..report }))?;
             }
             (unevaluated, state.stopped) = (false, None);
 
@@ -345,7 +353,7 @@ impl<'a> Trainer<'a> {
             learning_rate: rates.encoder,
             gradient_norm: norm,
             rows: rows.len(),
-            elapsed: std::time::Duration::ZERO,
+            elapsed: Duration::ZERO,
             rows_seen: 0,
         })
     }

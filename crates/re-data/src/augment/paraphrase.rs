@@ -137,7 +137,7 @@ impl Augmenter for Paraphrases {
 
     fn vary(&self, example: &RelationExample, random: &mut dyn Rng) -> Option<RelationExample> {
         let (text, spans) = self.wordings.get(example.id())?.choose(random)?;
-        example.in_text(text, *spans).ok()
+        example.in_text(text.as_str(), *spans).ok()
     }
 }
 
