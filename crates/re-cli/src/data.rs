@@ -7,9 +7,9 @@ use anyhow::Result;
 use clap::Args;
 use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use re_data::random::fnv1a;
-use re_data::read::{EntityTypes, ExampleReader, Format, ReadOptions, ReadReport};
 use re_data::text::brief;
 use re_data::{RelationExample, files};
+use re_formats::read::{EntityTypes, ExampleReader, Format, ReadOptions, ReadReport};
 
 use crate::exit::Usage;
 use crate::progress::Progress;

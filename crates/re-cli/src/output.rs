@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use re_data::write::{PredictionFormat, PredictionWriter};
 use re_data::{LabelSet, Probabilities, files};
+use re_formats::write::{PredictionFormat, PredictionWriter};
 use serde::Serialize;
 
 use crate::cleanup::Output;

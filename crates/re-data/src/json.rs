@@ -10,7 +10,7 @@ use crate::text::quoted;
 
 /// An object with its keys in their order. A key that stands twice in it, at any depth, is a fault: nobody can tell
 /// which of the two values is meant.
-pub(crate) struct UniqueKeys(pub(crate) Map<String, Value>);
+pub struct UniqueKeys(pub Map<String, Value>);
 
 impl<'de> Deserialize<'de> for UniqueKeys {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -98,7 +98,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
 }
 
 /// What is wrong, without where: the parser counts from the beginning of the record.
-pub(crate) fn what(fault: &serde_json::Error) -> String {
+pub fn what(fault: &serde_json::Error) -> String {
     let message = fault.to_string();
     message.split(" at line ").next().unwrap_or_default().to_owned()
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use re_data::read::{self, ReadOptions};
 use re_data::{LabelSet, MarkupConfig, Questions, RelationExample, manifest};
+use re_formats::read::{self, ReadOptions};
 use re_model::save::save_tensors;
 use re_model::{
     AnswererOptions, ClassifierOptions, Error, HeadChoice, HeadConfig, MarkupChoice, QuestionAnswerer,

@@ -10,10 +10,10 @@ use std::process::Command;
 use std::sync::Arc;
 
 use common::{Expected, batch, golden, norm, relative_to_scale};
-use re_data::read::{self, ReadOptions};
 use re_data::{
     EncodeOptions, LabelSet, LostEntities, Predictor, Probabilities, Questions, RelationExample, TokenSpan,
 };
+use re_formats::read::{self, ReadOptions};
 use re_model::head::{Span, span_loss};
 use re_model::{
     AnswererOptions, Builder, EncoderConfig, Error, GatedAnswerer, GatedAnswers, Head, Mode,
@@ -72,7 +72,7 @@ fn embedded(name: &str) -> PathBuf {
 }
 
 fn labels() -> LabelSet {
-    LabelSet::from_path(embedded("labels.json")).unwrap()
+    read::labels(embedded("labels.json")).unwrap()
 }
 
 fn examples(count: usize) -> Vec<RelationExample> {

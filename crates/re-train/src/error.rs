@@ -174,6 +174,9 @@ pub enum Error {
     /// The data failed.
     #[error(transparent)]
     Data(#[from] re_data::Error),
+    /// A file of data or predictions cannot be read or written.
+    #[error(transparent)]
+    Formats(#[from] re_formats::Error),
     /// Predictions cannot be combined.
     #[error(transparent)]
     Ensemble(#[from] re_ensemble::Error),
@@ -201,6 +204,7 @@ impl Error {
         match self {
             Self::Io { source, .. }
             | Self::Data(re_data::Error::Io { source, .. })
+            | Self::Formats(re_formats::Error::Data(re_data::Error::Io { source, .. }))
             | Self::Model(
                 re_model::Error::Io { source, .. } | re_model::Error::Data(re_data::Error::Io { source, .. }),
             ) => files::is_absent(source) || matches!(source.kind(), InvalidData | UnexpectedEof),
@@ -238,7 +242,7 @@ fn wrapped(error: Cause<'_>) -> Option<Cause<'_>> {
     if let Some(error) = error.downcast_ref() {
         return match error {
             Error::Model(error) => Some(error),
-            Error::Data(error) => Some(error),
+            Error::Data(error) | Error::Formats(re_formats::Error::Data(error)) => Some(error),
             Error::Ensemble(error) => Some(error),
             _ => None,
         };

@@ -14,7 +14,8 @@ mod trained;
 
 use std::path::{Path, PathBuf};
 
-use re_data::{AugmenterConfig, LostEntities, MarkupConfig, NoRelation, Truncation};
+use re_data::{LostEntities, MarkupConfig, NoRelation, Truncation};
+use re_formats::AugmenterConfig;
 use re_model::HeadConfig;
 use serde::{Deserialize, Serialize};
 

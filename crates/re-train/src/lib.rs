@@ -5,12 +5,13 @@
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use re_data::{LabelSet, read};
+//! use re_data::LabelSet;
+//! use re_formats::read;
 //! use re_model::{ClassifierOptions, RelationClassifier};
 //! use re_train::{ClassificationTask, LabelledRows, Start, TrainConfig, Trainer};
 //!
 //! # std::env::set_current_dir("../..")?;
-//! let labels = LabelSet::from_path("fixtures/embedded/labels.json")?;
+//! let labels = read::labels("fixtures/embedded/labels.json")?;
 //! let rows = read::examples("fixtures/embedded/dev.tsv", &read::ReadOptions::default())?.examples;
 //! let options = ClassifierOptions { random_weights: true, ..ClassifierOptions::default() };
 //! let (classifier, report) = RelationClassifier::new("fixtures/embedded/model", labels, options)?;

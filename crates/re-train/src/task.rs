@@ -7,8 +7,9 @@ use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 use re_data::metrics::{Metrics, cross_entropy};
-use re_data::{Augmentation, Batch, EncodeReport, Encoded, ExampleEncoder, Probabilities, RelationExample};
+use re_data::{Batch, EncodeReport, Encoded, ExampleEncoder, Probabilities, RelationExample};
 use re_ensemble::Prior;
+use re_formats::Augmentation;
 use re_model::parameters::Parameters;
 use re_model::{Masks, Mode, RelationClassifier, TokenBatch};
 use tch::Tensor;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use rayon::prelude::*;
-use re_data::{Augmentation, Encoded, ExampleEncoder, RelationExample};
+use re_data::{Encoded, ExampleEncoder, RelationExample};
+use re_formats::Augmentation;
 
 /// The examples behind training rows, and how they vary from epoch to epoch.
 #[derive(Debug)]

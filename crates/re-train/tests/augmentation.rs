@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use re_data::RelationExample;
-use re_data::augment::{AugmenterConfig, Replacement};
 use re_ensemble::{Prior, shift_prior};
+use re_formats::augment::{AugmenterConfig, Replacement};
 use re_model::RelationClassifier;
 use re_train::experiment::{ExperimentData, Fold, RunFolder, Summary};
 use re_train::{Checkpoint, ClassWeights, Error, Event, Experiment, LossConfig, Observer, Start, StopReason};
@@ -253,7 +253,7 @@ fn an_adjustment_for_the_prior_belongs_to_the_model_and_its_predictions() {
     let mut classifier = RelationClassifier::from_pretrained(summary.model.unwrap()).unwrap();
     let data = ExperimentData::read(&experiment.data, experiment.training.seed).unwrap();
     let adjusted = classifier.predict(&data.validation).unwrap();
-    let saved = re_data::read::probabilities(folder.path().join("validation_probabilities.csv")).unwrap();
+    let saved = re_formats::read::probabilities(folder.path().join("validation_probabilities.csv")).unwrap();
     assert_eq!(saved.ids(), adjusted.ids());
     classifier.set_logit_adjustment(None).unwrap();
     let plain = classifier.predict(&data.validation).unwrap();

@@ -29,7 +29,7 @@ fn renamed(folder: &Path, plan: Plan) -> Experiment {
         corpus().iter().map(|row| row.clone().with_label(rename(row.label().unwrap()))).collect();
     experiment.data.train = file(folder, "train.jsonl", &rows[..120]);
     experiment.data.test = Some(file(folder, "test.jsonl", &rows[120..160]));
-    let names = LabelSet::from_path(experiment.data.labels.unwrap()).unwrap();
+    let names = re_formats::read::labels(experiment.data.labels.unwrap()).unwrap();
     let names: String = names.names().iter().map(|name| format!("{}\n", rename(name))).collect();
     std::fs::write(folder.join("labels.txt"), names).unwrap();
     experiment.data.labels = Some(folder.join("labels.txt"));

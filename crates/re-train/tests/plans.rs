@@ -9,9 +9,9 @@ use std::path::Path;
 
 use approx::assert_abs_diff_eq;
 use common::{STEPS, corpus, experiment, file, fresh, go, probabilities, watched};
-use re_data::read::{self, ReadOptions};
 use re_data::{ByteSpan, Entity, Predictor, Probabilities, RelationExample};
 use re_ensemble::Gate;
+use re_formats::read::{self, ReadOptions};
 use re_train::experiment::{ExperimentData, Plan, Rows, RunFolder, Target, load_predictor};
 use re_train::{Checkpoint, Error, Experiment, Start};
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use re_data::metrics::Metrics;
-use re_data::read::{self, ReadOptions};
 use re_data::{EncodeOptions, LabelSet, LostEntities, Predictor, Questions, RelationExample};
+use re_formats::read::{self, ReadOptions};
 use re_model::{AnswererOptions, QuestionAnswerer, Rule};
 use re_train::{
     Checkpoint, Error, Event, Observer, QuestionConfig, QuestionRows, QuestionTask, Start, StopReason,
@@ -21,7 +21,7 @@ fn embedded(name: &str) -> PathBuf {
 }
 
 fn answerer(encoding: EncodeOptions) -> QuestionAnswerer {
-    let labels = LabelSet::from_path(embedded("labels.json")).unwrap();
+    let labels = read::labels(embedded("labels.json")).unwrap();
     let questions = Questions::korean().unwrap().for_labels(&labels).unwrap();
     let options =
         AnswererOptions { encoding, random_weights: true, layers: Some(1), ..AnswererOptions::default() };

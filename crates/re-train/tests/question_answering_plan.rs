@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use re_data::{Predictor, Probabilities, RelationExample, read};
+use re_data::{Predictor, Probabilities, RelationExample};
+use re_formats::read;
 use re_train::experiment::{ExperimentData, Rows, RunFolder, Summary, load_predictor};
 use re_train::{Error, Event, Experiment, Observer, Start, StopReason};
 
@@ -191,7 +192,7 @@ fn a_row_that_cannot_be_asked_about_is_found_before_anything_is_trained() {
     let entity = |start, len| re_data::Entity::new(re_data::ByteSpan::with_len(start, len));
     let row = RelationExample::new("x", format!("이순신은 {long}"), [entity(0, 9), entity(13, long.len())]);
     let test = folder.path().join("test.jsonl");
-    re_data::write::examples(&test, re_data::read::Format::Jsonl, &[row.unwrap()]).unwrap();
+    re_formats::write::examples(&test, re_formats::read::Format::Jsonl, &[row.unwrap()]).unwrap();
     let mut settings = experiment(str::to_owned);
     settings.data.test = Some(test);
     let error = run(&folder.path().join("run"), &settings).unwrap_err();

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use re_data::read::{self, ReadOptions};
 use re_data::{LabelSet, MarkupConfig, Predictor};
+use re_formats::read::{self, ReadOptions};
 use re_model::{ClassifierOptions, RelationClassifier, Weights};
 use re_train::experiment::{DataConfig, ExperimentData, RunFolder, load_predictor};
 use re_train::{
@@ -132,7 +132,7 @@ fn an_interrupted_run_saves_a_checkpoint_and_goes_on_to_the_same_bits() {
 #[test]
 fn a_task_on_another_device_than_the_settings_say_is_refused() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embedded");
-    let labels = LabelSet::from_path(root.join("labels.json")).unwrap();
+    let labels = read::labels(root.join("labels.json")).unwrap();
     let rows = read::examples(root.join("dev.tsv"), &ReadOptions::default()).unwrap().examples;
     let options = ClassifierOptions { random_weights: true, layers: Some(1), ..ClassifierOptions::default() };
     let (classifier, _) = RelationClassifier::new(root.join("model"), labels, options).unwrap();

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use re_data::markup::{MarkedText, Markup};
-use re_data::read::{self, ReadOptions};
+use re_formats::read::{self, ReadOptions};
 use re_data::{ByteSpan, EncodeOptions, LabelSet, Predictor, Probabilities, RelationExample};
 use re_model::ops::Linear;
 use re_model::{
@@ -100,7 +100,7 @@ fn main() -> anyhow::Result<()> {
     let [_, folder, run] = arguments.as_slice() else { anyhow::bail!("usage: my-relations FOLDER RUN") };
     let folder = Path::new(folder);
 
-    let labels = LabelSet::from_path(folder.join("labels.json"))?;
+    let labels = read::labels(folder.join("labels.json"))?;
     let options = ReadOptions { labels: Some(Arc::new(labels.clone())), ..ReadOptions::default() };
     let train = read::examples(folder.join("train.tsv"), &options)?.examples;
     let dev = read::examples(folder.join("dev.tsv"), &options)?.examples;

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use re_data::files;
-use re_data::read::{ExampleReader, ReadOptions};
 use re_data::{ByteSpan, EncodeOptions, Entity, LabelSet, Predictor, RelationExample};
+use re_formats::read::{ExampleReader, ReadOptions};
 use re_model::{
     ClassifierOptions, EncoderConfig, Precision, QuestionAnswerer, RelationClassifier, Weights, device,
 };

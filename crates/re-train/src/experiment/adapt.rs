@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use re_data::AugmenterConfig;
+use re_formats::AugmenterConfig;
 use re_model::EncoderConfig;
 use re_model::hub;
 

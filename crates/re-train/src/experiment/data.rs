@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use re_data::random::fnv1a;
-use re_data::read::{self, EntityTypes, Format, ReadOptions, ReadReport};
 use re_data::split::{self, Split, letters};
 use re_data::text::quoted;
 use re_data::{LabelSet, NoRelation, RelationExample};
+use re_formats::read::{self, EntityTypes, Format, ReadOptions, ReadReport};
 use serde::{Deserialize, Serialize};
 
 use super::DataConfig;
@@ -233,7 +233,7 @@ struct Reader {
 impl Reader {
     fn new(config: &DataConfig) -> Result<Self> {
         Ok(Self {
-            labels: config.labels.as_ref().map(LabelSet::from_path).transpose()?.map(Arc::new),
+            labels: config.labels.as_ref().map(read::labels).transpose()?.map(Arc::new),
             no_relation: config.no_relation.clone(),
             types: config.entity_types.as_ref().map(EntityTypes::open).transpose()?,
             lenient: config.lenient,

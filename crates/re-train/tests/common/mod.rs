@@ -6,8 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use re_data::read::{self, Format, ReadOptions};
-use re_data::{Probabilities, RelationExample, write};
+use re_data::{Probabilities, RelationExample};
+use re_formats::read::{self, Format, ReadOptions};
+use re_formats::write;
 use re_train::experiment::{Plan, RunFolder, Summary};
 use re_train::{Error, Event, Experiment, Observer, Start};
 

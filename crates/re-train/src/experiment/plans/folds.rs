@@ -1,9 +1,9 @@
 //! One training for each fold; their models vote.
 
 use re_data::split::Split;
-use re_data::write::PredictionFormat;
 use re_data::{Probabilities, RelationExample};
 use re_ensemble::{Member, Members, Vote};
+use re_formats::write::PredictionFormat;
 
 use super::super::data::{Fold, folds};
 use super::super::run::RunFolder;

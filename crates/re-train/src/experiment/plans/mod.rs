@@ -13,10 +13,11 @@ pub(super) mod vote;
 
 use std::path::{Path, PathBuf};
 
-use re_data::write::{self, PredictionFormat};
-use re_data::{LabelSet, Predictor, Probabilities, RelationExample, files, read};
+use re_data::{LabelSet, Predictor, Probabilities, RelationExample, files};
 use re_ensemble::significance::p_text;
 use re_ensemble::{Bootstrap, Gold, Member, Members, compare};
+use re_formats::read;
+use re_formats::write::{self, PredictionFormat};
 use re_model::RelationClassifier;
 
 use super::run::RunFolder;

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use re_data::read::Format;
 use re_data::split::letters;
-use re_data::{RelationExample, files, write};
+use re_data::{RelationExample, files};
+use re_formats::read::Format;
+use re_formats::write;
 
 use super::super::data::{read_rows, without_texts};
 use super::super::run::RunFolder;

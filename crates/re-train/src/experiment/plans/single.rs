@@ -1,7 +1,8 @@
 //! One training.
 
-use re_data::augment::Material;
-use re_data::{Augmentation, AugmenterConfig, EncodeOptions, EncodeReport, MarkupConfig, RelationExample};
+use re_data::{EncodeOptions, EncodeReport, MarkupConfig, RelationExample};
+use re_formats::augment::Material;
+use re_formats::{Augmentation, AugmenterConfig};
 use re_model::{ClassifierOptions, HeadChoice, LoadReport, MarkupChoice, RelationClassifier, hub};
 
 use super::super::run::RunFolder;

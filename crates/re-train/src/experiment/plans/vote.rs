@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use re_data::write::PredictionFormat;
 use re_data::{Predictor, Probabilities, RelationExample, files};
 use re_ensemble::{Member, Members};
+use re_formats::write::PredictionFormat;
 
 use super::super::plan::{MemberConfig, Plan, VoteConfig};
 use super::super::run::RunFolder;
