@@ -61,7 +61,8 @@ fn a_program_that_only_predicts_needs_neither_csv_nor_pickle() {
     let packages = |tree: String| -> Vec<String> {
         tree.lines().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect()
     };
-    let (with, without) = (packages(tree("re-model", &[])), packages(tree("re-model", &["--no-default-features"])));
+    let (with, without) =
+        (packages(tree("re-model", &[])), packages(tree("re-model", &["--no-default-features"])));
     assert!(with.contains(&"re-pickle".to_owned()), "{with:?}");
     for left_out in ["csv", "re-formats", "re-pickle", "rawzip"] {
         assert!(!without.contains(&left_out.to_owned()), "{left_out}: {without:?}");

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub use new_file::NewFile;
 pub use new_folder::{NewFolder, remove_folder};
 pub use partial::{sweep, when_complete};
-pub use system::is_absent;
+pub use system::{is_absent, is_damage};
 
 use self::system::{list, look, same};
 use crate::error::{Error, Result};

@@ -1,7 +1,7 @@
 //! Training relation classifiers: trainer, optimizer, schedules, checkpoints and observers.
 //!
-//! An [`Experiment`] is a whole run in one TOML file; a [`Trainer`] with a [`ClassificationTask`] is the same
-//! from code:
+//! A [`Trainer`] trains a [`Task`]; [`ClassificationTask`] is the one of classifiers. Whole experiments from TOML files are
+//! those of `re-experiment`.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,9 +34,8 @@
 pub mod adamw;
 pub mod checkpoint;
 pub mod config;
-mod difference;
+pub mod difference;
 pub mod error;
-pub mod experiment;
 pub mod loss;
 pub mod observer;
 pub mod question_answering;
@@ -50,7 +49,6 @@ pub use adamw::{AdamW, AdamWConfig};
 pub use checkpoint::Checkpoint;
 pub use config::{Metric, TrainConfig};
 pub use error::{Error, Result};
-pub use experiment::Experiment;
 pub use loss::{ClassWeights, Loss, LossConfig};
 pub use observer::{Evaluation, Event, JsonlLog, Observer, StopReason, Terminal};
 pub use question_answering::{QuestionConfig, QuestionRows, QuestionTask};

@@ -8,10 +8,10 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use re_data::error::with_causes;
 use re_data::{ExampleEncoder, Predictor, RelationExample, TokensInText};
+use re_experiment::{Error, load_predictor, model_folder, trained_precision};
 use re_formats::write::PredictionFormat;
 use re_model::{Precision, QuestionAnswerer, RelationClassifier, TrainedParts};
-use re_train::experiment::{load_predictor, model_folder, trained_precision};
-use re_train::{Error, TrainConfig};
+use re_train::TrainConfig;
 
 use crate::data::{DataArgs, Rows, folder, model_first};
 use crate::exit::{Usage, about};

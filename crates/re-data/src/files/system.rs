@@ -10,6 +10,12 @@ pub fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
 }
 
+/// Whether an error is about what a file holds, or that it is gone: it is the same whenever one looks again.
+pub fn is_damage(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, UnexpectedEof};
+    is_absent(error) || matches!(error.kind(), InvalidData | UnexpectedEof)
+}
+
 /// Whether `path` leads to the open file or folder `open`; always so where the system does not say.
 pub(super) fn same(open: &File, path: &Path) -> io::Result<bool> {
     let Some(there) = look(path)? else { return Ok(false) };
