@@ -88,23 +88,6 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// A file of questions is malformed, or lacks one.
-    #[error(
-        "{}: {}found {}, expected {expected}",
-        path.display(),
-        label.as_ref().map(|label| format!("label {}: ", quoted(label))).unwrap_or_default(),
-        brief(found)
-    )]
-    Questions {
-        /// The file.
-        path: PathBuf,
-        /// The label whose question is at fault, where it is a single one.
-        label: Option<String>,
-        /// What stands there.
-        found: String,
-        /// What should stand there.
-        expected: String,
-    },
     /// A matrix of probabilities has the wrong shape or content.
     #[error("probabilities: {reason}")]
     Probabilities {

@@ -60,6 +60,9 @@ pub enum Error {
         /// The id.
         id: String,
     },
+    /// A file of questions is malformed, or lacks one.
+    #[error(transparent)]
+    Questions(re_qa::Error),
     /// A file of rows or predictions cannot be read or written.
     #[error(transparent)]
     Formats(#[from] re_formats::Error),
@@ -80,6 +83,15 @@ macro_rules! of_training {
 }
 
 of_training!(re_data::Error, re_model::Error, re_ensemble::Error);
+
+impl From<re_qa::Error> for Error {
+    fn from(error: re_qa::Error) -> Self {
+        match error {
+            re_qa::Error::Train(error) => Self::Train(error),
+            other => Self::Questions(other),
+        }
+    }
+}
 
 impl Error {
     /// A setting that is outside its range.

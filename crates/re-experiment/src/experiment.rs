@@ -6,7 +6,8 @@ use re_data::MarkupConfig;
 use re_ensemble::{Gate, Vote};
 use re_formats::AugmenterConfig;
 use re_model::HeadConfig;
-use re_train::{QuestionConfig, TrainConfig};
+use re_qa::QuestionConfig;
+use re_train::TrainConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -164,7 +165,7 @@ pub enum Plan {
     },
     /// A classifier says which rows have no relation. About each of the others one question is asked for every
     /// relation, and the one whose answer is the object is the relation (folder `answerer`); compared with the classifier
-    /// alone, under every [`Rule`](re_model::Rule).
+    /// alone, under every [`Rule`](re_qa::Rule).
     ///
     /// All answers are in memory until the end: where asking is interrupted it starts over.
     QuestionAnswering {

@@ -9,7 +9,8 @@ use std::sync::atomic::AtomicBool;
 use re_data::split::letters;
 use re_data::{LabelSet, NoRelation, Predictor};
 use re_ensemble::{Ensemble, Gate, LiveMember, TwoStage, Vote};
-use re_model::{GatedAnswerer, Precision, QuestionAnswerer, RelationClassifier, TrainedParts};
+use re_model::{Precision, RelationClassifier, TrainedParts};
+use re_qa::{GatedAnswerer, QuestionAnswerer};
 use re_train::TrainConfig;
 
 use crate::data::ExperimentData;

@@ -19,6 +19,7 @@
 pub mod augment;
 pub mod convert;
 pub mod error;
+pub mod json;
 pub mod read;
 pub mod write;
 

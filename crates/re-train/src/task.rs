@@ -16,10 +16,11 @@ use tch::Tensor;
 
 use crate::config::{Metric, TrainConfig};
 use crate::error::Result;
+use crate::hash::{mix, words};
 use crate::loss::Loss;
 use crate::observer::Evaluation;
 use crate::trainer::Task;
-use crate::variants::{AugmentationReport, Survey, Variants, mix, words};
+use crate::variants::{AugmentationReport, Survey, Variants};
 
 /// Labelled examples as rows of tokens with their classes.
 #[derive(Debug, Clone, Default)]

@@ -10,9 +10,8 @@ use re_data::files;
 use re_data::{ByteSpan, EncodeOptions, Entity, LabelSet, Predictor, RelationExample};
 use re_experiment::{Error, Summary, load_predictor, model_folder};
 use re_formats::read::{ExampleReader, ReadOptions};
-use re_model::{
-    ClassifierOptions, EncoderConfig, Precision, QuestionAnswerer, RelationClassifier, Weights, device,
-};
+use re_model::{ClassifierOptions, EncoderConfig, Precision, RelationClassifier, Weights, device};
+use re_qa::QuestionAnswerer;
 use re_train::TrainConfig;
 use serde::Serialize;
 use serde_json::Value;

@@ -10,7 +10,8 @@ use re_data::error::with_causes;
 use re_data::{ExampleEncoder, Predictor, RelationExample, TokensInText};
 use re_experiment::{Error, load_predictor, model_folder, trained_precision};
 use re_formats::write::PredictionFormat;
-use re_model::{Precision, QuestionAnswerer, RelationClassifier, TrainedParts};
+use re_model::{Precision, RelationClassifier, TrainedParts};
+use re_qa::QuestionAnswerer;
 use re_train::TrainConfig;
 
 use crate::data::{DataArgs, Rows, folder, model_first};

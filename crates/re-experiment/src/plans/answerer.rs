@@ -1,8 +1,9 @@
 //! One training of a model that answers questions.
 
 use re_data::{Probabilities, RelationExample};
-use re_model::{AnswererOptions, Answers, LoadReport, QuestionAnswerer, Rule, hub};
-use re_train::{Evaluation, QuestionConfig, QuestionRows, QuestionTask, Start, StopReason};
+use re_model::{LoadReport, hub};
+use re_qa::{AnswererOptions, Answers, QuestionAnswerer, QuestionConfig, QuestionRows, QuestionTask, Rule};
+use re_train::{Evaluation, Start, StopReason};
 
 use super::predictions::ids;
 use super::single::{describe, encoding, train_task};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use re_ensemble::Gate;
-use re_model::Rule;
+use re_qa::Rule;
 
 use super::members::on_rows_of;
 use super::predictions::{SUBMISSION, TEST, VALIDATION};

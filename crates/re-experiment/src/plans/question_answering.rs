@@ -1,7 +1,7 @@
 //! A classifier says what is unrelated; of the rest every relation is asked for.
 
 use re_data::{LostEntities, Predictor, Probabilities, RelationExample};
-use re_model::{GatedAnswerer, GatedAnswers, Rule};
+use re_qa::{GatedAnswerer, GatedAnswers, Rule};
 use re_train::StopReason;
 
 use super::answerer::{build, distinct};

@@ -3,12 +3,11 @@
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use re_data::json::{self, UniqueKeys};
-
 use super::lines::{BOM, MAX_RECORD};
 use super::object::Object;
 use super::place::Place;
 use crate::error::{Error, Result};
+use crate::json::{self, UniqueKeys};
 
 /// Cuts an input into objects.
 ///

@@ -3,7 +3,6 @@
 use std::io::Read;
 use std::path::Path;
 
-use re_data::json::{self, UniqueKeys};
 use serde::Deserialize;
 
 use super::Source;
@@ -13,6 +12,7 @@ use super::place::{Field, Place};
 use super::raw::RawEntity;
 use super::row::Row;
 use crate::error::Result;
+use crate::json::{self, UniqueKeys};
 
 /// Full names of an entity and its parts: start, end, surface form and type.
 type Names = [&'static str; 5];

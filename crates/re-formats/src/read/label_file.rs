@@ -5,12 +5,12 @@ use std::io::Read;
 use std::path::Path;
 
 use re_data::LabelSet;
-use re_data::json::UniqueKeys;
 use re_data::text::{brief, quoted};
 use re_pickle::{Plain, Value};
 use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
+use crate::json::UniqueKeys;
 
 /// Largest label file in bytes.
 const MAX_SIZE: u64 = 1 << 20;

@@ -16,7 +16,8 @@ use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
-pub(crate) use self::source::{Source, checked};
+pub(crate) use self::source::Source;
+pub use self::source::checked;
 #[cfg(feature = "pytorch")]
 use self::torch_file::TorchFile;
 use crate::error::{Error, Result};

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
+use re_data::text::quoted;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
-
-use crate::text::quoted;
 
 /// An object with its keys in their order. A key that stands twice in it, at any depth, is a fault: nobody can tell
 /// which of the two values is meant.

@@ -1,17 +1,16 @@
 //! Questions for relations: the shipped ones, files of one's own, and the rows that they become.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use re_data::{
     ByteSpan, EncodeOptions, Encoded, Entity, Error, ExampleEncoder, LabelSet, LostEntities, Markup,
-    Questions, RelationExample, Tokenizer,
+    RelationExample, Tokenizer,
 };
 use re_formats::read::{self, ReadOptions};
+use re_qa::Questions;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)
@@ -62,7 +61,9 @@ fn every_relation_has_a_question_of_its_own() {
 #[test]
 #[ignore = "needs the research data (RE_SHARED, else ../shared)"]
 fn the_competitions_labels_have_questions_in_shared_data() {
-    let path = common::shared("p-stage2/label_type.pkl");
+    let shared = std::env::var_os("RE_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
+    let path = shared.join("data/p-stage2/label_type.pkl");
     let labels = read::labels(path).unwrap();
     assert_eq!(Questions::korean().unwrap().for_labels(&labels).unwrap().labels().len(), 41);
 }
@@ -79,7 +80,11 @@ fn a_file_is_read_back_as_it_was_written() {
     for label in again.labels().names() {
         assert_eq!(again.ask(label, &example()), questions.ask(label, &example()));
     }
-    assert!(matches!(Questions::from_path(folder.path().join("absent")), Err(Error::Io { .. })));
+    let absent = Questions::from_path(folder.path().join("absent"));
+    assert!(
+        matches!(absent, Err(re_qa::Error::Train(re_train::Error::Data(Error::Io { .. })))),
+        "{absent:?}"
+    );
 }
 
 #[test]
@@ -99,7 +104,7 @@ fn every_fault_names_file_label_and_what_was_expected() {
         let error = Questions::parse(text, "mine.json").unwrap_err();
         let message = error.to_string();
         match error {
-            Error::Questions { label, expected, .. } => {
+            re_qa::Error::Questions { label, expected, .. } => {
                 assert_eq!(label.as_deref(), at, "{text}");
                 assert!(expected.contains(wanted), "{text}: {expected}");
             }
@@ -115,7 +120,7 @@ fn every_fault_names_file_label_and_what_was_expected() {
     let error = questions.for_labels(&labels).unwrap_err().to_string();
     assert_eq!(error, r#"mine.json: label "b": found no question, expected one for each relation"#);
     let alone = LabelSet::new(["none"]).unwrap().with_no_relation(Some("none")).unwrap();
-    assert!(matches!(questions.for_labels(&alone), Err(Error::Questions { label: None, .. })));
+    assert!(matches!(questions.for_labels(&alone), Err(re_qa::Error::Questions { label: None, .. })));
 }
 
 fn encoder(tokenizer: &str, options: EncodeOptions) -> ExampleEncoder {

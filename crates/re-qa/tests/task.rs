@@ -8,13 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use re_data::metrics::Metrics;
-use re_data::{EncodeOptions, LabelSet, LostEntities, Predictor, Questions, RelationExample};
+use re_data::{EncodeOptions, LabelSet, LostEntities, Predictor, RelationExample};
 use re_formats::read::{self, ReadOptions};
-use re_model::{AnswererOptions, QuestionAnswerer, Rule};
-use re_train::{
-    Checkpoint, Error, Event, Observer, QuestionConfig, QuestionRows, QuestionTask, Start, StopReason,
-    TrainConfig, Trainer,
-};
+use re_qa::{AnswererOptions, QuestionAnswerer, QuestionConfig, QuestionRows, QuestionTask, Questions, Rule};
+use re_train::{Checkpoint, Error, Event, Observer, Start, StopReason, TrainConfig, Trainer};
 
 fn embedded(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embedded").join(name)
@@ -120,9 +117,15 @@ fn rows_without_a_relation_or_an_answer_are_no_training_rows() {
     let example = related("dev.tsv", 1).remove(0);
     let new = |example: RelationExample| QuestionRows::new(&answerer, &[example]).map(|_| ());
     let unlabelled = new(example.clone().without_label());
-    assert!(matches!(unlabelled, Err(Error::Data(re_data::Error::MissingLabel { .. }))), "{unlabelled:?}");
+    assert!(
+        matches!(unlabelled, Err(re_qa::Error::Train(Error::Data(re_data::Error::MissingLabel { .. })))),
+        "{unlabelled:?}"
+    );
     let unrelated = new(example.with_label("관계_없음"));
-    assert!(matches!(unrelated, Err(Error::Data(re_data::Error::UnknownLabel { .. }))), "{unrelated:?}");
+    assert!(
+        matches!(unrelated, Err(re_qa::Error::Train(Error::Data(re_data::Error::UnknownLabel { .. })))),
+        "{unrelated:?}"
+    );
 }
 
 #[test]
@@ -138,5 +141,8 @@ fn an_example_whose_object_is_cut_off_is_left_out_and_reported() {
     let (rows, report) = QuestionRows::new(&answerer(encoding(LostEntities::Count)), &examples).unwrap();
     assert_eq!((rows.len(), report.rows, report.lost[0].id.as_str()), (1, 2, "9"));
     let strict = QuestionRows::new(&answerer(encoding(LostEntities::Error)), &examples);
-    assert!(matches!(strict, Err(Error::Data(re_data::Error::LostEntity { entity: 1, .. }))));
+    assert!(matches!(
+        strict,
+        Err(re_qa::Error::Train(Error::Data(re_data::Error::LostEntity { entity: 1, .. })))
+    ));
 }

@@ -8,15 +8,13 @@ mod template;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use re_data::markup::{MarkedText, Markup, unmarked};
+use re_data::text::quoted;
+use re_data::{LabelSet, RelationExample, model_file};
+use re_formats::json::UniqueKeys;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::example::RelationExample;
-use crate::json::UniqueKeys;
-use crate::labels::LabelSet;
-use crate::markup::{MarkedText, Markup, unmarked};
-use crate::model_file;
-use crate::text::quoted;
 
 use template::Template;
 
@@ -30,14 +28,15 @@ const KOREAN: (&str, &str) = (include_str!("questions/ko.json"), "questions/ko.j
 /// whether a relation holds, give the example its label.
 ///
 /// ```
-/// use re_data::{ByteSpan, Entity, LabelSet, Questions, RelationExample};
+/// use re_data::{ByteSpan, Entity, LabelSet, RelationExample};
+/// use re_qa::Questions;
 ///
 /// let labels = LabelSet::new(["관계_없음", "인물:나이", "인물:사망_일시"])?;
 /// let questions = Questions::korean()?.for_labels(&labels)?;
 /// let entity = |start, len| Entity::new(ByteSpan::with_len(start, len));
 /// let example = RelationExample::new("1", "이순신은 1598년 전사했다.", [entity(0, 9), entity(13, 7)])?;
 /// assert_eq!(questions.ask("인물:사망_일시", &example).as_deref(), Some("이순신은 언제 사망했나요?"));
-/// # Ok::<(), re_data::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Questions {
@@ -157,9 +156,10 @@ impl Markup for Questions {
         "questions"
     }
 
-    fn write(&self, example: &RelationExample, _: &str) -> Result<MarkedText> {
-        let label = example.label().ok_or_else(|| Error::MissingLabel { id: example.id().to_owned() })?;
-        let question = self.ask(label, example).ok_or_else(|| Error::UnknownLabel {
+    fn write(&self, example: &RelationExample, _: &str) -> re_data::Result<MarkedText> {
+        let missing = || re_data::Error::MissingLabel { id: example.id().to_owned() };
+        let label = example.label().ok_or_else(missing)?;
+        let question = self.ask(label, example).ok_or_else(|| re_data::Error::UnknownLabel {
             id: example.id().to_owned(),
             found: label.to_owned(),
             expected: self.labels.len(),

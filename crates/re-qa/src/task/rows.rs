@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use re_data::{EncodeReport, Encoded, RelationExample};
-use re_model::QuestionAnswerer;
 
+use crate::answerer::QuestionAnswerer;
 use crate::error::Result;
 
 /// Examples whose questions are encoded at a time.

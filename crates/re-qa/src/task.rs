@@ -8,21 +8,20 @@ use std::sync::atomic::AtomicBool;
 
 use rand::RngExt;
 use re_data::random::{fnv1a, stream};
-use re_data::{Batch, Encoded, LabelSet, Predictor, Questions, RelationExample, TokenSpan};
-use re_model::head::span_loss;
+use re_data::{Batch, Encoded, LabelSet, Predictor, RelationExample, TokenSpan};
 use re_model::parameters::Parameters;
-use re_model::{Masks, Mode, QuestionAnswerer, Rule, TokenBatch};
+use re_model::{Masks, Mode, TokenBatch};
+use re_train::hash::{mix, words};
+use re_train::{Evaluation, LossConfig, Task, TrainConfig};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 pub use rows::QuestionRows;
 
-use crate::config::TrainConfig;
+use crate::answerer::{QuestionAnswerer, Rule};
 use crate::error::{Error, Result};
-use crate::loss::LossConfig;
-use crate::observer::Evaluation;
-use crate::trainer::Task;
-use crate::variants::{mix, words};
+use crate::questions::Questions;
+use crate::span::span_loss;
 
 /// The answer to a question that has none: the row's first token, as for SQuAD 2.0 (Devlin et al. 2019, section 4.3).
 const NO_ANSWER: TokenSpan = TokenSpan::with_len(0, 1);
@@ -54,12 +53,13 @@ impl QuestionConfig {
     /// Checks the ranges of the settings.
     ///
     /// # Errors
-    /// [`Error::Config`] with the key that is out of range.
+    /// [`re_train::Error::Config`] with the key that is out of range.
     pub fn check(&self) -> Result<()> {
         if (0.0..=1000.0).contains(&self.negatives) {
             return Ok(());
         }
-        Err(Error::config("questions.negatives", self.negatives.to_string(), "from 0 to 1000"))
+        Err(re_train::Error::config("questions.negatives", self.negatives.to_string(), "from 0 to 1000")
+            .into())
     }
 
     /// Checks the ranges of the settings, and that a training asks nothing of answers that only classes have.
@@ -74,15 +74,16 @@ impl QuestionConfig {
             ("training.logit_adjustment", training.logit_adjustment),
         ];
         if let Some((key, value)) = rules.into_iter().find(|(_, value)| *value != 0.0) {
-            return Err(Error::config(key, value.to_string(), "0 where questions are asked"));
+            return Err(re_train::Error::config(key, value.to_string(), "0 where questions are asked").into());
         }
         if training.loss != LossConfig::default() {
             let found = format!("{:?}", training.loss);
-            return Err(Error::config(
+            return Err(re_train::Error::config(
                 "training.loss",
                 found,
                 "cross entropy without weights where questions are asked",
-            ));
+            )
+            .into());
         }
         Ok(())
     }
@@ -126,7 +127,7 @@ impl QuestionTask {
     /// A task that trains `answerer` on `train`; `validation` may be empty.
     ///
     /// # Errors
-    /// Those of [`QuestionConfig::check_with`]; [`Error::Config`] where questions without an answer are asked for and
+    /// Those of [`QuestionConfig::check_with`]; [`re_train::Error::Config`] where questions without an answer are asked for and
     /// there are none; [`re_model::Error::TokenId`] where the rows were encoded for another model.
     pub fn new(
         mut answerer: QuestionAnswerer,
@@ -142,7 +143,8 @@ impl QuestionTask {
         let unanswered: Vec<(usize, Vec<usize>)> = unanswered.filter(|(_, rest)| !rest.is_empty()).collect();
         if negatives > 0 && unanswered.is_empty() {
             let expected = "0 where every relation that is asked for holds";
-            return Err(Error::config("questions.negatives", questions.negatives.to_string(), expected));
+            let found = questions.negatives.to_string();
+            return Err(re_train::Error::config("questions.negatives", found, expected).into());
         }
         let validation = validation.sample(questions.validation_rows);
         answerer.model_mut().set_precision(config.precision());
@@ -155,7 +157,7 @@ impl QuestionTask {
     }
 
     /// Ends an evaluation between two batches once `stop` is true, which
-    /// [`Trainer::stop_when`](crate::Trainer::stop_when) is given, too.
+    /// [`Trainer::stop_when`](re_train::Trainer::stop_when) is given, too.
     #[must_use]
     pub fn stop_when(mut self, stop: Arc<AtomicBool>) -> Self {
         self.answerer.model_mut().stop_when(stop);
@@ -183,7 +185,11 @@ impl QuestionTask {
     }
 
     /// Questions without an answer, encoded.
-    fn encode_negatives(&self, epoch: u64, numbers: impl Iterator<Item = usize>) -> Result<Vec<Encoded>> {
+    fn encode_negatives(
+        &self,
+        epoch: u64,
+        numbers: impl Iterator<Item = usize>,
+    ) -> re_train::Result<Vec<Encoded>> {
         let ask = |(example, relation): (usize, usize)| {
             let label = self.answerer.questions().labels().name(relation)?;
             Some(self.train.items.get(example)?.example.clone().with_label(label))
@@ -210,7 +216,7 @@ impl Task for QuestionTask {
         [questions, self.negatives as u64].into_iter().chain(rows).fold(0, mix)
     }
 
-    fn loss(&self, epoch: u64, rows: &[usize], masks: &Masks) -> Result<Tensor> {
+    fn loss(&self, epoch: u64, rows: &[usize], masks: &Masks) -> re_train::Result<Tensor> {
         let positives = rows.iter().filter_map(|&row| self.train.items.get(row)).map(|item| &item.row);
         let answer = |row: &Encoded| row.entities.last().copied().flatten().unwrap_or(NO_ANSWER);
         let mut answers: Vec<TokenSpan> = positives.clone().map(answer).collect();
@@ -223,14 +229,14 @@ impl Task for QuestionTask {
         Ok(span_loss(&self.answerer.forward(&batch, Mode::Train(masks))?, &answers)?)
     }
 
-    fn evaluate(&self) -> Result<Option<Evaluation>> {
+    fn evaluate(&self) -> re_train::Result<Option<Evaluation>> {
         if self.validation.is_empty() {
             return Ok(None);
         }
         Ok(Some(Evaluation::new(&self.gold, &self.answerer.predict(&self.validation)?)?))
     }
 
-    fn save(&self, folder: &Path) -> Result<()> {
+    fn save(&self, folder: &Path) -> re_train::Result<()> {
         Ok(self.answerer.save_into(folder)?)
     }
 }
@@ -238,9 +244,9 @@ impl Task for QuestionTask {
 #[cfg(test)]
 mod tests {
     use re_data::{ByteSpan, Entity};
-    use re_model::AnswererOptions;
 
     use super::*;
+    use crate::answerer::AnswererOptions;
 
     const LABELS: [&str; 4] = ["인물:배우자", "인물:자녀", "인물:나이", "인물:동료"];
 
@@ -311,7 +317,7 @@ mod tests {
         let same = |label: &&str| example(1, "하늘은 바다와 구름", label);
         let every: Vec<RelationExample> = LABELS.iter().map(same).collect();
         let key = |result: Result<QuestionTask>| match result {
-            Err(Error::Config { key, .. }) => key,
+            Err(Error::Train(re_train::Error::Config { key, .. })) => key,
             other => panic!("{other:?}"),
         };
         assert_eq!(key(task(&every, 1.0, 7)), "questions.negatives");
@@ -330,7 +336,7 @@ mod tests {
         ];
         for (expected, config) in others {
             match QuestionConfig::default().check_with(&config) {
-                Err(Error::Config { key, .. }) => assert_eq!(key, expected),
+                Err(Error::Train(re_train::Error::Config { key, .. })) => assert_eq!(key, expected),
                 other => panic!("{expected}: {other:?}"),
             }
         }

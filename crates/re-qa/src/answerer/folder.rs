@@ -5,18 +5,17 @@ use std::sync::Arc;
 
 use re_data::files::{self, NewFolder};
 use re_data::model_file::read_text;
-use re_data::{EncodeOptions, ExampleEncoder, Questions, Tokenizer};
+use re_data::{EncodeOptions, ExampleEncoder, Tokenizer};
+use re_model::classifier::{ModelParts, check_complete, check_settings, trained_encoder};
+use re_model::weights::checked;
+use re_model::{EncoderConfig, MarkupChoice, Precision, Weights, save};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tch::Device;
 
 use super::{QuestionAnswerer, Rule};
-use crate::classifier::{MarkupChoice, ModelParts, check_complete, check_settings, trained_encoder};
-use crate::config::EncoderConfig;
-use crate::error::{Error, Result};
-use crate::ops::Precision;
-use crate::save;
-use crate::weights::{Weights, checked};
+use crate::error::Result;
+use crate::questions::Questions;
 
 /// Name of the file that says how examples become rows and answers decide.
 const FILE: &str = "question_answering.json";
@@ -37,7 +36,7 @@ struct Settings {
 fn settings(folder: &Path) -> Result<(Settings, Questions)> {
     let path = folder.join(FILE);
     let text = read_text(&path)?;
-    let settings = serde_json::from_str(&text).map_err(|source| Error::Json { path, source })?;
+    let settings = serde_json::from_str(&text).map_err(|source| re_model::Error::Json { path, source })?;
     Ok((settings, Questions::from_path(folder.join(QUESTIONS))?))
 }
 
@@ -45,8 +44,8 @@ impl QuestionAnswerer {
     /// Whether a trained answerer lies in `folder`, as opposed to a classifier or something else.
     ///
     /// # Errors
-    /// [`Error::Data`] where one cannot look.
-    pub fn is_in(folder: impl AsRef<Path>) -> Result<bool> {
+    /// [`re_model::Error::Data`] where one cannot look.
+    pub fn is_in(folder: impl AsRef<Path>) -> re_model::Result<bool> {
         Ok(files::is_file(folder.as_ref().join(FILE))?)
     }
 
@@ -62,10 +61,10 @@ impl QuestionAnswerer {
     }
 
     /// Loads a trained folder: a checkpoint of a run, or what [`QuestionAnswerer::save`] wrote. Where `precision` is left
-    /// out it follows the rule of [`TrainedParts::precision`](crate::TrainedParts::precision).
+    /// out it follows the rule of [`TrainedParts::precision`](re_model::TrainedParts::precision).
     ///
     /// # Errors
-    /// Those of reading its files; [`Error::MissingTensors`] where the head was not trained.
+    /// Those of reading its files; [`re_model::Error::MissingTensors`] where the head was not trained.
     pub fn from_pretrained_with(
         folder: impl AsRef<Path>,
         device: Device,
@@ -99,7 +98,7 @@ impl QuestionAnswerer {
         check_settings(folder)?;
         let (settings, questions) = settings(folder)?;
         let markup = MarkupChoice::Own(Arc::new(questions));
-        trained_encoder(folder, &markup, settings.encoding, &EncoderConfig::from_folder(folder)?)
+        Ok(trained_encoder(folder, &markup, settings.encoding, &EncoderConfig::from_folder(folder)?)?)
     }
 
     /// Writes everything that [`QuestionAnswerer::from_pretrained`] needs into `folder`, which is created, and appears when
@@ -108,8 +107,8 @@ impl QuestionAnswerer {
     /// `transformers` loads the folder too: `AutoTokenizer` and `AutoModelForQuestionAnswering`.
     ///
     /// # Errors
-    /// Those of the files' writers, and [`Error::Data`] where `folder` holds files already: it would become a mixture.
-    pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
+    /// Those of the files' writers, and [`re_model::Error::Data`] where `folder` holds files already: it would become a mixture.
+    pub fn save(&self, folder: impl AsRef<Path>) -> re_model::Result<()> {
         save::fill(NewFolder::create_with_parents(folder)?, |folder| self.save_into(folder))
     }
 
@@ -118,7 +117,7 @@ impl QuestionAnswerer {
     ///
     /// # Errors
     /// Those of the files' writers.
-    pub fn save_into(&self, folder: &Path) -> Result<()> {
+    pub fn save_into(&self, folder: &Path) -> re_model::Result<()> {
         let mut extra = Map::new();
         let architecture = self.model.config().architecture("ForQuestionAnswering");
         extra.insert("architectures".into(), Value::from(vec![architecture]));
@@ -134,7 +133,7 @@ impl QuestionAnswerer {
         };
         let path = folder.join(FILE);
         let text = serde_json::to_string_pretty(&settings)
-            .map_err(|source| Error::Json { path: path.clone(), source })?;
+            .map_err(|source| re_model::Error::Json { path: path.clone(), source })?;
         files::write(folder.join(QUESTIONS), self.questions.to_json())?;
         Ok(files::write(path, text + "\n")?)
     }

@@ -1,13 +1,9 @@
 //! The head of `transformers`' `AutoModelForQuestionAnswering`.
 
 use re_data::TokenSpan;
+use re_model::ops::Linear;
+use re_model::{Builder, EncoderConfig, Head, HeadInput, Mode, Result};
 use tch::{Reduction, Tensor};
-
-use super::{Head, HeadInput};
-use crate::config::EncoderConfig;
-use crate::error::Result;
-use crate::ops::{Linear, Mode};
-use crate::parameters::Builder;
 
 /// How much each token looks like the first one of an answer, and like the last one: Devlin et al. 2019, section 4.2.
 ///
@@ -32,7 +28,7 @@ impl Span {
 /// them, and for each row the tokens of its answer, counted from the row's first one.
 ///
 /// # Errors
-/// [`Error::Torch`](crate::Error::Torch) where the number of answers is not that of the rows, or an answer lies
+/// [`re_model::Error::Torch`](re_model::Error::Torch) where the number of answers is not that of the rows, or an answer lies
 /// outside its row.
 pub fn span_loss(logits: &[Tensor; 2], answers: &[TokenSpan]) -> Result<Tensor> {
     let starts: Vec<i64> = answers.iter().map(|answer| answer.start() as i64).collect();

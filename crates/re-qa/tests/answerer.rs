@@ -3,6 +3,7 @@
 // Helpers of integration tests are outside clippy's exemption for tests.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "../../re-model/tests/common/mod.rs"]
 mod common;
 
 use std::path::{Path, PathBuf};
@@ -10,15 +11,11 @@ use std::process::Command;
 use std::sync::Arc;
 
 use common::{Expected, batch, golden, norm, relative_to_scale};
-use re_data::{
-    EncodeOptions, LabelSet, LostEntities, Predictor, Probabilities, Questions, RelationExample, TokenSpan,
-};
+use re_data::{EncodeOptions, LabelSet, LostEntities, Predictor, Probabilities, RelationExample, TokenSpan};
 use re_formats::read::{self, ReadOptions};
-use re_model::head::{Span, span_loss};
-use re_model::{
-    AnswererOptions, Builder, EncoderConfig, Error, GatedAnswerer, GatedAnswers, Head, Mode,
-    QuestionAnswerer, RelationModel, Rule, TokenBatch, Weights,
-};
+use re_model::{Builder, EncoderConfig, Error, Head, Mode, RelationModel, TokenBatch, Weights};
+use re_qa::span::{Span, span_loss};
+use re_qa::{AnswererOptions, GatedAnswerer, GatedAnswers, QuestionAnswerer, Questions, Rule};
 use tch::{Device, Tensor};
 
 #[test]
@@ -244,6 +241,27 @@ fn an_object_that_truncation_removes_is_refused_or_leaves_all_relations_alike() 
     let counting = answerer(encoding(LostEntities::Count));
     let probabilities = counting.predict(std::slice::from_ref(&example)).unwrap();
     assert!(probabilities.values().iter().all(|p| (p - 1.0 / 41.0).abs() < 1e-6));
+}
+
+#[test]
+fn a_folder_whose_questions_have_changed_answers_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    answerer(EncodeOptions::default()).save(folder.path()).unwrap();
+    QuestionAnswerer::from_pretrained(folder.path()).unwrap().ask(&examples(2)).unwrap();
+    let path = folder.path().join("questions.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut questions: serde_json::Value = serde_json::from_str(&text).unwrap();
+    questions["인물:배우자"] = "{e1}의 누구인가요?".into();
+    std::fs::write(&path, questions.to_string()).unwrap();
+    let changed = |error: Error| match error {
+        Error::Data(re_data::Error::Changed(mismatch)) => assert_eq!(mismatch.file, path),
+        other => panic!("{other}"),
+    };
+    changed(QuestionAnswerer::from_pretrained(folder.path()).unwrap().ask(&examples(2)).unwrap_err());
+    match QuestionAnswerer::trained_encoder(folder.path()).unwrap_err() {
+        re_qa::Error::Train(re_train::Error::Model(error)) => changed(error),
+        other => panic!("{other}"),
+    }
 }
 
 #[test]

@@ -11,21 +11,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use re_data::{
-    EncodeOptions, Encoded, ExampleEncoder, LabelSet, Predictor, Probabilities, Questions, RelationExample,
-    Tokenizer,
+    EncodeOptions, Encoded, ExampleEncoder, LabelSet, Predictor, Probabilities, RelationExample, Tokenizer,
+};
+use re_model::classifier::{ModelParts, example_encoder, pretrained, tokenizer_in};
+use re_model::inference::{floats, in_batches};
+use re_model::weights::checked;
+use re_model::{
+    Builder, EncoderConfig, Error, Head, LoadReport, MarkupChoice, Mode, RelationModel, Result, TokenBatch,
 };
 use tch::{Device, Tensor};
 
-use crate::batch::TokenBatch;
-use crate::classifier::{MarkupChoice, ModelParts, example_encoder, pretrained, tokenizer_in};
-use crate::config::EncoderConfig;
-use crate::error::{Error, Result};
-use crate::head::{Head, Span};
-use crate::inference::{floats, in_batches};
-use crate::model::RelationModel;
-use crate::ops::Mode;
-use crate::parameters::{Builder, LoadReport};
-use crate::weights::checked;
+use crate::questions::Questions;
+use crate::span::Span;
 
 /// Examples whose questions are in memory at a time.
 const EXAMPLES_AT_ONCE: usize = 64;
@@ -63,24 +60,6 @@ impl Default for AnswererOptions {
 /// Asks a question for each relation and finds the one that the object answers.
 ///
 /// It chooses among relations alone: what is unrelated has to be found before, see [`GatedAnswerer`].
-///
-/// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use re_data::{ByteSpan, Entity, LabelSet, Questions, RelationExample};
-/// use re_model::{AnswererOptions, QuestionAnswerer};
-///
-/// let labels = LabelSet::new(["관계_없음", "인물:배우자", "인물:자녀"])?;
-/// let questions = Questions::korean()?.for_labels(&labels)?;
-/// let options = AnswererOptions { random_weights: true, ..AnswererOptions::default() };
-/// let (answerer, _) = QuestionAnswerer::new("../../fixtures/embedded/model", questions, options)?;
-///
-/// let entity = |start, len| Entity::new(ByteSpan::with_len(start, len));
-/// let example = RelationExample::new("1", "하늘은 바다와 결혼했다.", [entity(0, 6), entity(10, 6)])?;
-/// let answers = answerer.ask(&[example])?;
-/// assert_eq!(answers[0].all().len(), 2);
-/// # Ok(())
-/// # }
-/// ```
 #[derive(Debug)]
 pub struct QuestionAnswerer {
     model: RelationModel,
@@ -93,7 +72,7 @@ impl QuestionAnswerer {
     /// A new answerer on the encoder in `folder`, to be trained: its head starts at random.
     ///
     /// # Errors
-    /// Whatever is wrong with the folder, see [`RelationClassifier::new`](crate::RelationClassifier::new).
+    /// Whatever is wrong with the folder, see [`RelationClassifier::new`](re_model::RelationClassifier::new).
     pub fn new(
         folder: impl AsRef<Path>,
         questions: Questions,

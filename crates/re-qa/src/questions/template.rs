@@ -1,6 +1,6 @@
 //! A question with places for the subject.
 
-use crate::korean::with_particle;
+use re_data::korean::with_particle;
 
 /// Particles that a place may have: behind a final consonant, and behind a vowel.
 const PARTICLES: [(&str, &str); 7] =
