@@ -11,6 +11,7 @@ use re_train::TrainConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::own::{OwnParts, PartNames};
 use re_train::config::{DataConfig, EncodingConfig, ModelConfig};
 
 /// Everything that decides an experiment's result.
@@ -50,6 +51,12 @@ pub struct Experiment {
     pub questions: Option<QuestionConfig>,
     /// One training, or several that belong together.
     pub plan: Plan,
+    /// Names of the parts that [`Experiment::with_parts`] has given.
+    #[serde(skip_serializing_if = "PartNames::is_empty")]
+    pub own: PartNames,
+    /// What [`Experiment::with_parts`] has given.
+    #[serde(skip)]
+    pub parts: OwnParts,
 }
 
 impl Default for Experiment {
@@ -63,11 +70,23 @@ impl Default for Experiment {
             training: TrainConfig::default(),
             questions: None,
             plan: Plan::default(),
+            own: PartNames::default(),
+            parts: OwnParts::default(),
         }
     }
 }
 
 impl Experiment {
+    /// The same experiment with parts of the caller's own, in place of those that the settings name: with a head, `head` is
+    /// not looked at, and so on. All trainings of its plan have them; the members of a vote have parts of their own.
+    ///
+    /// A run that was begun so goes on so: give the parts again to what [`RunFolder::experiment`](crate::RunFolder::experiment)
+    /// reads.
+    #[must_use]
+    pub fn with_parts(self, parts: OwnParts) -> Self {
+        Self { own: parts.names(), parts, ..self }
+    }
+
     /// Checks the settings that can be judged before any file is read; a plan checks those of its members itself.
     ///
     /// # Errors
@@ -103,7 +122,8 @@ impl Experiment {
                 return fault("data.augmentation.share", share.to_string(), "above 0, up to 1");
             }
         }
-        self.training.check()
+        self.parts.check(&self.own)?;
+        Ok(self.training.check()?)
     }
 
     /// The experiment as the text of a TOML file, with every setting that was left to its default.

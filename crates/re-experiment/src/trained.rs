@@ -17,6 +17,7 @@ use crate::data::ExperimentData;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, MemberConfig, Plan, VoteConfig};
 use crate::folder::{ANSWERER, ONE_STAGE, RELATED, RELATION, RunFolder, Summary, model_folder, split_step};
+use crate::own::{OwnHead, OwnParts};
 use crate::session::Session;
 
 /// Loads what a run has trained, ready to predict: the model of a single training, the fold models with their vote, both
@@ -28,14 +29,29 @@ use crate::session::Session;
 /// # Errors
 /// [`Error::NoModel`] where there is none or the run is not complete; those of loading models.
 pub fn load_predictor(reference: impl AsRef<Path>, config: &TrainConfig) -> Result<Box<dyn Predictor>> {
+    load_predictor_with(reference, config, &OwnParts::default())
+}
+
+/// As [`load_predictor`], for models some of which were trained with a head or a markup of the caller's own: those of the
+/// names that their runs record are taken from `parts`.
+///
+/// # Errors
+/// As [`load_predictor`]; [`re_train::Error::Config`] where a part is not among `parts`.
+pub fn load_predictor_with(
+    reference: impl AsRef<Path>,
+    config: &TrainConfig,
+    parts: &OwnParts,
+) -> Result<Box<dyn Predictor>> {
     let (stop, precision) = (&Arc::default(), config.precision);
-    load(reference.as_ref(), Loading { config, precision, stop, no_relation: None })
+    load(reference.as_ref(), Loading { config, parts, precision, stop, no_relation: None })
 }
 
 /// How models are loaded.
 #[derive(Clone, Copy)]
 pub(crate) struct Loading<'a> {
     config: &'a TrainConfig,
+    /// Where parts of the caller's own are taken from.
+    parts: &'a OwnParts,
     /// Number format; where left out, the one that each model was trained in.
     precision: Option<Precision>,
     /// Ends predictions early once it is true.
@@ -47,14 +63,19 @@ pub(crate) struct Loading<'a> {
 impl<'a> Loading<'a> {
     /// For models that were trained with the settings of `experiment`.
     pub(crate) fn own(experiment: &'a Experiment, session: &'a Session<'_>) -> Self {
-        let config = &experiment.training;
-        Self { config, precision: Some(config.precision()), stop: &session.stop, no_relation: None }
+        let (config, parts) = (&experiment.training, &experiment.parts);
+        Self { config, parts, precision: Some(config.precision()), stop: &session.stop, no_relation: None }
     }
 
-    /// For models that take part in `experiment`, and were trained with settings of their own. It says which class means
-    /// "no relation", also where they were trained before that could be said.
-    pub(crate) fn of_member(experiment: &'a Experiment, session: &'a Session<'_>) -> Self {
+    /// For a model that takes part in `experiment`, and was trained with settings of its own. The experiment says which class
+    /// means "no relation", also where the model was trained before that could be said.
+    pub(crate) fn of_member(
+        experiment: &'a Experiment,
+        member: &'a MemberConfig,
+        session: &'a Session<'_>,
+    ) -> Self {
         Self {
+            parts: member.experiment.as_ref().map_or(&experiment.parts, |own| &own.parts),
             precision: None,
             no_relation: experiment.data.no_relation.as_ref(),
             ..Self::own(experiment, session)
@@ -136,7 +157,13 @@ pub(crate) fn load(reference: &Path, loading: Loading<'_>) -> Result<Box<dyn Pre
 
 pub(crate) fn classifier(folder: &Path, loading: Loading<'_>) -> Result<RelationClassifier> {
     let (device, precision) = (Some(loading.config.device()?), loading.precision(folder)?);
-    let parts = TrainedParts { device, precision, ..TrainedParts::default() };
+    // A folder that no run knows may be of parts that are given, or of none.
+    let own = match recorded(folder)? {
+        Some((_, experiment)) => loading.parts.of_model(&experiment.own)?,
+        None => loading.parts.clone(),
+    };
+    let head = own.head.as_ref().map(OwnHead::builder);
+    let parts = TrainedParts { head, markup: own.markup, device, precision };
     let mut classifier = RelationClassifier::from_pretrained_with(folder, parts)?;
     classifier.model_mut().stop_when(Arc::clone(loading.stop));
     Ok(classifier)
@@ -288,7 +315,7 @@ mod tests {
         run(folder.path(), "training.precision = \"fp32\"");
         for (config, expected) in [(own, Precision::Fp32), (asked, Precision::Bf16)] {
             let (precision, stop) = (config.precision, &Arc::default());
-            let loading = Loading { config: &config, precision, stop, no_relation: None };
+            let loading = Loading { config: &config, parts: &OwnParts::default(), precision, stop, no_relation: None };
             assert_eq!(loading.precision(&checkpoint).unwrap(), Some(expected));
         }
     }

@@ -49,10 +49,10 @@ pub use adamw::{AdamW, AdamWConfig};
 pub use checkpoint::Checkpoint;
 pub use config::{Metric, TrainConfig};
 pub use error::{Error, Result};
-pub use loss::{ClassWeights, Loss, LossConfig};
+pub use loss::{ClassWeights, Loss, LossConfig, OwnLoss};
 pub use observer::{Evaluation, Event, JsonlLog, Observer, StopReason, Terminal};
 pub use schedule::{Decay, Schedule};
-pub use task::{ClassificationTask, LabelledRows};
+pub use task::{ClassificationTask, LabelledRows, OwnMetric};
 pub use trainer::{Outcome, Start, Task, Trainer};
 pub use variants::AugmentationReport;
 

@@ -180,7 +180,11 @@ mod tests {
 
     fn evaluation(predicted: &[usize]) -> Evaluation {
         let labels = LabelSet::new(["no_relation", "a"]).unwrap();
-        Evaluation { loss: 0.5, metrics: Metrics::of(&[0, 1, 1, 0], predicted, &labels).unwrap() }
+        Evaluation {
+            loss: 0.5,
+            metrics: Metrics::of(&[0, 1, 1, 0], predicted, &labels).unwrap(),
+            own_metric: None,
+        }
     }
 
     #[test]

@@ -101,13 +101,13 @@ fn classifier(
     let name = &member.member;
     if let Some(run) = &member.run {
         session.note(&format!("{name}: predicting with {}", run.display()))?;
-        let predictor = load(run, Loading::of_member(experiment, session))?;
+        let predictor = load(run, Loading::of_member(experiment, member, session))?;
         return Ok(Some((predictor, may_validate(name, run, data, session)?)));
     }
     let missing = || Error::NoModel { reference: folder.path().join(name) };
     let own = on_rows_of(experiment, member.experiment.as_ref().ok_or_else(missing)?);
     let Some((run, _)) = folder.part(name, &own, session)? else { return Ok(None) };
-    Ok(Some((load(run.path(), Loading::of_member(experiment, session))?, true)))
+    Ok(Some((load(run.path(), Loading::of_member(experiment, member, session))?, true)))
 }
 
 /// Asks about rows; `None` where that was interrupted.

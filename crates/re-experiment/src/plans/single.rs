@@ -1,5 +1,7 @@
 //! One training.
 
+use std::sync::Arc;
+
 use re_data::{EncodeOptions, EncodeReport, MarkupConfig, RelationExample};
 use re_formats::augment::Material;
 use re_formats::{Augmentation, AugmenterConfig};
@@ -46,8 +48,14 @@ pub(crate) fn run(
     for note in &notes {
         session.note(note)?;
     }
-    let task =
+    let mut task =
         ClassificationTask::new(classifier, train, validation, config)?.stop_when(session.stop.clone());
+    if let Some(loss) = &experiment.parts.loss {
+        task = task.with_loss(Arc::clone(loss), config)?;
+    }
+    if let Some(metric) = &experiment.parts.metric {
+        task = task.with_metric(Arc::clone(metric));
+    }
     if let Some(report) = task.augmentation_report() {
         session.note(&report.to_string())?;
     }
@@ -63,7 +71,12 @@ pub(crate) fn run(
 
 /// Without types a markup would write the same one everywhere, and people would get names of dates.
 pub(crate) fn check_types(experiment: &Experiment, data: &ExperimentData) -> Result<()> {
-    let typed = matches!(experiment.markup, MarkupConfig::TypedPunct {} | MarkupConfig::TypedTokens { .. });
+    let typed = match &experiment.parts.markup {
+        Some(markup) => markup.writes_types(),
+        None => {
+            matches!(experiment.markup, MarkupConfig::TypedPunct {} | MarkupConfig::TypedTokens { .. })
+        }
+    };
     let swaps =
         |config: &AugmenterConfig| matches!(config, AugmenterConfig::EntitySwap { same_label: false, .. });
     let known = data.train.iter().flat_map(RelationExample::entities).any(|entity| entity.kind().is_some());
@@ -115,9 +128,16 @@ pub(crate) fn build(
     experiment: &Experiment,
     data: &ExperimentData,
 ) -> Result<(RelationClassifier, LoadReport)> {
+    let own = &experiment.parts;
     let options = ClassifierOptions {
-        markup: MarkupChoice::Known(experiment.markup.clone()),
-        head: HeadChoice::Known(experiment.head),
+        markup: match &own.markup {
+            Some(markup) => MarkupChoice::Own(Arc::clone(markup)),
+            None => MarkupChoice::Known(experiment.markup.clone()),
+        },
+        head: match &own.head {
+            Some(head) => HeadChoice::Own(head.builder()),
+            None => HeadChoice::Known(experiment.head),
+        },
         encoding: encoding(experiment),
         layers: experiment.model.layers,
         random_weights: experiment.model.random_weights,

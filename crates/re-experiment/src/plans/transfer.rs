@@ -12,6 +12,7 @@ use crate::data::ExperimentData;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Plan};
 use crate::folder::{CONFIG, RunFolder, Summary, model_folder, split_step};
+use crate::own::OwnParts;
 use crate::session::Session;
 
 pub(crate) fn run(
@@ -109,6 +110,8 @@ fn settings(experiment: &Experiment) -> Result<Experiment> {
     if let Some(folder) = files::canonical(&own.model.folder)? {
         own.model.folder = folder;
     }
+    // Their names are settings.
+    own.parts = OwnParts::default();
     own.data = DataConfig { augmentation: own.data.augmentation, ..DataConfig::default() };
     let free = TrainConfig::default();
     own.training = TrainConfig {

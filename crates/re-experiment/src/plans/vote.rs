@@ -70,7 +70,7 @@ impl<'a> Election<'a> {
     /// Predicts with a trained run or, where its models are gone, takes what it has said.
     fn ask_run(&mut self, member: &'a MemberConfig, session: &mut Session<'_>) -> Result<()> {
         let (name, Some(run)) = (member.member.as_str(), &member.run) else { return Ok(()) };
-        let ballot = match load(run, Loading::of_member(self.experiment, session)) {
+        let ballot = match load(run, Loading::of_member(self.experiment, member, session)) {
             Ok(predictor) => self.predict(member, run, &predictor, session)?,
             Err(Error::NoModel { .. }) if Summary::read(run)?.is_some() => self.take(name, run, session)?,
             Err(error) => return Err(error),
