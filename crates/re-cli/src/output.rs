@@ -164,7 +164,7 @@ impl Predictions {
         // Standard output first: where it is closed, no file is to appear.
         self.writers.sort_by_key(|(path, _)| path.as_path() != Path::new("-"));
         for (_, writer) in self.writers {
-            writer.finish().and_then(Output::commit)?;
+            writer.finish()?.commit()?;
         }
         Ok(())
     }

@@ -10,9 +10,9 @@ use re_data::text::quoted;
 use re_data::{LabelSet, NoRelation, RelationExample};
 use re_formats::read::{self, EntityTypes, Format, ReadOptions, ReadReport};
 
+use crate::config::{DataConfig, Fold, Target};
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Plan};
-use re_train::config::{DataConfig, Fold, Target};
 
 /// Name of the class of rows that have a relation, where only that is asked.
 const RELATED: &str = "related";

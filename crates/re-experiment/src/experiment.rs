@@ -10,9 +10,9 @@ use re_qa::QuestionConfig;
 use re_train::TrainConfig;
 use serde::{Deserialize, Serialize};
 
+use crate::config::{DataConfig, EncodingConfig, ModelConfig};
 use crate::error::{Error, Result};
 use crate::own::{OwnParts, PartNames};
-use re_train::config::{DataConfig, EncodingConfig, ModelConfig};
 
 /// Everything that decides an experiment's result.
 ///

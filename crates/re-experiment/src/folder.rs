@@ -5,13 +5,11 @@ mod origin;
 mod reference;
 mod summary;
 
-use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use re_data::files;
-use re_train::Start;
-use re_train::checkpoint::{Checkpoint, Place};
+use re_train::checkpoint::Checkpoint;
 use re_train::difference::{self, Difference};
 
 use crate::error::{Error, Result};

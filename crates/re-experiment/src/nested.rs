@@ -1,7 +1,5 @@
 //! The trainings that a run consists of: each is run, gone on with, or read where it is complete.
 
-use std::path::Path;
-
 use re_train::{Start, StopReason};
 
 use crate::data::{ExperimentData, data_hash};
@@ -50,7 +48,7 @@ impl RunFolder {
 
     /// Makes sure that the pretrained model is the one on record. Where the caller allows another one, that is told and
     /// put on record, also of a complete part, so that the run goes on with it from then on.
-    fn check_origin(&self, now: &Origin, session: &mut Session<'_>) -> Result<()> {
+    pub(crate) fn check_origin(&self, now: &Origin, session: &mut Session<'_>) -> Result<()> {
         let (path, what) = (self.path().display(), "pretrained model");
         let text = match Origin::read(self.path())?.map(|old| old.difference(now)) {
             None => format!(

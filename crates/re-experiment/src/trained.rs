@@ -315,7 +315,8 @@ mod tests {
         run(folder.path(), "training.precision = \"fp32\"");
         for (config, expected) in [(own, Precision::Fp32), (asked, Precision::Bf16)] {
             let (precision, stop) = (config.precision, &Arc::default());
-            let loading = Loading { config: &config, parts: &OwnParts::default(), precision, stop, no_relation: None };
+            let loading =
+                Loading { config: &config, parts: &OwnParts::default(), precision, stop, no_relation: None };
             assert_eq!(loading.precision(&checkpoint).unwrap(), Some(expected));
         }
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::{corpus, experiment, file, fresh, watched};
 use re_data::metrics::Metrics;
-use re_data::{LabelSet, NoRelation, Predictor, RelationExample};
+use re_data::{NoRelation, Predictor, RelationExample};
 use re_ensemble::{Gate, Vote};
 use re_experiment::{
     Error, Experiment, ExperimentData, MemberConfig, Plan, Target, VoteConfig, load_predictor,

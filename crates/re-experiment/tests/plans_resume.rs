@@ -75,9 +75,8 @@ fn ends_the_same_when_it_fails(experiment: &Experiment, run: &Path, fail_at: usi
     let sessions = (1..100).find(|_| session(experiment, run, Start::Resume, fail_at)).unwrap();
     assert!(sessions > 2, "{:?} was interrupted only {sessions} times", experiment.plan);
     let broken = results(run);
-    let paths = |results: &[(PathBuf, Vec<u8>)]| {
-        results.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>()
-    };
+    let paths =
+        |results: &[(PathBuf, Vec<u8>)]| results.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
     assert_eq!(paths(&whole), paths(&broken), "{:?}, {fail_at}", experiment.plan);
     for ((path, whole), (_, broken)) in whole.iter().zip(&broken) {
         assert!(whole == broken, "{} of {:?}, {fail_at}", path.display(), experiment.plan);
@@ -188,11 +187,15 @@ fn parts_of_the_callers_own_get_plans_locks_and_resume() {
     let weights = Weights::open(&Summary::read(&run).unwrap().unwrap().model.unwrap()).unwrap();
     assert!(weights.names().any(|name| name == "head.difference.weight"));
     let log = std::fs::read_to_string(run.join("split/metrics.jsonl")).unwrap();
-    let evaluations: Vec<serde_json::Value> =
-        log.lines().map(|line| serde_json::from_str(line).unwrap()).filter(|line: &serde_json::Value| line["event"] == "evaluation").collect();
+    let evaluations: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &serde_json::Value| line["event"] == "evaluation")
+        .collect();
     let mut best = (0.0, 0);
     for evaluation in &evaluations {
-        let (value, step) = (evaluation["own_metric"].as_f64().unwrap(), evaluation["step"].as_u64().unwrap());
+        let (value, step) =
+            (evaluation["own_metric"].as_f64().unwrap(), evaluation["step"].as_u64().unwrap());
         if value > best.0 {
             best = (value, step);
         }

@@ -40,7 +40,7 @@ fn experiment(change: impl Fn(&str) -> String) -> Experiment {
     experiment
 }
 
-fn run(folder: &Path, experiment: &Experiment) -> re_train::Result<Summary> {
+fn run(folder: &Path, experiment: &Experiment) -> re_experiment::Result<Summary> {
     RunFolder::new(folder).run(experiment, Start::Fresh, Vec::new(), Arc::default())
 }
 

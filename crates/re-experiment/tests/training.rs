@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use re_data::{LabelSet, MarkupConfig, Predictor};
+use re_data::{MarkupConfig, Predictor};
 use re_experiment::{DataConfig, Error, Experiment, ExperimentData, RunFolder, load_predictor};
 use re_formats::read::{self, ReadOptions};
 use re_model::{ClassifierOptions, RelationClassifier, Weights};

@@ -151,6 +151,7 @@ fn share(value: f64) -> Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use re_data::edit::Edit;
     use re_data::{ByteSpan, Entity};
 
     /// A row from a text with `[...]` around the first entity and `<...>` around the second.

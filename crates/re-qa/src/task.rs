@@ -19,7 +19,7 @@ use tch::Tensor;
 pub use rows::QuestionRows;
 
 use crate::answerer::{QuestionAnswerer, Rule};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::questions::Questions;
 use crate::span::span_loss;
 
@@ -247,6 +247,7 @@ mod tests {
 
     use super::*;
     use crate::answerer::AnswererOptions;
+    use crate::error::Error;
 
     const LABELS: [&str; 4] = ["인물:배우자", "인물:자녀", "인물:나이", "인물:동료"];
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use re_data::metrics::Metrics;
-use re_data::{EncodeOptions, LabelSet, LostEntities, Predictor, RelationExample};
+use re_data::{EncodeOptions, LostEntities, Predictor, RelationExample};
 use re_formats::read::{self, ReadOptions};
 use re_qa::{AnswererOptions, QuestionAnswerer, QuestionConfig, QuestionRows, QuestionTask, Questions, Rule};
 use re_train::{Checkpoint, Error, Event, Observer, Start, StopReason, TrainConfig, Trainer};

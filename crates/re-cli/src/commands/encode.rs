@@ -100,7 +100,7 @@ impl Encode {
 fn wanted_rows(
     rows: &mut Rows,
     wanted: &mut HashSet<&str>,
-) -> impl Iterator<Item = re_data::Result<RelationExample>> {
+) -> impl Iterator<Item = re_formats::Result<RelationExample>> {
     rows.filter(|row| row.as_ref().map_or(true, |row| wanted.remove(row.id())))
 }
 

@@ -199,7 +199,7 @@ struct Readable {
 }
 
 impl Iterator for Readable {
-    type Item = re_data::Result<RelationExample>;
+    type Item = re_formats::Result<RelationExample>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let Self { rows, encoder, lenient, left_out } = self;

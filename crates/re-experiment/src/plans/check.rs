@@ -113,7 +113,8 @@ fn question_answering(
             if training.steps > 0 {
                 training.schedule(training.steps)?;
             }
-            config.questions(&data.labels).map(drop)
+            config.questions(&data.labels)?;
+            Ok(())
         }
         _ => fault("plan.members", format!("{} members", members.len()), "one: the classifier"),
     }

@@ -12,7 +12,7 @@ use re_model::RelationClassifier;
 use re_train::{Evaluation, StopReason};
 
 use crate::data::ExperimentData;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::folder::{RunFolder, Summary};
 use crate::session::Session;
@@ -54,7 +54,7 @@ pub(crate) fn ids(examples: &[RelationExample]) -> Vec<String> {
 
 /// Compares probabilities with the labels of the rows they belong to.
 pub(crate) fn evaluate(examples: &[RelationExample], probabilities: &Probabilities) -> Result<Evaluation> {
-    Evaluation::new(&gold(examples, probabilities.labels())?, probabilities)
+    Ok(Evaluation::new(&gold(examples, probabilities.labels())?, probabilities)?)
 }
 
 /// Evaluates what was said of the validation and the test rows, as far as there is something and the rows have labels.

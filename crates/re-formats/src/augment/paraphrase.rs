@@ -285,6 +285,7 @@ mod tests {
         assert!(fault("p.csv", "").contains("expected a file whose name ends in .jsonl or .tsv"));
         let lenient = open("p.tsv", "a\tb\tc\na\tPierre is loved by Marie.", true).unwrap();
         assert_eq!((lenient.report().used, lenient.report().rejected.count), (1, 1));
-        assert!(matches!(Paraphrases::open("/nonexistent.tsv", &[], &[], false), Err(Error::Io { .. })));
+        let absent = Paraphrases::open("/nonexistent.tsv", &[], &[], false);
+        assert!(matches!(absent, Err(Error::Data(re_data::Error::Io { .. }))), "{absent:?}");
     }
 }

@@ -193,7 +193,7 @@ mod tests {
             }
         }
         let fault = Lines::new(Broken, Path::new("x.tsv")).next(&mut Vec::new()).unwrap_err();
-        let Error::Io { path, source } = fault else { panic!("{fault}") };
+        let Error::Data(re_data::Error::Io { path, source }) = fault else { panic!("{fault}") };
         assert_eq!((path.to_str(), source.to_string().as_str()), (Some("x.tsv"), "disk on fire"));
     }
 }

@@ -185,8 +185,8 @@ mod tests {
 
     #[test]
     fn an_error_does_not_wait_for_a_stream_that_blocks() {
-        let (rows, stream) = std::sync::mpsc::channel();
-        rows.send(re_data::Result::Ok(example(0))).unwrap();
+        let (rows, stream) = std::sync::mpsc::channel::<re_data::Result<_>>();
+        rows.send(Ok(example(0))).unwrap();
         let one = NonZeroUsize::MIN;
         // `rows` lives on, so that the stream waits for a second row for ever.
         let enough = classifier().predict_stream(stream.into_iter(), one, |_| {
@@ -199,9 +199,8 @@ mod tests {
     #[test]
     #[should_panic(expected = "a fault of the stream")]
     fn a_panic_of_the_stream_is_not_its_end() {
-        let stream = (0..3).map(|row| {
-            if row < 2 { re_data::Result::Ok(example(row)) } else { panic!("a fault of the stream") }
-        });
+        let row = |row| if row < 2 { Ok(example(row)) } else { panic!("a fault of the stream") };
+        let stream = (0..3).map(move |number| -> re_data::Result<_> { row(number) });
         let _ = classifier().predict_stream(stream, NonZeroUsize::MIN, |_| Ok::<(), Error>(()));
     }
 }

@@ -205,11 +205,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
         let labels = LabelSet::new(["no_relation", "a"]).unwrap();
-        let evaluation = Evaluation {
-            loss: 0.5,
-            metrics: Metrics::of(&[0], &[0], &labels).unwrap(),
-            own_metric: None,
-        };
+        let evaluation =
+            Evaluation { loss: 0.5, metrics: Metrics::of(&[0], &[0], &labels).unwrap(), own_metric: None };
         let mut log = started(&path, 0);
         for (step, counts) in [(2, true), (3, false)] {
             log.notify(&Event::Evaluated { step, evaluation: &evaluation, best: true, counts }).unwrap();
