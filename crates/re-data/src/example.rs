@@ -111,7 +111,10 @@ impl RelationExample {
     }
 
     /// The same example in another text, where its entities stand at `spans`.
-    pub(crate) fn in_text(&self, text: impl Into<Arc<str>>, spans: [ByteSpan; 2]) -> Result<Self> {
+    ///
+    /// # Errors
+    /// As [`RelationExample::new`].
+    pub fn in_text(&self, text: impl Into<Arc<str>>, spans: [ByteSpan; 2]) -> Result<Self> {
         let mut entities = self.entities.clone();
         for (entity, span) in entities.iter_mut().zip(spans) {
             entity.span = span;

@@ -71,6 +71,7 @@ pub enum Error {
         source: safetensors::SafeTensorError,
     },
     /// A file written by `torch.save` cannot be read.
+    #[cfg(feature = "pytorch")]
     #[error("{}: not a file of torch.save that can be read", path.display())]
     TorchFile {
         /// The file.
@@ -224,7 +225,7 @@ impl Error {
     }
 
     /// As [`Predictor`](re_data::Predictor)s report it: what is wrong with a row stays what it is.
-    pub(crate) fn of_predictor(self) -> re_data::Error {
+    pub fn of_predictor(self) -> re_data::Error {
         match self {
             Self::Data(error) if error.example().is_some() => error,
             other => re_data::Error::predictor(other),

@@ -17,7 +17,10 @@ const ROWS_PER_BATCH: usize = 4096;
 
 /// Calls `each` with batches of rows of similar length, and the numbers of their rows, until the model is to stop. Rows of
 /// equal input stand in one batch, where they share an encoder pass, as far as its size allows.
-pub(crate) fn in_batches(
+///
+/// # Errors
+/// [`Error::Interrupted`] where the model is to stop; those of batching and of `each`.
+pub fn in_batches(
     rows: &[Encoded],
     model: &RelationModel,
     mut each: impl FnMut(&[usize], &TokenBatch) -> Result<()>,
@@ -66,7 +69,10 @@ fn groups(rows: &[Encoded]) -> Vec<Vec<usize>> {
 }
 
 /// All values of a tensor, flat.
-pub(crate) fn floats(tensor: &Tensor) -> Result<Vec<f32>> {
+///
+/// # Errors
+/// [`Error::Torch`].
+pub fn floats(tensor: &Tensor) -> Result<Vec<f32>> {
     let tensor = tensor.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?.f_contiguous()?;
     let mut values = vec![0f32; tensor.numel()];
     tensor.f_copy_data(&mut values, tensor.numel())?;

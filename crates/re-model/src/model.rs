@@ -70,7 +70,7 @@ impl RelationModel {
     }
 
     /// Lets [`verify`](Self::verify) wait for the check of the folder that the model is from.
-    pub(crate) fn set_check(&mut self, check: Check) {
+    pub fn set_check(&mut self, check: Check) {
         self.source.set_check(check);
     }
 

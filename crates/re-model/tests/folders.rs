@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{Expected, golden, model};
-use re_data::read::{self, ReadOptions};
 use re_data::{EncodeOptions, LabelSet, MarkupConfig, RelationExample, Tokenizer};
+use re_formats::read::{self, ReadOptions};
 use re_model::save::save_tensors;
 use re_model::{
     ClassifierOptions, EncoderConfig, Error, HeadChoice, HeadConfig, MarkupChoice, Mode, Precision,
@@ -36,7 +36,7 @@ fn classifier(markup: MarkupConfig, head: HeadConfig) -> RelationClassifier {
         random_weights: true,
         ..ClassifierOptions::default()
     };
-    let labels = LabelSet::from_path(embedded("labels.json")).unwrap();
+    let labels = read::labels(embedded("labels.json")).unwrap();
     RelationClassifier::new(embedded("model"), labels, options).unwrap().0
 }
 

@@ -360,7 +360,7 @@ impl<'a> Trainer<'a> {
 
     /// Enters an evaluation into the state; true where it is the best so far.
     fn judge(&mut self, state: &mut TrainerState, evaluation: &Evaluation) -> Result<bool> {
-        let value = evaluation.value(self.config.metric);
+        let value = evaluation.chosen_by(self.config.metric);
         let improved = state.best.is_none_or(|best| value > best.value);
         if improved {
             state.best = Some(Best { step: state.step, value });
@@ -380,7 +380,7 @@ impl<'a> Trainer<'a> {
         state: &TrainerState,
     ) -> Result<Option<(Evaluation, Option<Best>)>> {
         let Some(evaluation) = task.evaluate()? else { return Ok(None) };
-        let here = Best { step: state.step, value: evaluation.value(self.config.metric) };
+        let here = Best { step: state.step, value: evaluation.chosen_by(self.config.metric) };
         let best = state.best.is_none_or(|best| here.value > best.value);
         self.tell(&Event::Evaluated { step: here.step, evaluation: &evaluation, best, counts: false })?;
         Ok(Some((evaluation, if best { Some(here) } else { state.best })))

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use re_data::read::{self, ReadOptions};
 use re_data::{
     EncodeOptions, ExampleEncoder, LabelSet, LostEntities, MarkupConfig, RelationExample, Truncation,
 };
+use re_formats::read::{self, ReadOptions};
 use re_model::{ClassifierOptions, EncoderConfig, HeadChoice, HeadConfig, MarkupChoice};
 
 /// JSON object that a workload prints.
@@ -62,7 +62,7 @@ pub struct Inputs {
 
 impl Inputs {
     pub fn labels(&self) -> Result<LabelSet> {
-        Ok(LabelSet::from_path(&self.labels)?)
+        Ok(read::labels(&self.labels)?)
     }
 
     pub fn options(&self) -> Result<ClassifierOptions> {

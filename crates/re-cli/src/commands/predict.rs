@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use re_data::error::with_causes;
-use re_data::write::PredictionFormat;
 use re_data::{ExampleEncoder, Predictor, RelationExample, TokensInText};
-use re_model::{Precision, QuestionAnswerer, RelationClassifier, TrainedParts};
-use re_train::experiment::{load_predictor, model_folder, trained_precision};
-use re_train::{Error, TrainConfig};
+use re_experiment::{Error, load_predictor, model_folder, trained_precision};
+use re_formats::write::PredictionFormat;
+use re_model::{Precision, RelationClassifier, TrainedParts};
+use re_qa::QuestionAnswerer;
+use re_train::TrainConfig;
 
 use crate::data::{DataArgs, Rows, folder, model_first};
 use crate::exit::{Usage, about};
@@ -142,7 +143,7 @@ impl Predict {
         let mut predictions = self.predictions.create(predictor.labels())?;
         let mut left_out = LeftOut::default();
         loop {
-            let chunk = re_data::read::chunk(&mut rows, self.chunk.get())?;
+            let chunk = re_data::stream::chunk(&mut rows, self.chunk.get())?;
             if chunk.is_empty() {
                 break;
             }
@@ -174,16 +175,16 @@ impl Predict {
     /// An error with the name of the file that it is about: that of the rows where it is about one of them, else that of
     /// the model. Errors of reading and writing name their file themselves.
     fn explained(&self, model: &Path, error: impl Into<anyhow::Error>) -> anyhow::Error {
-        use re_data::Error as Data;
+        use {re_data::Error as Data, re_formats::Error as Formats, re_model::Error as Model};
         let error = error.into();
-        let of_data = match error.downcast_ref::<re_model::Error>() {
-            Some(re_model::Error::Data(error)) => Some(error),
-            Some(_) => return about(model, error),
-            None => error.downcast_ref::<Data>(),
+        let of_data = match (error.downcast_ref(), error.downcast_ref()) {
+            (Some(Model::Data(error)), _) | (_, Some(Formats::Data(error))) => Some(error),
+            (Some(_), _) => return about(model, error),
+            _ => error.downcast_ref::<Data>(),
         };
         match of_data {
             Some(of_data) if of_data.example().is_some() => error.context(self.input.display().to_string()),
-            None | Some(Data::Io { .. } | Data::Record(_) | Data::Unwritable(_)) => error,
+            None | Some(Data::Io { .. }) => error,
             Some(_) => about(model, error),
         }
     }
@@ -198,7 +199,7 @@ struct Readable {
 }
 
 impl Iterator for Readable {
-    type Item = re_data::Result<RelationExample>;
+    type Item = re_formats::Result<RelationExample>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let Self { rows, encoder, lenient, left_out } = self;

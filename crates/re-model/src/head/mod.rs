@@ -3,12 +3,10 @@
 mod cls;
 mod entity;
 mod r_bert;
-mod span;
 
 pub use cls::Cls;
 pub use entity::{EntityMean, EntityStart};
 pub use r_bert::RBert;
-pub use span::{Span, span_loss};
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -38,8 +36,8 @@ pub trait Head: std::fmt::Debug + Send {
     /// Logits of the batch.
     ///
     /// # Shapes
-    /// `[B, classes]` for a batch of `B` rows. A head that judges tokens, as [`Span`] does, gives `[T, classes]` for its
-    /// `T` tokens; no [`RelationClassifier`](crate::RelationClassifier) can have it.
+    /// `[B, classes]` for a batch of `B` rows. A head that judges tokens, as one that finds answers does, gives
+    /// `[T, classes]` for its `T` tokens; no [`RelationClassifier`](crate::RelationClassifier) can have it.
     ///
     /// # Errors
     /// Whatever libtorch refuses.
