@@ -48,7 +48,7 @@ fn recalled_items_and_wide_escapes() {
     // A value that is recalled from the memo in each of the three ways: {'a': 0, 'b': 1, ...} by parts.
     let pickle = b"}(VA\nI0\np1\nV\\U0001f600\nK\x01VC\nK\x02q\x02VD\nK\x03r\x03\x00\x00\x00ug1\n0.";
     let message = load("l.pkl", pickle).unwrap_err().to_string();
-    assert!(message.contains("opcode 0x30"), "{message}");
+    assert!(message.contains("instruction 0x30"), "{message}");
     let pickle = b"}(I0\np1\nVA\nK\x01q\x02V\\U0001f600\nK\x02r\x09\x00\x00\x00VC\nu.";
     assert_eq!(load("l.pkl", pickle).unwrap().names(), ["A", "😀", "C"]);
     for recall in [&b"g1\n"[..], b"h\x01", b"j\x01\x00\x00\x00"] {
@@ -59,24 +59,24 @@ fn recalled_items_and_wide_escapes() {
 }
 
 #[rstest]
-#[case("l.pkl", b"".as_slice(), "an early end at byte 0")]
-#[case("l.pkl", b"cos\nsystem\n(S'true'\ntR.", "opcode 0x63")]
-#[case("l.pkl", b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "opcode 0x93")]
-#[case("l.pkl", b"\x80\x03]q\x00.", "opcode 0x5d")]
-#[case("l.pkl", b"}}.", "a second dict")]
+#[case("l.pkl", b"".as_slice(), "found the end, expected the rest of an instruction before byte 0")]
+#[case("l.pkl", b"cos\nsystem\n(S'true'\ntR.", "names os.system, which was not called")]
+#[case("l.pkl", b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "instruction 0x93 at byte 14")]
+#[case("l.pkl", b"\x80\x03]q\x00.", "holds a list, expected a dict")]
+#[case("l.pkl", b"}}.", "found no label")]
 #[case("l.pkl", b"}K\x00K\x01s.", "expected a name and a class id")]
-#[case("l.pkl", b"}K\x00(s.", "no pair of strings and integers")]
-#[case("l.pkl", b"}(K\x00u.", "no pair of strings and integers")]
-#[case("l.pkl", b"K\x00K\x01s.", "an item outside a dict")]
-#[case("l.pkl", b"K\x00u.", "a missing mark")]
-#[case("l.pkl", b"q\x00.", "a memo of nothing")]
-#[case("l.pkl", b"h\x00.", "an unknown memo")]
-#[case("l.pkl", b"K\x00.", "holds no dict")]
-#[case("l.pkl", b"Ix\n.", "\"x\" in place of an integer")]
-#[case("l.pkl", b"V\\uZZZZ\n.", "an invalid text")]
-#[case("l.pkl", b"X\xff\xff\xff\xffa", "an early end")]
-#[case("l.pkl", b"\x8c\x01\xff.", "not UTF-8")]
-#[case("l.pkl", b"\x8a\x09123456789.", "more than 64 bits")]
+#[case("l.pkl", b"}K\x00(s.", "found an empty stack")]
+#[case("l.pkl", b"}(K\x00u.", "found a key without value")]
+#[case("l.pkl", b"K\x00K\x01s.", "found an empty stack")]
+#[case("l.pkl", b"K\x00u.", "found no mark")]
+#[case("l.pkl", b"q\x00.", "found an empty stack")]
+#[case("l.pkl", b"h\x00.", "found an empty memo")]
+#[case("l.pkl", b"K\x00.", "holds an integer, expected a dict")]
+#[case("l.pkl", b"Ix\n.", "expected an integer of at most 64 bits")]
+#[case("l.pkl", b"V\\uZZZZ\n.", "found an invalid escape")]
+#[case("l.pkl", b"X\xff\xff\xff\xffa", "found the end")]
+#[case("l.pkl", b"\x8c\x01\xff.", "expected UTF-8")]
+#[case("l.pkl", b"\x8a\x09123456789.", "found a longer integer")]
 #[case(
     "l.json",
     b"{\"a\": 0, \"b\": 2}",
@@ -106,13 +106,13 @@ fn hostile_pickles_cost_no_more_than_their_size() {
             .to_string()
             .contains("more than 1048576 bytes")
     );
-    assert!(load("l.pkl", &vec![b'('; 1 << 20]).unwrap_err().to_string().contains("an early end"));
+    assert!(load("l.pkl", &vec![b'('; 1 << 20]).unwrap_err().to_string().contains("found the end"));
     // Recalling a long text many times copies nothing.
     let mut pickle = b"}(V".to_vec();
     pickle.resize(500_000, b'x');
     pickle.extend(b"\nq\x00");
     pickle.extend(b"h\x00".repeat(200_000));
-    assert!(load("l.pkl", &pickle).unwrap_err().to_string().contains("an early end"));
+    assert!(load("l.pkl", &pickle).unwrap_err().to_string().contains("found the end"));
 }
 
 #[test]
