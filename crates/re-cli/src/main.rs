@@ -39,7 +39,7 @@ struct Cli {
     /// Say more
     #[arg(short, long, global = true, display_order = 101)]
     verbose: bool,
-    /// Threads of tokenization and of libtorch [default: all cores, or what OMP_NUM_THREADS says]
+    /// Threads of tokenization and of libtorch [default: all cores; of libtorch what OMP_NUM_THREADS says, of tokenization RAYON_NUM_THREADS]
     #[arg(long, global = true, value_name = "N", display_order = 102, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
 }

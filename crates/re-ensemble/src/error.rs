@@ -41,7 +41,7 @@ pub enum Error {
         found: f64,
     },
     /// A row stands twice, so that rows cannot be aligned by id.
-    #[error("{member}: id {} stands twice", brief(id))]
+    #[error("{member}: duplicate id {}", brief(id))]
     DuplicateId {
         /// Where it stands twice.
         member: String,
@@ -49,7 +49,7 @@ pub enum Error {
         id: String,
     },
     /// A row that others have is missing.
-    #[error("{member}: no row with id {}, which {reference} has", brief(id))]
+    #[error("{member}: no row with id {}, which {reference} has: all must have the same rows", brief(id))]
     MissingId {
         /// Where it is missing.
         member: String,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use re_data::random::fnv1a;
 use re_data::split::{self, Split, letters};
 use re_data::text::quoted;
-use re_data::{LabelSet, NoRelation, RelationExample};
+use re_data::{LabelSet, NoRelation, RelationExample, files};
 use re_formats::read::{self, EntityTypes, Format, ReadOptions, ReadReport};
 
 use crate::config::{DataConfig, Fold, Target};
@@ -46,7 +46,7 @@ impl ExperimentData {
             return Err(Error::Train(re_train::Error::Config {
                 key: "data.val_size",
                 found: config.val_size.to_string(),
-                expected: "0 together with data.validation".to_owned(),
+                expected: "0 together with data.validation: data.val_size=0 on the command line".to_owned(),
             }));
         }
         let seed = config.split_seed.unwrap_or(seed);
@@ -64,7 +64,7 @@ impl ExperimentData {
         if config.val_size > 0.0 && validation.is_empty() {
             let (share, rows) = (config.val_size, train.len());
             reader.notes.push(format!(
-                "data.val_size = {share} of {rows} rows sets none aside: nothing is validated on"
+                "data.val_size = {share} of {rows} rows: the validation split is empty, nothing is evaluated"
             ));
         }
         let mut holdout = Vec::new();
@@ -207,12 +207,26 @@ struct Reader {
     format: Option<Format>,
 }
 
+/// The file of entity types. A setting that came with a file of settings is not on the command line, so that the error
+/// names it.
+fn entity_types(path: &Path) -> Result<EntityTypes> {
+    if !files::exists(path)? {
+        let expected = "a file of entity types, or \"\" where the rows have types of their own";
+        return Err(Error::config(
+            "data.entity_types",
+            format!("{}, which does not exist", path.display()),
+            expected,
+        ));
+    }
+    Ok(EntityTypes::open(path)?)
+}
+
 impl Reader {
     fn new(config: &DataConfig) -> Result<Self> {
         Ok(Self {
             labels: config.labels.as_ref().map(read::labels).transpose()?.map(Arc::new),
             no_relation: config.no_relation.clone(),
-            types: config.entity_types.as_ref().map(EntityTypes::open).transpose()?,
+            types: config.entity_types.as_deref().map(entity_types).transpose()?,
             lenient: config.lenient,
             notes: Vec::new(),
             format: None,
@@ -247,7 +261,11 @@ impl Reader {
             Some((format, labels)) => {
                 (labels, format!("labels are those of {}, in its order", format.name()), true)
             }
-            None => (found, "labels of the training rows are numbered in sorted order".to_owned(), false),
+            None => (
+                found,
+                "labels of the training rows are numbered in sorted order, \"no relation\" first".to_owned(),
+                false,
+            ),
         };
         self.notes.push(format!("no label file: the {} {which}", labels.len()));
         self.decided(labels, benchmark)

@@ -50,10 +50,7 @@ pub enum Error {
         folder: PathBuf,
     },
     /// Two rows have one id, where predictions are told apart by ids.
-    #[error(
-        "{rows} rows: the id {} stands twice, expected each id once: predictions are combined by id",
-        brief(id)
-    )]
+    #[error("{rows} rows: duplicate id {}, expected each id once: predictions are combined by id", brief(id))]
     DuplicateId {
         /// Which rows: `training`, `validation` or `test`.
         rows: &'static str,

@@ -303,6 +303,34 @@ mod tests {
         assert_eq!(Experiment::parse(&experiment.to_toml().unwrap(), "y.toml").unwrap(), experiment);
     }
 
+    /// Each key of the settings with all that is nested in it.
+    fn keys(prefix: &str, table: &toml::Table, found: &mut Vec<String>) {
+        for (name, value) in table {
+            let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+            match value {
+                toml::Value::Table(inner) => keys(&key, inner, found),
+                _ => found.push(key),
+            }
+        }
+    }
+
+    #[test]
+    fn every_setting_is_documented() {
+        let text = include_str!("../../../docs/SETTINGS.md");
+        let with_options = "model.layers = 1\ndata.split_seed = 1\ndata.validation = 'v'\ndata.test = 't'\n\
+            data.labels = 'l'\ndata.no_relation = 'n'\ndata.entity_types = 'e'\n\
+            data.fold = { number = 1, of = 2 }\ntraining.head_learning_rate = 1e-3\ntraining.precision = 'fp32'\n\
+            questions = { file = 'q' }\n";
+        let experiment = Experiment::parse(with_options, "x.toml").unwrap();
+        let mut found = Vec::new();
+        keys("", &experiment.to_toml().unwrap().parse().unwrap(), &mut found);
+        assert!(found.len() > 50, "{found:?}");
+        let nested = ["data.fold.number", "data.fold.of"];
+        for key in found.iter().filter(|key| !nested.contains(&key.as_str())) {
+            assert!(text.contains(&format!("`{key}`")), "{key} is not in docs/SETTINGS.md");
+        }
+    }
+
     #[test]
     fn errors_name_the_key() {
         let cases = [

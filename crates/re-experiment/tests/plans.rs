@@ -354,7 +354,7 @@ fn what_a_plan_needs_is_known_before_training() {
         (with(Plan::KFold { folds: 2 }, |e| e.data.target = Target::Related), "data.target = Related"),
         (with(Plan::TwoStage { gate: Gate::Decide { threshold: 2.0 } }, none), "threshold = 2"),
         (renamed, "a no-relation class, which data.no_relation names"),
-        (doubled, "stands twice"),
+        (doubled, "duplicate id"),
         (doubled_validation, "validation rows: the id "),
         (
             with(Plan::StepTransfer { split: None }, |e| {

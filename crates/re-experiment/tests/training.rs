@@ -307,7 +307,7 @@ fn what_the_rows_do_not_allow_is_told() {
     (experiment.data.val_size, experiment.data.validation) = (0.001, None);
     let notes = ExperimentData::read(&experiment.data, 7).unwrap().notes;
     let told = |text: &str| assert!(notes.iter().any(|note| note.contains(text)), "{text}: {notes:?}");
-    told("data.val_size = 0.001 of 12 rows sets none aside");
+    told("data.val_size = 0.001 of 12 rows: the validation split is empty");
     told("report, vote, advise and evaluate will not read");
 
     // The layout of a benchmark brings its labels, where no file names them.

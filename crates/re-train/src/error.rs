@@ -81,7 +81,7 @@ pub enum Error {
         source: Box<Self>,
     },
     /// A folder has no checkpoint to continue from.
-    #[error("{}: no checkpoint to resume from; start the run without resuming", folder.display())]
+    #[error("{}: no checkpoint to resume from; start the training instead", folder.display())]
     NoCheckpoint {
         /// The folder.
         folder: PathBuf,

@@ -236,7 +236,7 @@ fn look_at(path: &Path) -> Finding {
                 Ok(there) if there.is_dir() => {
                     "a model's folder has config.json, model.safetensors and tokenizer.json that fit together"
                 }
-                Ok(_) => "other commands leave malformed rows out with --lenient",
+                Ok(_) => "the error names what is expected; --lenient leaves single malformed rows out",
             };
             Finding::other(name, State::Bad, message(&about(path, error)), mend)
         }

@@ -36,7 +36,7 @@ Examples:
   re predict runs/mine dev.tsv --probs - | re evaluate - dev.tsv --json
   re evaluate runs/mine/validation_probabilities.csv train.tsv --subset
   re evaluate submission.csv dev.tsv --labels label_type.pkl
-  re evaluate predictions.csv dev.tsv --no-relation none
+  re evaluate predictions.csv dev.tsv --no-relation unrelated
   re evaluate new.csv dev.tsv --against old.csv")]
 pub struct Evaluate {
     /// Predictions or probabilities as `re predict` writes them, or a submission; `-` is standard input

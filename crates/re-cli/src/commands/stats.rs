@@ -174,8 +174,8 @@ fn text(path: &Path, found: &Found, characters: &Histogram, tokens: Option<&Hist
         text += &bars::histogram(histogram);
         let _ = writeln!(
             text,
-            "{} tokens; of rows longer than {} tokens, {}, the rest is cut, and {} entities are lost",
-            found.all, found.max_length, found.truncated_rows, found.lost_entities
+            "{} tokens; {} rows are longer than {} tokens and are cut; {} entities do not fit",
+            found.all, found.truncated_rows, found.max_length, found.lost_entities
         );
     }
     text

@@ -90,12 +90,12 @@ impl LabelSet {
         match self.no_relation_name() {
             Some(name) => format!(
                 "label {} is taken for \"no relation\" because of its name: {setting} names another label, or \
-                 none where it is empty",
+                 \"\" where none says it",
                 quoted(name)
             ),
             None => format!(
                 "no label has a customary name for \"no relation\", so that micro-F1 is the accuracy: {setting} names \
-                 the label, or none where it is empty"
+                 the label, or \"\" where none says it"
             ),
         }
     }

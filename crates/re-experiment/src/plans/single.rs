@@ -36,14 +36,18 @@ pub(crate) fn run(
         Some(augmentation) => LabelledRows::augmented(&classifier, data.train.clone(), augmentation)?,
     };
     let (validation, encoded_validation) = LabelledRows::new(&classifier, &data.validation)?;
-    notes.push(format!("model {}: {report}", experiment.model.folder.display()));
-    notes.push(describe(&encoded, "training"));
+    let layers = match experiment.model.layers {
+        Some(layers) => format!("; the first {layers} layers are used (model.layers)"),
+        None => String::new(),
+    };
+    notes.push(format!("model {}: {report}{layers}", experiment.model.folder.display()));
+    notes.push(describe(&encoded, "training set"));
     if !validation.is_empty() {
-        notes.push(describe(&encoded_validation, "validation"));
+        notes.push(describe(&encoded_validation, "validation set"));
     }
     // A row that cannot be predicted should be known now, not after hours of training.
     for part in data.test.chunks(ROWS).chain(data.holdout.chunks(ROWS)) {
-        notes.push(describe(&classifier.encoder().encode_batch(part)?.1, "rows to predict"));
+        notes.push(describe(&classifier.encoder().encode_batch(part)?.1, "test set"));
     }
     for note in &notes {
         session.note(note)?;
