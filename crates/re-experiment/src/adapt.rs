@@ -94,14 +94,14 @@ impl Experiment {
                 member.run = Some(PathBuf::from(run));
                 Ok(())
             }
-            None => Err(Error::Train(re_train::Error::Config {
-                key: "--member",
-                found: reference.to_owned(),
-                expected: match names.as_slice() {
+            None => Err(Error::config(
+                "--member",
+                reference.to_owned(),
+                match names.as_slice() {
                     [] => "an experiment with members".to_owned(),
                     names => format!("at most one run for each of the members {}", names.join(", ")),
                 },
-            })),
+            )),
         }
     }
 

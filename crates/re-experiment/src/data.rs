@@ -43,11 +43,12 @@ impl ExperimentData {
     /// with a validation file.
     pub fn read(config: &DataConfig, seed: u64) -> Result<Self> {
         if config.validation.is_some() && config.val_size > 0.0 {
-            return Err(Error::Train(re_train::Error::Config {
-                key: "data.val_size",
-                found: config.val_size.to_string(),
-                expected: "0 together with data.validation: data.val_size=0 on the command line".to_owned(),
-            }));
+            let found = config.val_size.to_string();
+            return Err(Error::config(
+                "data.val_size",
+                found,
+                "0 together with data.validation: data.val_size=0 on the command line",
+            ));
         }
         let seed = config.split_seed.unwrap_or(seed);
         let mut reader = Reader::new(config)?;
@@ -132,11 +133,8 @@ impl ExperimentData {
             return Ok(self);
         }
         let Some(none) = self.labels.no_relation_name().map(str::to_owned) else {
-            return Err(Error::Train(re_train::Error::Config {
-                key: "data.target",
-                found: "labels without a no-relation class".to_owned(),
-                expected: "relation, or data.no_relation, which names the class".to_owned(),
-            }));
+            let expected = "relation, or data.no_relation, which names the class";
+            return Err(Error::config("data.target", "labels without a no-relation class", expected));
         };
         let unrelated = |example: &RelationExample| example.label() == Some(none.as_str());
         if target == Target::Related {
@@ -342,11 +340,7 @@ fn fold_split(rows: &[RelationExample], fold: Fold, seed: u64) -> Result<Split> 
     let folds = split::k_fold(rows, fold.of, seed)?;
     let index = fold.number.checked_sub(1);
     index.and_then(|index| folds.into_iter().nth(index)).ok_or_else(|| {
-        Error::Train(re_train::Error::Config {
-            key: "data.fold.number",
-            found: fold.number.to_string(),
-            expected: format!("1 to {}", fold.of),
-        })
+        Error::config("data.fold.number", fold.number.to_string(), format!("1 to {}", fold.of))
     })
 }
 

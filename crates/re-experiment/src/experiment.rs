@@ -92,9 +92,7 @@ impl Experiment {
     /// # Errors
     /// [`re_train::Error::Config`] with the first key that is out of range.
     pub fn check(&self) -> Result<()> {
-        let fault = |key, found: String, expected: &str| {
-            Err(Error::Train(re_train::Error::Config { key, found, expected: expected.to_owned() }))
-        };
+        let fault = |key, found: String, expected: &str| Err(Error::config(key, found, expected));
         if self.data.train.as_os_str().is_empty() {
             return fault("data.train", "\"\"".to_owned(), "a file of labelled rows");
         }

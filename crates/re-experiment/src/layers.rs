@@ -126,13 +126,7 @@ impl Layers {
     /// # Errors
     /// [`re_train::Error::Config`] where there is no `=` or no key before it, and as [`Layers::file`].
     pub fn set(mut self, assignment: &str) -> Result<Self> {
-        let (key, value) = split(assignment).ok_or_else(|| {
-            Error::Train(re_train::Error::Config {
-                key: "--set",
-                found: assignment.to_owned(),
-                expected: ASSIGNMENT.to_owned(),
-            })
-        })?;
+        let (key, value) = split(assignment).ok_or_else(|| Error::config("--set", assignment, ASSIGNMENT))?;
         let value = match toml::from_str::<Table>(&format!("value = {value}")) {
             Ok(mut table) => table.remove("value").unwrap_or_else(|| Value::String(value.to_owned())),
             Err(_) => Value::String(value.to_owned()),
@@ -204,11 +198,8 @@ impl Layers {
     fn document(mut self, mut document: Document) -> Result<Self> {
         let place = std::path::absolute(&document.path).unwrap_or_else(|_| document.path.clone());
         if self.open.contains(&place) {
-            return Err(Error::Train(re_train::Error::Config {
-                key: "extends",
-                found: document.path.display().to_string(),
-                expected: "a file that does not extend itself or have itself as a member".to_owned(),
-            }));
+            let expected = "a file that does not extend itself or have itself as a member";
+            return Err(Error::config("extends", document.path.display().to_string(), expected));
         }
         self.open.push(place);
         if let Some(other) = self.encoders.instead(&document) {

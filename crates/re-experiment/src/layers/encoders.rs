@@ -122,14 +122,14 @@ impl Encoders {
     pub(super) fn check(&self, members: &[String]) -> Result<()> {
         match self.members.iter().find(|(name, _)| !members.contains(name)) {
             None => Ok(()),
-            Some((name, encoder)) => Err(Error::Train(re_train::Error::Config {
-                key: "--model",
-                found: format!("{name}={}", encoder.name.display()),
-                expected: match members {
+            Some((name, encoder)) => Err(Error::config(
+                "--model",
+                format!("{name}={}", encoder.name.display()),
+                match members {
                     [] => "one model: the experiment has no members".to_owned(),
                     members => format!("a model for one of the members {}", members.join(", ")),
                 },
-            })),
+            )),
         }
     }
 }
