@@ -11,7 +11,7 @@ use std::process::Command;
 
 use common::{Expected, golden, model};
 use re_data::read::{self, ReadOptions};
-use re_data::{EncodeOptions, LabelSet, MarkupConfig, RelationExample, Tokenizer};
+use re_data::{EncodeOptions, LabelSet, MarkupConfig, Predictor, RelationExample, Tokenizer};
 use re_model::save::save_tensors;
 use re_model::{
     ClassifierOptions, EncoderConfig, Error, HeadChoice, HeadConfig, MarkupChoice, Mode, Precision,

@@ -10,8 +10,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use re_data::RelationExample;
 use re_data::augment::{AugmenterConfig, Replacement};
+use re_data::{Predictor, RelationExample};
 use re_ensemble::{Prior, shift_prior};
 use re_model::RelationClassifier;
 use re_train::experiment::{ExperimentData, Fold, RunFolder, Summary};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use re_data::markup::{MarkedText, Markup};
 use re_data::read::{self, ReadOptions};
-use re_data::{ByteSpan, EncodeOptions, LabelSet, Predictor, Probabilities, RelationExample};
+use re_data::{ByteSpan, EncodeOptions, LabelSet, Outcomes, PredictError, Predictor, RelationExample};
 use re_model::ops::Linear;
 use re_model::{
     Builder, ClassifierOptions, EncoderConfig, Head, HeadChoice, HeadInput, MarkupChoice, Mode, RelationClassifier,
@@ -85,13 +85,11 @@ impl Predictor for Always {
         &self.labels
     }
 
-    fn predict(&self, examples: &[RelationExample]) -> re_data::Result<Probabilities> {
-        let mut values = vec![0.0; examples.len() * self.labels.len()];
-        for row in values.chunks_mut(self.labels.len()) {
-            row[self.class] = 1.0;
-        }
-        let ids = examples.iter().map(|example| example.id().to_owned()).collect();
-        Probabilities::new(ids, Arc::clone(&self.labels), values)
+    fn outcomes(&self, examples: &[RelationExample]) -> Result<Outcomes, PredictError> {
+        let mut row = vec![0.0; self.labels.len()];
+        row[self.class] = 1.0;
+        let rows = examples.iter().map(|example| Ok((example.id().to_owned(), &row)));
+        Ok(Outcomes::new(Arc::clone(&self.labels), rows)?)
     }
 }
 

@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use re_data::{EncodeReport, Encoded, ExampleEncoder, Probabilities, RelationExample};
+use re_data::{EncodeReport, Encoded, ExampleEncoder, Outcomes, RelationExample};
 
 use super::RelationClassifier;
 use crate::error::{Error, Result};
@@ -16,16 +16,16 @@ use crate::error::{Error, Result};
 pub struct PredictedChunk {
     /// The examples, in the order of the stream.
     pub examples: Vec<RelationExample>,
-    /// What the classifier says of them.
-    pub probabilities: Probabilities,
-    /// What encoding did to them.
+    /// What became of each of them.
+    pub outcomes: Outcomes,
+    /// What encoding did to those that were answered.
     pub encoding: EncodeReport,
 }
 
 /// Some examples of a stream, ready for the model.
 struct Rows {
     examples: Vec<RelationExample>,
-    encoded: Vec<Encoded>,
+    encoded: Vec<re_data::Result<Encoded>>,
     report: EncodeReport,
 }
 
@@ -47,8 +47,11 @@ impl RelationClassifier {
     /// let classifier = RelationClassifier::from_pretrained("runs/xlmr/best")?;
     /// let reader = ExampleReader::open("large.tsv", &ReadOptions::default())?;
     /// classifier.predict_stream(reader, 4096.try_into()?, |chunk| {
-    ///     for row in chunk.probabilities.predictions() {
-    ///         println!("{}\t{}", row.id, row.label);
+    ///     for row in chunk.outcomes.predictions() {
+    ///         match row {
+    ///             Ok(row) => println!("{}\t{}", row.id, row.label),
+    ///             Err(error) => eprintln!("{error}"),
+    ///         }
     ///     }
     ///     Ok::<(), Error>(())
     /// })?;
@@ -56,8 +59,8 @@ impl RelationClassifier {
     /// ```
     ///
     /// # Errors
-    /// The first one of the stream, of encoding, of the model, or of `receive`. What stands before the chunk in
-    /// which it occurred has then been handed on.
+    /// The first one of the stream, of the model, or of `receive`. What stands before the chunk in which it occurred has
+    /// then been handed on. A row that cannot be encoded ends nothing: its error is its outcome.
     pub fn predict_stream<E: From<Error>>(
         &self,
         examples: impl Iterator<Item = re_data::Result<RelationExample>> + Send + 'static,
@@ -87,10 +90,8 @@ impl RelationClassifier {
 
     fn classify(&self, rows: Rows) -> Result<PredictedChunk> {
         let Rows { examples, encoded, report } = rows;
-        let values = self.probabilities(&encoded)?;
-        let ids = examples.iter().map(|example| example.id().to_owned()).collect();
-        let probabilities = Probabilities::new(ids, Arc::clone(&self.labels), values)?;
-        Ok(PredictedChunk { examples, probabilities, encoding: report })
+        let outcomes = self.outcomes_of(&examples, encoded)?;
+        Ok(PredictedChunk { examples, outcomes, encoding: report })
     }
 }
 
@@ -104,13 +105,13 @@ fn next_rows(
     if examples.is_empty() {
         return Ok(None);
     }
-    let (encoded, report) = encoder.encode_batch(&examples)?;
+    let (encoded, report) = encoder.encode_rows(&examples);
     Ok(Some(Rows { examples, encoded, report }))
 }
 
 #[cfg(test)]
 mod tests {
-    use re_data::{ByteSpan, Entity, LabelSet};
+    use re_data::{ByteSpan, Entity, LabelSet, Predictor, RowError};
 
     use super::*;
     use crate::classifier::ClassifierOptions;
@@ -137,8 +138,8 @@ mod tests {
         let received = classifier.predict_stream(stream, NonZeroUsize::new(4).unwrap(), |chunk| {
             sizes.push(chunk.examples.len());
             assert_eq!(chunk.encoding.rows, chunk.examples.len());
-            ids.extend_from_slice(chunk.probabilities.ids());
-            values.extend_from_slice(chunk.probabilities.values());
+            ids.extend_from_slice(chunk.outcomes.answered().ids());
+            values.extend_from_slice(chunk.outcomes.answered().values());
             Ok::<(), Error>(())
         });
         received.unwrap();
@@ -169,6 +170,37 @@ mod tests {
         let none =
             classifier.predict_stream(std::iter::empty(), four, |_| Err(Error::Data(fault().unwrap_err())));
         none.unwrap();
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_encoded_fails_alone_in_the_chunk_it_stands_in() {
+        let classifier = classifier();
+        // A combining accent is dropped by the tokenizer, so that no token covers it.
+        let entity = |start, len| Entity::new(ByteSpan::with_len(start, len));
+        let uncovered = |id: &str| {
+            RelationExample::new(id, "Cafe\u{301} met Ann", [entity(4, 2), entity(11, 3)]).unwrap()
+        };
+        let all = vec![uncovered("a"), example(0), example(1), uncovered("b"), example(2), uncovered("c")];
+        let answered = classifier.predict(&[0, 1, 2].map(example)).unwrap();
+        let outcomes = classifier.outcomes(&all).unwrap();
+        assert_eq!(outcomes.ids().collect::<Vec<_>>(), ["a", "0", "1", "b", "2", "c"]);
+        assert_eq!(outcomes.answered(), &answered);
+        for error in outcomes.failed() {
+            let error = error.reason().downcast_ref();
+            assert!(
+                matches!(error, Some(re_data::Error::EntityWithoutTokens { entity: 0, .. })),
+                "{error:?}"
+            );
+        }
+        let (mut failed, mut encoded) = (Vec::new(), Vec::new());
+        let stream = all.into_iter().map(Ok);
+        let received = classifier.predict_stream(stream, NonZeroUsize::new(3).unwrap(), |chunk| {
+            failed.push(chunk.outcomes.failed().map(RowError::id).collect::<Vec<_>>().concat());
+            encoded.push((chunk.examples.len(), chunk.encoding.rows));
+            Ok::<(), Error>(())
+        });
+        received.unwrap();
+        assert_eq!((failed, encoded), (vec!["a".to_owned(), "bc".to_owned()], vec![(3, 2), (3, 1)]));
     }
 
     #[test]
