@@ -34,11 +34,12 @@ fn a_crate_of_its_own_trains_and_predicts() {
     assert!(output.status.success(), "{out}\n{err}");
     assert_eq!(out.matches("loss").count(), 20, "{out}");
     assert_eq!(out.matches("predicted").count(), 2, "{out}");
+    assert_eq!(out.matches("served").count(), 3, "{out}");
 }
 
 #[test]
-fn data_and_ensembles_need_no_libtorch() {
-    for package in ["re-data", "re-ensemble"] {
+fn data_ensembles_and_handles_need_no_libtorch() {
+    for package in ["re-data", "re-ensemble", "re-handle"] {
         let output = Command::new(env!("CARGO"))
             .args(["tree", "--edges", "normal,build", "--package", package])
             .current_dir(env!("CARGO_MANIFEST_DIR"))

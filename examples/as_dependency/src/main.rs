@@ -1,4 +1,5 @@
-//! Trains a relation classifier with a markup, a head and an observer of its own, and combines two predictors.
+//! Trains a relation classifier with a markup, a head and an observer of its own, asks it and a predictor of its own, and
+//! serves it to several threads.
 //!
 //! usage: my-relations FOLDER_OF_MODEL_AND_DATA RUN_FOLDER
 
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use re_data::markup::{MarkedText, Markup};
 use re_data::read::{self, ReadOptions};
 use re_data::{ByteSpan, EncodeOptions, LabelSet, Outcomes, PredictError, Predictor, RelationExample};
+use re_handle::{Handle, HandleOptions, RequestOptions};
 use re_model::ops::Linear;
 use re_model::{
     Builder, ClassifierOptions, EncoderConfig, Head, HeadChoice, HeadInput, MarkupChoice, Mode, RelationClassifier,
@@ -131,5 +133,20 @@ fn main() -> anyhow::Result<()> {
         let probabilities = predictor.predict(&dev)?;
         println!("predicted {} rows, first: {}", probabilities.len(), probabilities.predictions().next().unwrap().label);
     }
+
+    // The model moves to a thread of its own; each of these threads has a handle.
+    let handle = Handle::new(trained, HandleOptions::default())?;
+    let threads: Vec<_> = dev
+        .chunks(dev.len().div_ceil(3))
+        .map(|part| {
+            let (handle, part) = (handle.clone(), part.to_vec());
+            std::thread::spawn(move || handle.predict(part, RequestOptions::default()))
+        })
+        .collect();
+    for thread in threads {
+        println!("served {} rows", thread.join().expect("no thread panics")?.answered().len());
+    }
+    handle.shutdown();
+    println!("{} rows a batch", handle.metrics().batch_rows.mean());
     Ok(())
 }
