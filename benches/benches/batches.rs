@@ -17,13 +17,13 @@ fn main() -> Result<()> {
         let (classifier, _) = RelationClassifier::new(&checkpoint.folder, corpus.labels.clone(), options)?;
         let (rows, report) = classifier.encoder().encode_batch(&corpus.examples)?;
         let batch = Batch::new(&rows, &[])?;
-        TokenBatch::new(&batch, classifier.model().encoder())?;
+        TokenBatch::new(&batch, &classifier.model().encoder().batch_spec())?;
 
         let mut group = criterion.benchmark_group(format!("batches/{}", checkpoint.name));
         group.throughput(Throughput::Elements(report.tokens as u64));
         group.bench_function("assemble", |b| b.iter(|| Batch::new(&rows, &[])));
         group.bench_function("to device", |b| {
-            b.iter(|| TokenBatch::new(&batch, classifier.model().encoder()));
+            b.iter(|| TokenBatch::new(&batch, &classifier.model().encoder().batch_spec()));
         });
         group.finish();
     }

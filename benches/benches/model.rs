@@ -41,7 +41,7 @@ fn forward(
     rows: &LabelledRows,
 ) -> Result<()> {
     let batch = Batch::new(rows.rows().iter().take(BATCH), &[])?;
-    let batch = TokenBatch::new(&batch, classifier.model().encoder())?;
+    let batch = TokenBatch::new(&batch, &classifier.model().encoder().batch_spec())?;
     let _guard = tch::no_grad_guard();
     let _ = classifier.model().forward(&batch, Mode::Eval)?;
     let mut group = criterion.benchmark_group(name);

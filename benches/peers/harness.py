@@ -101,14 +101,16 @@ class Harness:
         return ["--data", self.data / "train.tsv", "--labels", self.data / "label_type.pkl", "--limit", limit,
                 "--model", model]
 
-    def trained(self, model: str, steps: int) -> Path:
-        """A classifier that our trainer has made of `model`."""
-        folder = self.cache / "models" / f"{model}-trained-{steps}"
+    def trained(self, model: str, steps: int, *, plain: bool = False) -> Path:
+        """A classifier that our trainer has made of `model`: as the peers have it, or `plain`, with the sentence alone as
+        input and means over the entities as head."""
+        folder = self.cache / "models" / f"{model}-{'plain-' if plain else ''}trained-{steps}"
         if not folder.exists():
             print(f"training {folder.name}", file=sys.stderr)
             partial = folder.with_suffix(".part")
             # Narrow encoders learn nothing at the report's rates; see examples/configs/small_encoder.toml.
-            self.run(self.ours("train", "train", *self.inputs(self.model(model), 16 * steps), "--learning-rate",
+            how = ["--markup", "plain", "--head", "entity_mean"] if plain else []
+            self.run(self.ours("train", "train", *self.inputs(self.model(model), 16 * steps), *how, "--learning-rate",
                                1e-4, "--head-learning-rate", 1e-3, "--save", partial))
             partial.rename(folder)
         return folder

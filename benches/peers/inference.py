@@ -4,15 +4,17 @@ import numpy as np
 
 def classify(tokenizer, logits, rows: list[dict], args) -> list[int]:
     """The class of each row. `logits` maps a padded batch of arrays to an array of logits."""
-    ids = tokenizer([row["first"] for row in rows], [row["sentence"] for row in rows], truncation=True,
-                    max_length=args.max_length)["input_ids"]
+    sentences, limits = [row["sentence"] for row in rows], {"truncation": True, "max_length": args.max_length}
+    pairs = rows[0]["first"] is not None
+    ids = tokenizer([row["first"] for row in rows], sentences, **limits) if pairs else tokenizer(sentences, **limits)
+    ids = ids["input_ids"]
     order = sorted(range(len(rows)), key=lambda row: len(ids[row]))
     classes = [0] * len(rows)
     for start in range(0, len(rows), args.batch):
         group = order[start:start + args.batch]
         # The tokenizer of XLM-R gives no types; the model was trained with those of our rows.
-        batch = pad([ids[row] for row in group], [rows[row]["type_ids"] for row in group],
-                    tokenizer.pad_token_id)
+        types = [rows[row].get("type_ids", [0] * len(ids[row])) for row in group]
+        batch = pad([ids[row] for row in group], types, tokenizer.pad_token_id)
         for row, found in zip(group, logits(batch).argmax(axis=1).tolist()):
             classes[row] = found
     return classes

@@ -1,4 +1,5 @@
 """The generated part of docs/BENCHMARKS.md."""
+import re
 import statistics
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def conditions(result: dict) -> str:
     if "rates" not in result:
         return ""
     rates = result["rates"]
-    return (f": load {result['load']:.2f} before the run, matrix products fp32 {rates['fp32'] / 1e9:.0f} and bf16 "
+    return (f", {result.get('processor', 'the machine above')}: load {result['load']:.2f} before the run, matrix products fp32 {rates['fp32'] / 1e9:.0f} and bf16 "
             f"{rates['bf16'] / 1e9:.0f} GFLOP/s, copies {rates['bandwidth'] / 1e9:.1f} GB/s")
 
 
@@ -66,14 +67,24 @@ def section(name: str, result: dict) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def generated(results: dict, order: list[str]) -> str:
-    machine = [[key, value] for key, value in results["machine"].items()]
-    sections = [section(name, results["workloads"][name]) for name in order if name in results["workloads"]]
-    return "\n".join([table(["machine", ""], machine), "", *sections])
+def sections(text: str) -> dict[str, str]:
+    """The sections of a generated part, by the name of their workload."""
+    parts = re.split(r"^### ([^:\n]+):", text, flags=re.MULTILINE)
+    return {name: f"### {name}:{body.rstrip()}\n" for name, body in zip(parts[1::2], parts[2::2])}
+
+
+def generated(results: dict, order: list[str], earlier: str) -> str:
+    """What was not measured anew stays as it stands; then the table of the machine is that of the earlier results."""
+    new = {name: section(name, result) for name, result in results["workloads"].items()}
+    known = sections(earlier) | new
+    machine = table(["machine", ""], [[key, value] for key, value in results["machine"].items()])
+    if known.keys() != new.keys():
+        machine = earlier.split("\n### ")[0].strip()
+    return "\n".join([machine, "", *(known[name] for name in order if name in known)])
 
 
 def write(path: Path, results: dict, order: list[str]) -> None:
     """Puts the results between the two marks of the file."""
     before, rest = path.read_text(encoding="utf-8").split(BEGIN)
-    _, after = rest.split(END)
-    path.write_text(f"{before}{BEGIN}\n\n{generated(results, order)}\n{END}{after}", encoding="utf-8")
+    earlier, after = rest.split(END)
+    path.write_text(f"{before}{BEGIN}\n\n{generated(results, order, earlier)}\n{END}{after}", encoding="utf-8")

@@ -63,7 +63,8 @@ def main() -> None:
     for name in args.only:
         result = workloads.ALL[name](harness)
         results.setdefault("workloads", {})[name] = result | {
-            "when": f"{commit}, {machine.now()}", "load": load, "rates": harness.rates}
+            "when": f"{commit}, {machine.now()}", "load": load, "rates": harness.rates,
+            "processor": results["machine"]["processor"]}
         print(report.section(name, results["workloads"][name]), flush=True)
         if not args.quick:
             # After each workload, so that a run that is cut off loses only the one it is in.

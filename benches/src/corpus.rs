@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::Result;
-use re_data::read::{self, EntityTypes, ReadOptions};
 use re_data::{LabelSet, MarkupConfig, RelationExample};
+use re_formats::read::{self, EntityTypes, ReadOptions};
 
 /// Labelled rows, those whose entities both have a type: every markup can write them.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ impl Corpus {
     }
 
     fn read(folder: &Path, labels: &str) -> Result<Self> {
-        let labels = LabelSet::from_path(folder.join(labels))?;
+        let labels = read::labels(folder.join(labels))?;
         let examples = read::examples(folder.join("train.tsv"), &ReadOptions::default())?.examples;
         let (mut examples, _) = EntityTypes::open(folder.join("entity_types.tsv"))?.attach(examples);
         examples.retain(|example| example.entities().iter().all(|entity| entity.kind().is_some()));

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Parser;
-use re_train::Experiment;
-use re_train::experiment::{DataConfig, Plan, assignment};
+use re_experiment::{DataConfig, Experiment, Plan, assignment};
 
 /// One experiment of the report. Without flags it runs on the embedded default in a few minutes.
 ///
@@ -121,7 +120,7 @@ impl Flags {
     /// Lets the flags that were given override the settings.
     ///
     /// # Errors
-    /// [`re_train::Error::Config`] where a member is given to an experiment without.
+    /// [`re_experiment::Error::Train`] where a member is given to an experiment without.
     pub fn apply(&self, experiment: &mut Experiment) -> Result<()> {
         let shift = self.seed.map_or(0, |seed| seed.wrapping_sub(experiment.training.seed));
         // Additional rows are for those members of a vote that are about them.

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use re_train::experiment::{Encoders, Layers, Plan, RunFolder, Summary};
+use re_experiment::{Encoders, Experiment, Layers, Plan, RunFolder, Summary};
 use re_train::observer::StopSignal;
-use re_train::{Experiment, Start, StopReason, Terminal};
+use re_train::{Start, StopReason, Terminal};
 
 pub use flags::Flags;
 

@@ -37,16 +37,36 @@ fn a_crate_of_its_own_trains_and_predicts() {
     assert_eq!(out.matches("served").count(), 3, "{out}");
 }
 
+/// The packages that one is built from.
+fn tree(package: &str, features: &[&str]) -> String {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--edges", "normal,build", "--prefix", "none", "--package", package])
+        .args(features)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let tree = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(tree.starts_with(package), "{}", String::from_utf8_lossy(&output.stderr));
+    tree
+}
+
 #[test]
-fn data_ensembles_and_handles_need_no_libtorch() {
-    for package in ["re-data", "re-ensemble", "re-handle"] {
-        let output = Command::new(env!("CARGO"))
-            .args(["tree", "--edges", "normal,build", "--package", package])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .unwrap();
-        let tree = String::from_utf8_lossy(&output.stdout);
-        assert!(tree.starts_with(package), "{}", String::from_utf8_lossy(&output.stderr));
-        assert!(!tree.contains("torch-sys"), "{tree}");
+fn data_formats_ensembles_and_handles_need_no_libtorch() {
+    for package in ["re-data", "re-formats", "re-ensemble", "re-handle"] {
+        assert!(!tree(package, &[]).contains("torch-sys"), "{package}");
     }
+}
+
+#[test]
+fn a_program_that_only_predicts_needs_neither_csv_nor_pickle() {
+    let packages = |tree: String| -> Vec<String> {
+        tree.lines().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect()
+    };
+    let (with, without) =
+        (packages(tree("re-model", &[])), packages(tree("re-model", &["--no-default-features"])));
+    assert!(with.contains(&"re-pickle".to_owned()), "{with:?}");
+    for left_out in ["csv", "re-formats", "re-pickle", "rawzip"] {
+        assert!(!without.contains(&left_out.to_owned()), "{left_out}: {without:?}");
+    }
+    assert!(!with.contains(&"csv".to_owned()), "{with:?}");
 }

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use re_examples::Flags;
-use re_train::Experiment;
-use re_train::experiment::{Encoders, Layers, Plan};
+use re_experiment::{Encoders, Experiment, Layers, Plan};
 
 fn configs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("configs")

@@ -7,13 +7,13 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use re_data::write::NewFile;
+use re_data::files::NewFile;
 use re_train::observer::hangup_is_ignored;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::reader;
-use crate::say::line;
+use crate::say::{failure, line};
 
 /// How long a signal waits for a file that is being created: longer only where opening it blocks, as of a pipe.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -49,7 +49,7 @@ impl Output {
         let file = NewFile::create(path)?;
         let (number, partial) = (outputs.len(), file.partial().map(Path::to_owned));
         if partial.is_none() {
-            reader::watch(path, number);
+            reader::watch(path, move |path| leave(path, number));
         }
         outputs.push(Entry { path: path.to_owned(), partial, complete: false });
         Ok(Self { file, number })
@@ -90,12 +90,12 @@ pub fn count(rows: usize) {
 }
 
 /// Whether all is written to the output with this number.
-pub fn is_complete(number: usize) -> bool {
+fn is_complete(number: usize) -> bool {
     lock().get(number).is_none_or(|entry| entry.complete)
 }
 
 /// The first file that was asked for and is not written.
-pub fn unwritten() -> Option<PathBuf> {
+fn unwritten() -> Option<PathBuf> {
     let outputs = lock();
     let mut files = outputs.iter().filter(|entry| entry.partial.is_some() && !entry.complete);
     files.next().map(|entry| entry.path.clone())
@@ -104,6 +104,23 @@ pub fn unwritten() -> Option<PathBuf> {
 /// Whether this thread is the one that ends the process: of several that have a reason, one says so.
 pub fn is_first_to_end() -> bool {
     !ENDING.swap(true, Ordering::SeqCst)
+}
+
+/// The exit code where the reader of the pipe at `path` has had enough: that is a failure, which is told, where files
+/// were asked for, too, that are now not written.
+pub fn closed_pipe(path: &Path) -> u8 {
+    let Some(file) = unwritten() else { return 0 };
+    let pipe = if path == Path::new("-") { "standard output".into() } else { path.to_string_lossy() };
+    failure(&format!("{} is not written: {pipe} was closed before all rows were done", file.display()));
+    1
+}
+
+/// Ends the process where nobody reads the output with this number any more, and it is not complete.
+fn leave(path: &Path, number: usize) {
+    if !is_complete(number) && is_first_to_end() {
+        abandon();
+        end(closed_pipe(path).into());
+    }
 }
 
 fn watch() -> Result<()> {
@@ -124,13 +141,13 @@ fn watch() -> Result<()> {
 }
 
 /// Ends the process at once: libtorch's threads may be at work, and its destructors must not run beside them.
-pub fn end(code: i32) -> ! {
+fn end(code: i32) -> ! {
     signal_hook::low_level::exit(code)
 }
 
 /// Removes what is unfinished, and tells what became of each output. Nothing is known of them where one is being
 /// created and does not come to an end.
-pub fn abandon() -> Vec<String> {
+fn abandon() -> Vec<String> {
     let began = Instant::now();
     while began.elapsed() < PATIENCE {
         if let Ok(outputs) = OUTPUTS.try_lock() {

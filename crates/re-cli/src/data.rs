@@ -7,9 +7,9 @@ use anyhow::Result;
 use clap::Args;
 use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use re_data::random::fnv1a;
-use re_data::read::{EntityTypes, ExampleReader, Format, ReadOptions, ReadReport};
 use re_data::text::brief;
 use re_data::{RelationExample, files};
+use re_formats::read::{EntityTypes, ExampleReader, Format, ReadOptions, ReadReport};
 
 use crate::exit::Usage;
 use crate::progress::Progress;
@@ -128,7 +128,7 @@ impl DataArgs {
     pub fn read_silently(&self, path: &Path, say: Say) -> Result<(Vec<RelationExample>, Rows)> {
         let (mut rows, mut progress) = self.open(path, Path::new(""), say)?;
         let counted = rows.by_ref().inspect(|row| progress.advance(usize::from(row.is_ok())));
-        let examples = counted.collect::<re_data::Result<_>>();
+        let examples = counted.collect::<re_formats::Result<_>>();
         progress.finish();
         Ok((examples?, rows))
     }
@@ -160,7 +160,7 @@ struct Repeated {
 }
 
 impl Iterator for Rows {
-    type Item = re_data::Result<RelationExample>;
+    type Item = re_formats::Result<RelationExample>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let example = match self.reader.next()? {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use re_data::{EncodeOptions, ExampleEncoder, LostEntities, Markup, MarkupConfig, Truncation, files};
+use re_experiment::{EncodingConfig, Experiment, Plan, model_folder};
 use re_model::classifier::tokenizer_in;
-use re_model::{EncoderConfig, QuestionAnswerer, RelationClassifier};
-use re_train::experiment::{EncodingConfig, Plan, model_folder};
-use re_train::{Experiment, QuestionConfig};
+use re_model::{EncoderConfig, RelationClassifier};
+use re_qa::{QuestionAnswerer, QuestionConfig};
 
 use crate::data::folder;
 use crate::exit::{Usage, about};

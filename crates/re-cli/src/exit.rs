@@ -1,15 +1,14 @@
 //! How a command ends: exit codes and the text of errors.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anstyle::{AnsiColor, Style};
 use re_model::error::torch_message;
 
 use crate::cleanup;
-use crate::say::{line, visible};
+use crate::say::{failure, line, visible};
 
 /// For `--help`.
 pub const CODES: &str = "\
@@ -30,9 +29,9 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
         }
     }
     if let Some(path) = closed_path(error) {
-        return ExitCode::from(closed_pipe(path));
+        return ExitCode::from(cleanup::closed_pipe(path));
     }
-    say(&message(error));
+    failure(&message(error));
     ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
 }
 
@@ -49,21 +48,6 @@ pub fn usage(error: &clap::Error) -> ! {
     error.exit()
 }
 
-/// The exit code where the reader of the pipe at `path` has had enough: that is a failure, which is told, where files
-/// were asked for, too, that are now not written.
-pub fn closed_pipe(path: &Path) -> u8 {
-    let Some(file) = cleanup::unwritten() else { return 0 };
-    let pipe = if path == Path::new("-") { "standard output".into() } else { path.to_string_lossy() };
-    say(&format!("{} is not written: {pipe} was closed before all rows were done", file.display()));
-    1
-}
-
-fn say(text: &str) {
-    let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
-    // Where standard error is gone there is nobody left to tell.
-    let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {}", visible(text));
-}
-
 /// The pipe whose reader has had enough, where that is what the error is about.
 fn closed_path(error: &anyhow::Error) -> Option<&Path> {
     let is_closed = |cause: &(dyn std::error::Error + 'static)| {
@@ -74,7 +58,10 @@ fn closed_path(error: &anyhow::Error) -> Option<&Path> {
     }
     let path = error.chain().find_map(|cause| match cause.downcast_ref() {
         Some(re_data::Error::Io { path, .. }) => Some(path.as_path()),
-        _ => None,
+        _ => match cause.downcast_ref() {
+            Some(re_formats::Error::Data(re_data::Error::Io { path, .. })) => Some(path.as_path()),
+            _ => None,
+        },
     });
     Some(path.unwrap_or(Path::new("-")))
 }

@@ -6,8 +6,9 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
-use re_data::{RelationExample, files, read};
+use re_data::{RelationExample, files};
 use re_ensemble::{Gold, Member, Vote};
+use re_formats::read;
 use re_report::{RowSet, Run};
 
 use crate::exit::Usage;

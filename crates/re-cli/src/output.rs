@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use re_data::write::{PredictionFormat, PredictionWriter};
 use re_data::{LabelSet, Probabilities, files};
+use re_formats::write::{PredictionFormat, PredictionWriter};
 use serde::Serialize;
 
 use crate::cleanup::Output;
@@ -164,7 +164,7 @@ impl Predictions {
         // Standard output first: where it is closed, no file is to appear.
         self.writers.sort_by_key(|(path, _)| path.as_path() != Path::new("-"));
         for (_, writer) in self.writers {
-            writer.finish().and_then(Output::commit)?;
+            writer.finish()?.commit()?;
         }
         Ok(())
     }

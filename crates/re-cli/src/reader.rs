@@ -11,14 +11,12 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::{cleanup, exit};
-
 /// How long the thread that writes has to find out by itself, which it does unless it waits for input or computes.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// Ends the process once nobody reads the pipe at `path`, the output with this number, any more: a command that waits
-/// for input would not notice. Other kinds of files are left alone.
-pub fn watch(path: &Path, number: usize) {
+/// Calls `closed`, on a thread of its own, once nobody reads the pipe at `path` any more: a command that waits for input
+/// would not notice. Other kinds of files are left alone.
+pub fn watch(path: &Path, closed: impl FnOnce(&Path) + Send + 'static) {
     let pipe = match open(path) {
         Ok(pipe) => Some(pipe),
         // There was a reader when it was opened before.
@@ -31,10 +29,7 @@ pub fn watch(path: &Path, number: usize) {
             return;
         }
         std::thread::sleep(GRACE);
-        if !cleanup::is_complete(number) && cleanup::is_first_to_end() {
-            cleanup::abandon();
-            cleanup::end(exit::closed_pipe(&path).into());
-        }
+        closed(&path);
     });
 }
 

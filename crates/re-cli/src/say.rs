@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::Path;
 
+use anstyle::{AnsiColor, Style};
 use re_data::text::escaped;
 
 /// Characters of a long message that are shown of its beginning, where files are named, and of its end, where stands what
@@ -55,6 +56,13 @@ impl Say {
 /// Says something on standard error, whose reader may have gone away: no reason to stop.
 pub fn line(text: impl Display) {
     let _ = writeln!(stderr(), "{}", visible(&text.to_string()));
+}
+
+/// Says what went wrong.
+pub fn failure(text: &str) {
+    let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+    // Where standard error is gone there is nobody left to tell.
+    let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {}", visible(text));
 }
 
 /// A message as it may be shown: what it repeats of files and arguments can be of any length, and hold characters that

@@ -380,7 +380,7 @@ fn bare(example: &RelationExample) -> Result<Cow<'_, RelationExample>> {
         ByteSpan::new(start, end).filter(|span| !span.is_empty()).unwrap_or(entity.span())
     });
     let same = example.entities().iter().zip(&spans).all(|(entity, span)| entity.span() == *span);
-    Ok(if same { Cow::Borrowed(example) } else { Cow::Owned(example.in_text(example.text(), spans)?) })
+    Ok(if same { Cow::Borrowed(example) } else { Cow::Owned(example.in_text(example.shared_text(), spans)?) })
 }
 
 /// The tokens of each entity's surface form, and of each entity with its markers; `None` where no token covers one.

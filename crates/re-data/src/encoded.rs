@@ -1,5 +1,7 @@
 //! Token ids of rows, and batches of them without padding.
 
+use std::collections::HashMap;
+
 use crate::error::{Error, Result};
 use crate::span::TokenSpan;
 
@@ -30,19 +32,28 @@ impl Encoded {
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
+
+    /// All that an encoder sees of the row: ids and types. Rows with the same share one pass.
+    pub fn sequence(&self) -> (&[u32], &[u32]) {
+        (&self.ids, &self.type_ids)
+    }
 }
 
-/// Rows laid end to end: flat ids with cumulative lengths, the layout of variable-length kernels.
+/// Rows as sequences laid end to end: flat ids with cumulative lengths, the layout of variable-length kernels.
 ///
-/// Row `r` covers the flat positions `offsets[r]..offsets[r + 1]`.
+/// Rows of equal ids and types share one sequence, as the pairs of entities of one sentence do where the markup writes no
+/// markers: an encoder reads it once, and a head judges each row. Sequence `s` covers the flat positions
+/// `offsets[s]..offsets[s + 1]`, row `r` reads the sequence `sequences[r]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Batch {
-    /// Token ids of all rows.
+    /// Token ids of all sequences.
     pub ids: Vec<i64>,
-    /// Token type ids of all rows.
+    /// Token type ids of all sequences.
     pub type_ids: Vec<i64>,
-    /// Cumulative lengths: `rows + 1` flat positions, the first one 0.
+    /// Cumulative lengths: one flat position more than sequences, the first one 0.
     pub offsets: Vec<usize>,
+    /// Number of the sequence that each row reads; without shared sequences `0, 1, ..`.
+    pub sequences: Vec<usize>,
     /// Entities of each row in flat positions; `None` where truncation removed one.
     pub entities: Vec<[Option<TokenSpan>; 2]>,
     /// Entities with their markers, in flat positions.
@@ -52,13 +63,14 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Lays `rows` end to end. `classes` gives the label of each row, or is empty.
+    /// Lays the sequences of `rows` end to end, in the order in which rows first have them. `classes` gives the label of each row, or is empty.
     ///
     /// # Errors
     /// [`Error::Argument`] where a row is empty, has not one type id per token, or where the number of
     /// classes is neither 0 nor that of the rows.
     pub fn new<'a>(rows: impl IntoIterator<Item = &'a Encoded>, classes: &[usize]) -> Result<Self> {
         let mut batch = Self { offsets: vec![0], ..Self::default() };
+        let mut known = HashMap::new();
         for row in rows {
             if row.is_empty() || row.type_ids.len() != row.len() {
                 return Err(Error::Argument {
@@ -67,13 +79,17 @@ impl Batch {
                     expected: "at least one token, and one type id per token",
                 });
             }
-            let start = batch.ids.len();
-            batch.ids.extend(row.ids.iter().map(|&id| i64::from(id)));
-            batch.type_ids.extend(row.type_ids.iter().map(|&id| i64::from(id)));
+            let (sequence, start) = *known.entry(row.sequence()).or_insert_with(|| {
+                let place = (batch.offsets.len() - 1, batch.ids.len());
+                batch.ids.extend(row.ids.iter().map(|&id| i64::from(id)));
+                batch.type_ids.extend(row.type_ids.iter().map(|&id| i64::from(id)));
+                batch.offsets.push(batch.ids.len());
+                place
+            });
             let flat = |spans: [Option<TokenSpan>; 2]| spans.map(|s| s.map(|s| s.shifted(start)));
+            batch.sequences.push(sequence);
             batch.entities.push(flat(row.entities));
             batch.marked.push(flat(row.marked));
-            batch.offsets.push(batch.ids.len());
         }
         if !classes.is_empty() && classes.len() != batch.len() {
             return Err(Error::Argument {
@@ -88,7 +104,7 @@ impl Batch {
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.offsets.len().saturating_sub(1)
+        self.sequences.len()
     }
 
     /// Whether there is no row.
@@ -96,12 +112,12 @@ impl Batch {
         self.len() == 0
     }
 
-    /// Number of tokens of all rows together.
+    /// Number of tokens of all sequences together.
     pub fn tokens(&self) -> usize {
         self.ids.len()
     }
 
-    /// Lengths of the rows in tokens.
+    /// Lengths of the sequences in tokens.
     pub fn lengths(&self) -> impl ExactSizeIterator<Item = usize> {
         self.offsets.windows(2).map(|pair| match pair {
             [start, end] => end - start,
@@ -129,6 +145,27 @@ mod tests {
         assert_eq!(batch.offsets, [0, 3, 5]);
         assert_eq!(batch.entities[1], [Some(TokenSpan::with_len(3, 1)), None]);
         assert_eq!(batch.lengths().collect::<Vec<_>>(), [3, 2]);
+        assert_eq!(batch.sequences, [0, 1]);
         assert!(Batch::new(&rows, &[1]).is_err());
+    }
+
+    #[test]
+    fn equal_rows_share_a_sequence() {
+        let row = |ids: [u32; 2], types: [u32; 2], at| Encoded {
+            ids: ids.to_vec(),
+            type_ids: types.to_vec(),
+            entities: [Some(TokenSpan::with_len(at, 1)), Some(TokenSpan::with_len(0, 2))],
+            ..Encoded::default()
+        };
+        let rows =
+            [row([5, 6], [0, 0], 0), row([7, 6], [0, 0], 0), row([5, 6], [0, 0], 1), row([5, 6], [0, 1], 1)];
+        let batch = Batch::new(&rows, &[]).unwrap();
+        assert_eq!((batch.len(), batch.tokens()), (4, 6));
+        assert_eq!(
+            (batch.sequences.as_slice(), batch.offsets.as_slice()),
+            (&[0, 1, 0, 2][..], &[0, 2, 4, 6][..])
+        );
+        let starts = |row: usize| batch.entities[row].map(|span| span.unwrap().start());
+        assert_eq!([0, 1, 2, 3].map(starts), [[0, 0], [2, 2], [1, 0], [5, 4]]);
     }
 }

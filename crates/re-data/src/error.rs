@@ -1,8 +1,8 @@
-//! What can go wrong while data is read, split or encoded.
+//! What can go wrong while examples are made, split, encoded or judged.
 
 use std::path::PathBuf;
 
-use crate::manifest::Mismatch;
+use crate::files::partial::when_complete;
 use crate::span::ByteSpan;
 use crate::text::{brief, quoted};
 
@@ -40,9 +40,6 @@ pub enum Error {
     /// A file is not what it was when its folder was saved.
     #[error(transparent)]
     Changed(Box<Mismatch>),
-    /// One record of a data file is malformed.
-    #[error(transparent)]
-    Record(#[from] Box<RecordError>),
     /// An entity span does not denote a stretch of the example's text.
     #[error(
         "example {}: entity {} {} (expected a non-empty span on character boundaries)",
@@ -62,6 +59,20 @@ pub enum Error {
         span: ByteSpan,
         /// Length of the text in bytes.
         text_len: usize,
+    },
+    /// A part of a document contradicts it.
+    #[error("document {}: {part}: {field}: found {}, expected {expected}", brief(id), brief(found))]
+    Document {
+        /// Id of the document.
+        id: String,
+        /// Which mention, relation or pair, by its number from 0.
+        part: String,
+        /// Name of the field.
+        field: &'static str,
+        /// What stands there.
+        found: String,
+        /// What should stand there.
+        expected: String,
     },
     /// A label does not belong to the label set in use.
     #[error(
@@ -83,9 +94,6 @@ pub enum Error {
         /// Id of the example.
         id: String,
     },
-    /// A value has no place in the format that it is to be written in.
-    #[error(transparent)]
-    Unwritable(Box<UnwritableError>),
     /// A label set is inconsistent.
     #[error("label set{}: {reason}", path.as_ref().map(|p| format!(" {}", p.display())).unwrap_or_default())]
     LabelSet {
@@ -93,23 +101,6 @@ pub enum Error {
         path: Option<PathBuf>,
         /// What is wrong with it.
         reason: String,
-    },
-    /// A file of questions is malformed, or lacks one.
-    #[error(
-        "{}: {}found {}, expected {expected}",
-        path.display(),
-        label.as_ref().map(|label| format!("label {}: ", quoted(label))).unwrap_or_default(),
-        brief(found)
-    )]
-    Questions {
-        /// The file.
-        path: PathBuf,
-        /// The label whose question is at fault, where it is a single one.
-        label: Option<String>,
-        /// What stands there.
-        found: String,
-        /// What should stand there.
-        expected: String,
     },
     /// A matrix of probabilities has the wrong shape or content.
     #[error("probabilities: {reason}")]
@@ -213,12 +204,6 @@ impl From<Mismatch> for Error {
     }
 }
 
-impl From<UnwritableError> for Error {
-    fn from(error: UnwritableError) -> Self {
-        Self::Unwritable(Box::new(error))
-    }
-}
-
 impl Error {
     /// Id of the example that this is about, where it is one row's fault and not that of a file, a setting or a model.
     pub fn example(&self) -> Option<&str> {
@@ -235,60 +220,20 @@ impl Error {
 
     /// An input/output error that names its file.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
-        Self::Io { path: crate::files::when_complete(&path.into()), source }
+        Self::Io { path: when_complete(&path.into()), source }
     }
 }
 
-/// Where a record of a data file is malformed, what was found there and what was expected.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, thiserror::Error)]
-#[error(
-    "{}:{line}{}{}{}: found {found}, expected {expected}",
-    path.display(),
-    item.map(|i| format!(": item {i}")).unwrap_or_default(),
-    column.map(|c| format!(": column {c}")).unwrap_or_default()
-        + &field.map(|f| format!(" ({f})")).unwrap_or_default(),
-    id.as_ref().map(|i| format!(": id {}", brief(i))).unwrap_or_default()
-)]
-pub struct RecordError {
-    /// The file, `-` for standard input.
-    pub path: PathBuf,
-    /// Line on which the record begins, from 1.
-    pub line: u64,
-    /// Number of the record from 1, in formats that can hold several on one line.
-    pub item: Option<u64>,
-    /// Column (field number) from 1, where the fault lies in one.
-    pub column: Option<usize>,
-    /// Name of the field, where the fault lies in one.
-    pub field: Option<&'static str>,
-    /// Id of the record, where it could be read.
-    pub id: Option<String>,
-    /// What stands there, as [`brief`] shows it.
-    pub found: String,
-    /// What should stand there.
-    pub expected: String,
-}
-
-/// Which value of an example a format cannot hold.
+/// A file that is not what it was when its folder was saved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{}: example {}: {field} {} cannot be written as {format} (expected {expected})",
-    path.display(),
-    brief(id),
-    quoted(found)
-)]
-pub struct UnwritableError {
-    /// The file that was being written, `-` for standard output.
-    pub path: PathBuf,
-    /// Name of the format.
-    pub format: &'static str,
-    /// Id of the example.
-    pub id: String,
-    /// Name of the field.
-    pub field: &'static str,
-    /// The value that was to be written.
+#[error("{}: {found}; where that is meant, remove {}", file.display(), manifest.display())]
+pub struct Mismatch {
+    /// The file.
+    pub file: PathBuf,
+    /// The manifest that says what it was.
+    pub manifest: PathBuf,
+    /// What has become of it.
     pub found: String,
-    /// What the format can hold.
-    pub expected: &'static str,
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! A sentence with two entities and, where known, the relation between them.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
 use crate::span::ByteSpan;
 use crate::text::trim_invisible;
@@ -8,7 +10,7 @@ use crate::text::trim_invisible;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Entity {
     span: ByteSpan,
-    kind: Option<String>,
+    kind: Option<Arc<str>>,
 }
 
 impl Entity {
@@ -19,9 +21,14 @@ impl Entity {
 
     /// The same entity with a type, such as `PERSON`, without what is invisible at its edges ([`trim_invisible`]).
     #[must_use]
-    pub fn with_kind(mut self, kind: impl Into<String>) -> Self {
-        self.kind = Some(trim_invisible(&kind.into()).to_owned());
+    pub fn with_kind(mut self, kind: impl AsRef<str>) -> Self {
+        self.kind = Some(trim_invisible(kind.as_ref()).into());
         self
+    }
+
+    /// An entity whose type is shared with others.
+    pub(crate) fn with_shared_kind(span: ByteSpan, kind: Option<Arc<str>>) -> Self {
+        Self { span, kind }
     }
 
     /// Where it stands in the example's text, in bytes.
@@ -38,7 +45,8 @@ impl Entity {
 /// A text, the two entities whose relation is in question and, for training and evaluation, its label.
 ///
 /// The order of the entities is the direction of the relation: `entities()[0]` is the subject (the
-/// competition's `entity1`, SemEval's `e1`), `entities()[1]` the object.
+/// competition's `entity1`, SemEval's `e1`), `entities()[1]` the object. Examples of one text can share it: pairs of a
+/// [`Document`](crate::Document) do.
 ///
 /// ```
 /// use re_data::{ByteSpan, Entity, RelationExample};
@@ -51,10 +59,10 @@ impl Entity {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RelationExample {
     id: String,
-    text: String,
+    text: Arc<str>,
     entities: [Entity; 2],
     label: Option<String>,
-    source: Option<String>,
+    source: Option<Arc<str>>,
 }
 
 impl RelationExample {
@@ -62,7 +70,7 @@ impl RelationExample {
     ///
     /// # Errors
     /// [`Error::EntitySpan`] where an entity is empty, reaches behind the text or cuts a character.
-    pub fn new(id: impl Into<String>, text: impl Into<String>, entities: [Entity; 2]) -> Result<Self> {
+    pub fn new(id: impl Into<String>, text: impl Into<Arc<str>>, entities: [Entity; 2]) -> Result<Self> {
         let (id, text) = (id.into(), text.into());
         for (entity, Entity { span, .. }) in entities.iter().enumerate() {
             if span.is_empty() || text.get(span.range()).is_none() {
@@ -88,7 +96,7 @@ impl RelationExample {
 
     /// The same example with the name of the document or corpus that its text comes from.
     #[must_use]
-    pub fn with_source(mut self, source: impl Into<String>) -> Self {
+    pub fn with_source(mut self, source: impl Into<Arc<str>>) -> Self {
         self.source = Some(source.into());
         self
     }
@@ -97,13 +105,16 @@ impl RelationExample {
     #[must_use]
     pub fn with_entity_types(mut self, kinds: [Option<String>; 2]) -> Self {
         for (entity, kind) in self.entities.iter_mut().zip(kinds) {
-            entity.kind = kind.map(|kind| trim_invisible(&kind).to_owned());
+            entity.kind = kind.map(|kind| trim_invisible(&kind).into());
         }
         self
     }
 
     /// The same example in another text, where its entities stand at `spans`.
-    pub(crate) fn in_text(&self, text: impl Into<String>, spans: [ByteSpan; 2]) -> Result<Self> {
+    ///
+    /// # Errors
+    /// As [`RelationExample::new`].
+    pub fn in_text(&self, text: impl Into<Arc<str>>, spans: [ByteSpan; 2]) -> Result<Self> {
         let mut entities = self.entities.clone();
         for (entity, span) in entities.iter_mut().zip(spans) {
             entity.span = span;
@@ -135,6 +146,11 @@ impl RelationExample {
     /// Document or corpus that the text comes from, where known (KLUE's `source`, TACRED's `docid`).
     pub fn source(&self) -> Option<&str> {
         self.source.as_deref()
+    }
+
+    /// The text, to share it with another example.
+    pub(crate) fn shared_text(&self) -> Arc<str> {
+        Arc::clone(&self.text)
     }
 
     /// Surface form of entity 0 or 1; empty for any other number.

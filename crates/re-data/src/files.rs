@@ -6,7 +6,8 @@
 
 mod new_file;
 mod new_folder;
-mod partial;
+pub(crate) mod partial;
+mod system;
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
@@ -15,7 +16,9 @@ use std::path::{Path, PathBuf};
 pub use new_file::NewFile;
 pub use new_folder::{NewFolder, remove_folder};
 pub use partial::{sweep, when_complete};
+pub use system::{is_absent, is_damage};
 
+use self::system::{list, look, same};
 use crate::error::{Error, Result};
 
 /// Whether something lies at `path`; a link counts as what it leads to.
@@ -85,12 +88,6 @@ pub fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
     file.commit()
 }
 
-/// Whether an error says that nothing lies at the path it is about, nor can.
-pub fn is_absent(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
-    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
-}
-
 /// Whether `path` still leads to the open file or folder `open`; always so where the system does not say.
 ///
 /// # Errors
@@ -100,75 +97,9 @@ pub fn is_same(open: &File, path: impl AsRef<Path>) -> Result<bool> {
     same(open, path).map_err(|source| Error::io(path, source))
 }
 
-fn same(open: &File, path: &Path) -> io::Result<bool> {
-    let Some(there) = look(path)? else { return Ok(false) };
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let open = open.metadata()?;
-        Ok((open.dev(), open.ino()) == (there.dev(), there.ino()))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = (open, there);
-        Ok(true)
-    }
-}
-
 fn found(path: &Path, what: impl Fn(&Metadata) -> bool) -> Result<bool> {
     let found = look(path).map_err(|source| Error::io(path, source))?;
     Ok(found.is_some_and(|found| what(&found)))
-}
-
-/// What lies at `path`, or where a link there leads.
-fn look(path: &Path) -> io::Result<Option<Metadata>> {
-    match fs::metadata(path) {
-        Err(error) if is_absent(&error) => Ok(None),
-        found => found.map(Some),
-    }
-}
-
-fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let list = match fs::read_dir(folder) {
-        Err(error) if is_absent(&error) => return Ok(Vec::new()),
-        list => list?,
-    };
-    let mut paths = list.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
-    paths.sort();
-    Ok(paths)
-}
-
-/// The folder that `path` lies in.
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Where a chain of links ends, whether or not something lies there.
-fn end_of_links(path: &Path) -> io::Result<PathBuf> {
-    /// As many as Linux follows.
-    const LINKS: usize = 40;
-    let mut path = path.to_owned();
-    for _ in 0..LINKS {
-        match fs::symlink_metadata(&path) {
-            Ok(found) if found.is_symlink() => path = folder_of(&path).join(fs::read_link(&path)?),
-            Err(error) if !is_absent(&error) => return Err(error),
-            _ => return Ok(path),
-        }
-    }
-    Err(io::Error::other("too many links"))
-}
-
-/// Waits until the names in a folder are on disk.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
-    if !cfg!(unix) {
-        return Ok(());
-    }
-    match File::open(folder).and_then(|folder| folder.sync_all()) {
-        // One may write into some folders that one may not read, and some file systems sync only files.
-        Err(error) if matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported) => Ok(()),
-        synced => synced,
-    }
 }
 
 #[cfg(test)]

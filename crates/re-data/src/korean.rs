@@ -2,8 +2,7 @@
 
 mod particle;
 
-pub(crate) use particle::ends_with_particles;
-pub use particle::refit_particle;
+pub use particle::{ends_with_particles, refit_particle};
 
 /// `word` with the particle that fits: `with_final` after a final consonant, `without_final` after a vowel; 로 of the
 /// pair 으로 and 로 also after ㄹ.

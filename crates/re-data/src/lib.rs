@@ -1,17 +1,18 @@
-//! Examples, readers, splits, markup and encoding for relation extraction; no deep-learning library.
+//! What a text with two entities is, and how it is encoded: examples, labels, splits, metrics, markup, tokens; no files of
+//! rows (those are `re-formats`) and no deep-learning library.
 //!
-//! Data flows one way: a reader gives [`RelationExample`]s and a [`LabelSet`], a markup writes the pair of
-//! entities into the text, the encoder turns it into [`Encoded`] rows, and a [`Batch`] lays rows end to end.
+//! Data flows one way: a markup writes the pair of entities of a [`RelationExample`] into its text, the encoder turns it
+//! into [`Encoded`] rows, and a [`Batch`] lays rows end to end.
 //!
 //! ```
 //! # fn main() -> re_data::Result<()> {
-//! use re_data::read::{self, ReadOptions};
-//! use re_data::{Batch, EncodeOptions, ExampleEncoder, MarkupConfig, Tokenizer};
+//! use re_data::{Batch, ByteSpan, EncodeOptions, Entity, ExampleEncoder, MarkupConfig, RelationExample, Tokenizer};
 //!
-//! let rows = read::examples("../../fixtures/embedded/dev.tsv", &ReadOptions::default())?;
+//! let entities = [Entity::new(ByteSpan::with_len(0, 5)), Entity::new(ByteSpan::with_len(12, 6))];
+//! let rows = [RelationExample::new("1", "Marie loves Pierre.", entities)?];
 //! let tokenizer = Tokenizer::from_folder("../../fixtures/embedded/model")?;
 //! let encoder = ExampleEncoder::new(tokenizer, MarkupConfig::Pair {}.build()?, EncodeOptions::default())?;
-//! let (encoded, report) = encoder.encode_batch(&rows.examples)?;
+//! let (encoded, report) = encoder.encode_batch(&rows)?;
 //! let batch = Batch::new(&encoded, &[])?;
 //! assert_eq!(batch.tokens(), report.tokens);
 //! # Ok(())
@@ -20,14 +21,13 @@
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
-pub mod augment;
-pub mod convert;
+pub mod document;
+pub mod edit;
 pub mod encode;
 pub mod encoded;
 pub mod error;
 pub mod example;
 pub mod files;
-mod json;
 pub mod korean;
 pub mod labels;
 mod literal;
@@ -38,21 +38,20 @@ pub mod model_file;
 pub mod outcomes;
 pub mod predict;
 pub mod predictor;
-pub mod questions;
 pub mod random;
-pub mod read;
 pub mod span;
 pub mod split;
 pub mod stats;
+pub mod stream;
+pub mod tally;
 pub mod text;
 pub mod tokenizer;
 mod window;
-pub mod write;
 
-pub use augment::{Augmentation, Augmenter, AugmenterConfig};
+pub use document::{Document, Mention, Pair, PairRule, Relation};
 pub use encode::{EncodeOptions, EncodeReport, ExampleEncoder, LostEntities, Truncation};
 pub use encoded::{Batch, Encoded};
-pub use error::{Error, RecordError, Result, UnwritableError};
+pub use error::{Error, Result};
 pub use example::{Entity, RelationExample};
 pub use labels::{LabelSet, NoRelation};
 pub use literal::TokensInText;
@@ -60,6 +59,6 @@ pub use markup::{Markup, MarkupConfig};
 pub use outcomes::{Outcomes, RowError};
 pub use predict::{Prediction, Probabilities};
 pub use predictor::{PredictError, Predictor, SharedPredictor};
-pub use questions::Questions;
 pub use span::{ByteSpan, CharSpan, TokenSpan};
+pub use tally::Tally;
 pub use tokenizer::Tokenizer;

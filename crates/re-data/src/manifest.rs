@@ -15,7 +15,7 @@ use std::thread::{Builder, JoinHandle};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Mismatch, Result};
 use crate::{Tokenizer, files, model_file};
 
 /// Name of the manifest in its folder.
@@ -42,18 +42,6 @@ pub fn loaded() -> impl Iterator<Item = &'static str> {
 
 fn is_loaded(name: &str) -> bool {
     loaded().any(|loaded| loaded == name)
-}
-
-/// A file that is not what it was when its folder was saved.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {found}; where that is meant, remove {}", file.display(), manifest.display())]
-pub struct Mismatch {
-    /// The file.
-    pub file: PathBuf,
-    /// The manifest that says what it was.
-    pub manifest: PathBuf,
-    /// What has become of it.
-    pub found: String,
 }
 
 /// The files that a folder was saved with, and their hashes.

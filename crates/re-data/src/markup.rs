@@ -18,7 +18,7 @@ use crate::span::ByteSpan;
 
 pub use insert::{Markers, insert_markers};
 pub use marked::{EntityTokens, TypedPunct, TypedTokens};
-pub(crate) use segments::unmarked;
+pub use segments::unmarked;
 pub use segments::{Pair, Plain, Query};
 
 /// An example as a tokenizer reads it.

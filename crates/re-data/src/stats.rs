@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use serde::Serialize;
 
 use crate::example::RelationExample;
-use crate::read::Tally;
 use crate::span::ByteSpan;
+use crate::tally::Tally;
 
 /// Counts over a dataset.
 ///

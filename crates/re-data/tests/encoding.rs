@@ -73,7 +73,8 @@ fn type_ids_follow_the_model_where_the_tokenizer_has_none() {
 fn a_window_keeps_what_the_tail_would_lose() {
     let text = format!("{}이순신은 조선{}", "가온기술 ".repeat(60), " 대표".repeat(40));
     let start = text.find("이순신").unwrap();
-    let example = RelationExample::new("7", &text, [entity(start, start + 9), entity(0, 12)]).unwrap();
+    let example =
+        RelationExample::new("7", text.as_str(), [entity(start, start + 9), entity(0, 12)]).unwrap();
     let options = |truncation, lost_entities| EncodeOptions {
         max_length: 20,
         truncation,

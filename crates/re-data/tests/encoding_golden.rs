@@ -1,8 +1,6 @@
 //! Ids and type ids equal those of `transformers` (fixtures/tokenization/make.py wrote them).
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -132,7 +130,9 @@ fn small_unigram_equals_transformers() {
 #[test]
 #[ignore = "needs the research data (RE_SHARED, else ../shared)"]
 fn mbert_equals_transformers_in_shared_data() {
-    check("mbert", common::shared("bert-base-multilingual-cased/vocab.txt").parent().unwrap(), true);
+    let shared = std::env::var_os("RE_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
+    check("mbert", &shared.join("data/bert-base-multilingual-cased"), true);
 }
 
 #[test]

@@ -2,12 +2,9 @@
 // The lints' exemption for tests stops at helper functions.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-
 use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
-use re_data::read::{self, ReadOptions};
 use re_data::split::{self, Split};
 use re_data::stats::{Lengths, Stats};
 use re_data::{ByteSpan, Entity, Error, RelationExample};
@@ -164,31 +161,6 @@ const PINNED: [usize; 6] = [0, 1, 4, 5, 6, 7];
 const PINNED_FOLD: [usize; 4] = [6, 7, 14, 15];
 
 #[test]
-#[ignore = "needs the research data (RE_SHARED, else ../shared)"]
-fn real_labels_keep_their_shares_in_shared_data() {
-    let path = common::shared("p-stage2/train.tsv");
-    let examples = read::examples(path, &ReadOptions::default()).unwrap().examples;
-    let share = |rows: &[usize], label: Option<&str>| {
-        100.0 * count(&examples, rows).get(&label).copied().unwrap_or_default() as f64 / rows.len() as f64
-    };
-    let labels: HashSet<_> = examples.iter().map(RelationExample::label).collect();
-    let near = |split: &Split, size: f64| {
-        check_partition(&examples, split);
-        assert!((split.validation.len() as f64 / size - 1.0).abs() < 0.01, "{}", split.validation.len());
-        for &label in &labels {
-            let (train, validation) = (share(&split.train, label), share(&split.validation, label));
-            assert!((train - validation).abs() < 0.25, "{label:?}: {train} % and {validation} %");
-        }
-    };
-    for seed in [1, 7] {
-        for fraction in [0.05, 0.1, 0.3, 0.5] {
-            near(&split::by_fraction(&examples, fraction, seed).unwrap(), 8000.0 * fraction);
-        }
-        split::k_fold(&examples, 5, seed).unwrap().iter().for_each(|fold| near(fold, 1600.0));
-    }
-}
-
-#[test]
 fn lengths_of_known_lists() {
     assert_eq!(Lengths::of([]), None);
     let lengths = Lengths::of([4, 1, 3, 2]).unwrap();
@@ -220,14 +192,4 @@ fn duplicates_and_conflicts_are_told_apart() {
     assert_eq!(stats.characters.unwrap().max, 5);
     assert_eq!(Stats::of([]).characters, None);
     assert!(serde_json::to_string(&stats).unwrap().contains("\"median\":3.0"));
-}
-
-#[test]
-#[ignore = "needs the research data (RE_SHARED, else ../shared)"]
-fn statistics_of_the_real_rows_in_shared_data() {
-    let path = common::shared("p-stage2/train.tsv");
-    let examples = read::examples(path, &ReadOptions::default()).unwrap().examples;
-    let stats = Stats::of(&examples);
-    assert_eq!((stats.rows, stats.labels.len(), stats.unlabelled, stats.overlapping.count), (8000, 42, 0, 3));
-    assert_eq!(stats.labels[0].0, "관계_없음");
 }

@@ -47,6 +47,7 @@ pub mod evaluate;
 pub mod gold;
 mod log_linear;
 pub mod members;
+mod part;
 pub mod prior;
 mod search;
 pub mod significance;

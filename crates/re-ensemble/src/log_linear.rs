@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::tune::Part;
+use crate::part::Part;
 use crate::vote::{PROBABILITY_FLOOR, softmax_into};
 
 /// Length of the gradient below which the fit has converged.

@@ -2,7 +2,7 @@
 
 use re_data::predict::argmax;
 
-use crate::tune::Part;
+use crate::part::Part;
 use crate::vote::PROBABILITY_FLOOR;
 
 /// Gain in mean log-likelihood below which [`mixture_weights`] has settled.

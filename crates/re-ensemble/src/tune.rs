@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::gold::{AlignedGold, Gold};
 use crate::log_linear::LogLinear;
 use crate::members::{Member, Members};
+use crate::part::{Data, Part};
 use crate::search::{greedy_weights, mixture_weights};
 use crate::significance::{Bootstrap, Estimate, accuracy, hits};
 use crate::vote::{Ballot, Scores, Vote, correct, probabilities};
@@ -94,12 +95,12 @@ impl OutOfFold {
         nested.bootstrap.check()?;
         let data = Data::new(&self.members, &self.gold.classes);
         let all = data.select(|_| true);
-        let pool = all.fit(tuning)?;
+        let pool = Pool::fit(&all, tuning)?;
         let folds = self.folds(nested)?;
         let mut values = vec![0.0; self.gold.classes.len() * self.members.labels().len()];
         for fold in 0..nested.folds {
             let inside = |row: usize| folds.get(row) == Some(&fold);
-            let fitted = data.select(|row| !inside(row)).fit(tuning)?;
+            let fitted = Pool::fit(&data.select(|row| !inside(row)), tuning)?;
             let mut rows = values.chunks_exact_mut(self.members.labels().len()).enumerate();
             let held_out: Vec<&mut [f32]> =
                 rows.by_ref().filter(|(row, _)| inside(*row)).map(|(_, slot)| slot).collect();
@@ -278,52 +279,18 @@ impl Pool {
     }
 }
 
-/// Members' probabilities row by row: for each row one slice for each member.
-struct Data<'a> {
-    scores: Vec<Scores>,
-    classes: &'a [usize],
-}
-
-/// Some rows of a [`Data`].
-pub(crate) struct Part<'a> {
-    /// For each row one slice of class probabilities for each member.
-    pub(crate) rows: Vec<Vec<&'a [f64]>>,
-    /// Gold class of each row.
-    pub(crate) gold: Vec<usize>,
-}
-
-impl<'a> Data<'a> {
-    fn new(members: &Members, classes: &'a [usize]) -> Self {
-        let scores = members.members().iter().map(|m| Scores::new(Vote::Mean, m.probabilities())).collect();
-        Self { scores, classes }
-    }
-
-    fn select(&self, keep: impl Fn(usize) -> bool) -> Part<'_> {
-        let mut iterators: Vec<_> = self.scores.iter().map(Scores::rows).collect();
-        let count = iterators.first().map_or(0, ExactSizeIterator::len);
-        let mut part = Part { rows: Vec::new(), gold: Vec::new() };
-        for at in 0..count {
-            let row: Vec<&[f64]> = iterators.iter_mut().filter_map(Iterator::next).collect();
-            if keep(at) {
-                part.rows.push(row);
-                part.gold.extend(self.classes.get(at));
-            }
-        }
-        part
-    }
-}
-
-impl Part<'_> {
-    fn fit(&self, tuning: Tuning) -> Result<Pool> {
+impl Pool {
+    /// The combination that fits these rows best.
+    fn fit(part: &Part<'_>, tuning: Tuning) -> Result<Self> {
         match tuning {
-            Tuning::Likelihood => Ok(Pool::Mean(mixture_weights(self))),
+            Tuning::Likelihood => Ok(Self::Mean(mixture_weights(part))),
             Tuning::Greedy { rounds: 0 } => {
                 Err(Error::Argument { name: "rounds", found: "0".into(), expected: "at least 1" })
             }
-            Tuning::Greedy { rounds } => Ok(Pool::Mean(greedy_weights(self, rounds))),
+            Tuning::Greedy { rounds } => Ok(Self::Mean(greedy_weights(part, rounds))),
             Tuning::LogLinear { l2 } if l2 > 0.0 && l2.is_finite() => {
-                let (model, converged) = LogLinear::fit(self, l2);
-                Ok(Pool::LogLinear { model, converged })
+                let (model, converged) = LogLinear::fit(part, l2);
+                Ok(Self::LogLinear { model, converged })
             }
             Tuning::LogLinear { l2 } => Err(Error::Argument {
                 name: "l2",

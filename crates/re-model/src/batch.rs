@@ -1,18 +1,56 @@
 //! A batch of rows on the device, with what attention and heads need to find their way in it.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::ops::Range;
 
 use re_data::{Batch, TokenSpan};
 use tch::{Device, Kind, Tensor};
 
 use crate::config::EncoderConfig;
-use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::ops::Precision;
 
-/// Rows laid end to end on a device: `T` tokens of `B` rows, no padding.
+/// What a batch must know of the encoder that it is made for, see [`Encoder::batch_spec`](crate::Encoder::batch_spec).
+#[derive(Debug, Clone, Copy)]
+pub struct BatchSpec<'a> {
+    /// The encoder's shape.
+    pub config: &'a EncoderConfig,
+    /// Row of the word embeddings for each token id, -1 for none, where the vocabulary is trimmed.
+    pub(crate) word_rows: Option<&'a [i64]>,
+    /// Device of the parameters.
+    pub device: Device,
+    /// Number format in which the encoder computes.
+    pub precision: Precision,
+}
+
+impl BatchSpec<'_> {
+    /// A number of tokens that repeats, at most a sixteenth larger, where products are compiled for each number and kept:
+    /// with one for every batch, more would be compiled than computed, and memory would grow with each.
+    pub(crate) fn even_tokens(&self, tokens: usize) -> usize {
+        let packed = self.device == Device::Cpu && tokens >= re_native::PACKED_ROWS;
+        let compiled = self.precision == Precision::Bf16 || packed;
+        if compiled { even_size(tokens, 32) } else { tokens }
+    }
+
+    /// Rows of the word embeddings for token ids.
+    fn word_rows<'i>(&self, ids: &'i [i64]) -> Result<Cow<'i, [i64]>> {
+        let vocab_size = self.config.vocab_size;
+        if let Some(&id) = ids.iter().find(|id| !(0..vocab_size).contains(*id)) {
+            return Err(Error::TokenId { id, vocab_size });
+        }
+        let Some(rows) = self.word_rows else { return Ok(Cow::Borrowed(ids)) };
+        let row = |&id: &i64| {
+            let row = usize::try_from(id).ok().and_then(|id| rows.get(id).copied());
+            row.filter(|row| *row >= 0).ok_or(Error::TrimmedToken { id })
+        };
+        ids.iter().map(row).collect::<Result<_>>().map(Cow::Owned)
+    }
+}
+
+/// The sequences of `B` rows laid end to end on a device: `T` tokens, no padding. Rows of equal input share a sequence.
 ///
-/// A few filler tokens may follow the last row, so that sizes repeat; what the encoder returns has none of them.
+/// A few filler tokens may follow the last one, so that sizes repeat; what the encoder returns has none of them.
 #[derive(Debug)]
 pub struct TokenBatch {
     /// Rows of the word embeddings, `[T]`.
@@ -21,7 +59,7 @@ pub struct TokenBatch {
     pub(crate) type_ids: Tensor,
     /// Position ids, `[T]`.
     pub(crate) positions: Tensor,
-    /// First token of each row, and the end of the last one.
+    /// First token of each sequence, and the end of the last one.
     pub(crate) starts: Vec<i64>,
     layout: OnceCell<Layout>,
     rows: Vec<RowSpans>,
@@ -32,36 +70,37 @@ pub struct TokenBatch {
 /// How the flat tokens relate to the padded view that attention needs.
 #[derive(Debug)]
 pub(crate) enum Layout {
-    /// All rows have the same length: the padded view is the flat one in another shape.
-    Equal { rows: i64, length: i64 },
-    /// Rows of different lengths.
+    /// All sequences have the same length: the padded view is the flat one in another shape.
+    Equal { sequences: i64, length: i64 },
+    /// Sequences of different lengths.
     Ragged {
-        rows: i64,
+        sequences: i64,
         length: i64,
-        /// Flat position of every padded slot, `[B * L]`; padding points at the row's first token.
+        /// Flat position of every padded slot, `[S * L]`; padding points at the sequence's first token.
         to_padded: Tensor,
         /// Padded slot of every flat position, `[T]`.
         to_flat: Tensor,
-        /// True where a key is real, `[B, 1, 1, L]`.
+        /// True where a key is real, `[S, 1, 1, L]`.
         mask: Tensor,
     },
 }
 
 #[derive(Debug, Clone, Copy)]
 struct RowSpans {
+    sequence: usize,
     entities: [Option<TokenSpan>; 2],
     marked: [Option<TokenSpan>; 2],
 }
 
 impl TokenBatch {
-    /// Checks `batch` against the tables of `encoder` and moves it to its device.
+    /// Checks `batch` against the tables of an encoder and moves it to its device.
     ///
     /// # Errors
     /// [`Error::TokenId`], [`Error::TrimmedToken`], [`Error::TokenType`] or [`Error::TooLong`] where an id lies
     /// outside the tables.
-    pub fn new(batch: &Batch, encoder: &Encoder) -> Result<Self> {
-        let (config, device) = (encoder.config(), encoder.device());
-        let ids = encoder.word_rows(&batch.ids)?;
+    pub fn new(batch: &Batch, spec: &BatchSpec<'_>) -> Result<Self> {
+        let BatchSpec { config, device, .. } = *spec;
+        let ids = spec.word_rows(&batch.ids)?;
         if let Some(&id) = batch.type_ids.iter().find(|id| !(0..config.type_vocab_size).contains(*id)) {
             return Err(Error::TokenType { id, type_vocab_size: config.type_vocab_size });
         }
@@ -71,7 +110,7 @@ impl TokenBatch {
         }
         let positions = positions(batch, config);
         let tokens = match device == Device::Cpu || batch.lengths().any(|n| n != longest) {
-            true => even_tokens(batch.tokens(), encoder),
+            true => spec.even_tokens(batch.tokens()),
             false => batch.tokens(),
         };
         let put = |values: &[i64]| Ok::<_, Error>(Tensor::f_from_slice(values)?.f_to_device(device)?);
@@ -86,10 +125,10 @@ impl TokenBatch {
             starts: batch.offsets.iter().map(|&offset| offset as i64).collect(),
             layout: OnceCell::new(),
             rows: batch
-                .entities
+                .sequences
                 .iter()
-                .zip(&batch.marked)
-                .map(|(&entities, &marked)| RowSpans { entities, marked })
+                .zip(batch.entities.iter().zip(&batch.marked))
+                .map(|(&sequence, (&entities, &marked))| RowSpans { sequence, entities, marked })
                 .collect(),
             classes: put(&batch.classes)?,
             device,
@@ -110,7 +149,7 @@ impl TokenBatch {
         self.rows.len()
     }
 
-    /// Number of tokens of all rows together, `T`.
+    /// Number of tokens of all sequences together, `T`.
     pub fn tokens(&self) -> usize {
         self.starts.last().map_or(0, |&end| end as usize)
     }
@@ -130,13 +169,26 @@ impl TokenBatch {
     /// # Errors
     /// [`Error::Torch`] where the number of values is not that of the tokens.
     pub fn pad(&self, values: &Tensor, fill: f64) -> Result<Tensor> {
-        self.layout()?.pad(values, fill)
+        let padded = self.layout()?.pad(values, fill)?;
+        if self.rows() == self.sequences().len() {
+            return Ok(padded);
+        }
+        let sequences: Vec<i64> = self.rows.iter().map(|row| row.sequence as i64).collect();
+        Ok(padded.f_index_select(0, &Tensor::f_from_slice(&sequences)?.f_to_device(self.device)?)?)
     }
 
-    /// Flat positions that each row covers.
-    pub fn row_ranges(&self) -> impl ExactSizeIterator<Item = std::ops::Range<usize>> {
+    /// Flat positions that each sequence covers.
+    pub fn sequences(&self) -> impl ExactSizeIterator<Item = Range<usize>> {
         self.starts.windows(2).map(|pair| match pair {
             [start, end] => *start as usize..*end as usize,
+            _ => 0..0,
+        })
+    }
+
+    /// Flat positions of the sequence that each row reads.
+    pub fn row_ranges(&self) -> impl ExactSizeIterator<Item = Range<usize>> {
+        self.rows.iter().map(|row| match self.starts.get(row.sequence..row.sequence + 2) {
+            Some([start, end]) => *start as usize..*end as usize,
             _ => 0..0,
         })
     }
@@ -155,70 +207,71 @@ impl TokenBatch {
 impl Layout {
     fn new(batch: &TokenBatch) -> Result<Self> {
         let filled = batch.ids.size().first().map_or(0, |&tokens| tokens as usize);
-        let lengths = || batch.row_ranges().map(|row| row.len());
+        let lengths = || batch.sequences().map(|sequence| sequence.len());
         let mut longest = lengths().max().unwrap_or(0);
-        let rows = batch.rows() as i64;
+        let sequences = batch.sequences().len();
         if filled == batch.tokens() && lengths().all(|n| n == longest) {
-            return Ok(Self::Equal { rows, length: longest as i64 });
+            return Ok(Self::Equal { sequences: sequences as i64, length: longest as i64 });
         }
         if filled > batch.tokens() {
             longest = even_size(longest, 8);
         }
-        let slots = batch.rows() * longest;
+        let slots = sequences * longest;
         let (mut to_padded, mut mask) = (Vec::with_capacity(slots), Vec::with_capacity(slots));
         let mut to_flat = Vec::with_capacity(filled);
-        for (row, range) in batch.row_ranges().enumerate() {
+        for (sequence, range) in batch.sequences().enumerate() {
             let n = range.len();
-            to_flat.extend((0..n).map(|i| (row * longest + i) as i64));
+            to_flat.extend((0..n).map(|i| (sequence * longest + i) as i64));
             to_padded.extend((0..longest).map(|i| if i < n { range.start + i } else { range.start } as i64));
             mask.extend((0..longest).map(|i| i < n));
         }
         // Fillers take any state: nothing reads theirs.
         to_flat.resize(filled, 0);
-        let (length, device) = (longest as i64, batch.device());
+        let (sequences, length, device) = (sequences as i64, longest as i64, batch.device());
         Ok(Self::Ragged {
-            rows,
+            sequences,
             length,
             to_padded: Tensor::f_from_slice(&to_padded)?.f_to_device(device)?,
             to_flat: Tensor::f_from_slice(&to_flat)?.f_to_device(device)?,
-            mask: Tensor::f_from_slice(&mask)?.f_view([rows, 1, 1, length])?.f_to_device(device)?,
+            mask: Tensor::f_from_slice(&mask)?.f_view([sequences, 1, 1, length])?.f_to_device(device)?,
         })
     }
 
     /// Flat queries, keys and values, side by side, as attention heads of a padded batch.
     ///
     /// # Shapes
-    /// `[T, 3 H]` to three of `[B, heads, L, H / heads]`.
+    /// `[T, 3 H]` to three of `[S, heads, L, H / heads]`.
     pub(crate) fn split(&self, x: &Tensor, heads: i64) -> Result<[Tensor; 3]> {
-        let (rows, length) = self.size();
+        let (sequences, length) = self.size();
         let width = x.size().last().copied().unwrap_or(0) / 3;
         let padded = match self {
             Self::Equal { .. } => x.shallow_clone(),
             Self::Ragged { to_padded, .. } => x.f_index_select(0, to_padded)?,
         };
-        let parts = padded.f_view([rows, length, 3, heads, width / heads])?.f_permute([2, 0, 3, 1, 4])?;
+        let parts =
+            padded.f_view([sequences, length, 3, heads, width / heads])?.f_permute([2, 0, 3, 1, 4])?;
         Ok([parts.f_select(0, 0)?, parts.f_select(0, 1)?, parts.f_select(0, 2)?])
     }
 
     /// The inverse of [`Layout::split`]: drops the padding and joins the heads.
     pub(crate) fn join(&self, x: &Tensor) -> Result<Tensor> {
-        let (rows, length) = self.size();
-        let padded = x.f_transpose(1, 2)?.f_reshape([rows * length, -1])?;
+        let (sequences, length) = self.size();
+        let padded = x.f_transpose(1, 2)?.f_reshape([sequences * length, -1])?;
         Ok(match self {
             Self::Equal { .. } => padded,
             Self::Ragged { to_flat, .. } => padded.f_index_select(0, to_flat)?,
         })
     }
 
-    /// `[T]` to `[B, L]`.
+    /// `[T]` to `[S, L]`.
     fn pad(&self, values: &Tensor, fill: f64) -> Result<Tensor> {
-        let (rows, length) = self.size();
+        let (sequences, length) = self.size();
         Ok(match self {
-            Self::Equal { .. } => values.f_view([rows, length])?,
+            Self::Equal { .. } => values.f_view([sequences, length])?,
             Self::Ragged { to_padded, mask, .. } => values
                 .f_index_select(0, to_padded)?
-                .f_view([rows, length])?
-                .f_masked_fill(&mask.f_view([rows, length])?.f_logical_not()?, fill)?,
+                .f_view([sequences, length])?
+                .f_masked_fill(&mask.f_view([sequences, length])?.f_logical_not()?, fill)?,
         })
     }
 
@@ -231,7 +284,9 @@ impl Layout {
 
     fn size(&self) -> (i64, i64) {
         match self {
-            Self::Equal { rows, length } | Self::Ragged { rows, length, .. } => (*rows, *length),
+            Self::Equal { sequences, length } | Self::Ragged { sequences, length, .. } => {
+                (*sequences, *length)
+            }
         }
     }
 }
@@ -255,14 +310,6 @@ fn positions(batch: &Batch, config: &EncoderConfig) -> Vec<i64> {
     positions
 }
 
-/// A number of tokens that repeats, at most a sixteenth larger, where products are compiled for each number and kept:
-/// with one for every batch, more would be compiled than computed, and memory would grow with each.
-pub(crate) fn even_tokens(tokens: usize, encoder: &Encoder) -> usize {
-    let packed = encoder.device() == Device::Cpu && tokens >= re_native::PACKED_ROWS;
-    let compiled = encoder.precision() == Precision::Bf16 || packed;
-    if compiled { even_size(tokens, 32) } else { tokens }
-}
-
 /// The next size with few significant bits: at most `2 / parts` larger.
 pub(crate) fn even_size(size: usize, parts: usize) -> usize {
     size.next_multiple_of((size / parts).next_power_of_two())
@@ -274,7 +321,7 @@ pub(crate) fn even_size(size: usize, parts: usize) -> usize {
 /// # Errors
 /// [`Error::Torch`].
 pub fn averaging_matrix(
-    spans: impl ExactSizeIterator<Item = Option<std::ops::Range<usize>>>,
+    spans: impl ExactSizeIterator<Item = Option<Range<usize>>>,
     tokens: usize,
     device: Device,
 ) -> Result<Tensor> {

@@ -1,10 +1,11 @@
 //! A trained relation classifier: tokenizer, markup, model and labels in one.
 
+mod documents;
 mod folder;
 mod stream;
 
-pub use folder::{TrainedParts, tokenizer_in};
-pub(crate) use folder::{check_complete, check_settings, trained_encoder};
+pub use documents::PredictedPairs;
+pub use folder::{TrainedParts, check_complete, check_settings, tokenizer_in, trained_encoder};
 pub use stream::PredictedChunk;
 
 use std::path::Path;
@@ -104,10 +105,15 @@ pub struct RelationClassifier {
 }
 
 /// What a model is built from, besides its head.
-pub(crate) struct ModelParts<'a> {
+#[derive(Debug)]
+pub struct ModelParts<'a> {
+    /// Configuration of the encoder.
     pub config: EncoderConfig,
+    /// Weights to begin with; random ones where left out.
     pub weights: Option<&'a Weights>,
+    /// Device of the model.
     pub device: Device,
+    /// Seed of everything that starts at random.
     pub seed: u64,
 }
 
@@ -305,7 +311,10 @@ impl Predictor for RelationClassifier {
 
 /// Configuration and weights of a pretrained folder: its first `layers` layers, and no weights where it has none and
 /// may start at random.
-pub(crate) fn pretrained(
+///
+/// # Errors
+/// Those of [`EncoderConfig::from_folder`] and [`Weights::open`].
+pub fn pretrained(
     folder: &Path,
     layers: Option<i64>,
     random_weights: bool,
@@ -321,7 +330,10 @@ pub(crate) fn pretrained(
 }
 
 /// The encoder of a model's examples; rows never get longer than the position embeddings allow.
-pub(crate) fn example_encoder(
+///
+/// # Errors
+/// [`Error::MaxLength`] where they are to; those of [`ExampleEncoder::new`].
+pub fn example_encoder(
     tokenizer: Tokenizer,
     markup: &MarkupChoice,
     encoding: EncodeOptions,

@@ -260,7 +260,7 @@ impl EncoderConfig {
     }
 
     /// Name that `transformers` gives the class of this architecture for `task`, such as `ForSequenceClassification`.
-    pub(crate) fn architecture(&self, task: &str) -> String {
+    pub fn architecture(&self, task: &str) -> String {
         let stem = match self.model_type {
             ModelType::Bert => "Bert",
             ModelType::Roberta => "Roberta",

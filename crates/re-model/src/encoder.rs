@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use tch::{Device, Kind, Tensor};
 
 use self::layer::Layer;
-use crate::batch::{TokenBatch, even_tokens};
+use crate::batch::{BatchSpec, TokenBatch};
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::ops::{LayerNorm, Linear, Mode, Precision, dropout};
@@ -76,18 +76,14 @@ impl Encoder {
         self.embeddings.word.device()
     }
 
-    /// Rows of the word embeddings for token ids.
-    pub(crate) fn word_rows<'a>(&self, ids: &'a [i64]) -> Result<Cow<'a, [i64]>> {
-        let vocab_size = self.config.vocab_size;
-        if let Some(&id) = ids.iter().find(|id| !(0..vocab_size).contains(*id)) {
-            return Err(Error::TokenId { id, vocab_size });
+    /// What a batch for this encoder must fit.
+    pub fn batch_spec(&self) -> BatchSpec<'_> {
+        BatchSpec {
+            config: &self.config,
+            word_rows: self.embeddings.word_rows.as_deref(),
+            device: self.device(),
+            precision: self.precision,
         }
-        let Some(rows) = &self.embeddings.word_rows else { return Ok(Cow::Borrowed(ids)) };
-        let row = |&id: &i64| {
-            let row = usize::try_from(id).ok().and_then(|id| rows.get(id).copied());
-            row.filter(|row| *row >= 0).ok_or(Error::TrimmedToken { id })
-        };
-        ids.iter().map(row).collect::<Result<_>>().map(Cow::Owned)
     }
 
     /// Hidden states of the last layer.
@@ -132,7 +128,7 @@ impl Encoder {
 
     /// Positions with the last one repeated, so that sizes repeat as those of batches do.
     fn even<'a>(&self, tokens: &'a [i64]) -> Cow<'a, [i64]> {
-        match (tokens, even_tokens(tokens.len(), self) - tokens.len()) {
+        match (tokens, self.batch_spec().even_tokens(tokens.len()) - tokens.len()) {
             ([.., last], fillers) if fillers > 0 => Cow::Owned([tokens, &vec![*last; fillers]].concat()),
             _ => Cow::Borrowed(tokens),
         }

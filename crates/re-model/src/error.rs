@@ -73,6 +73,7 @@ pub enum Error {
         source: safetensors::SafeTensorError,
     },
     /// A file written by `torch.save` cannot be read.
+    #[cfg(feature = "pytorch")]
     #[error("{}: not a file of torch.save that can be read", path.display())]
     TorchFile {
         /// The file.

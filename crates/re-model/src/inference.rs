@@ -1,5 +1,7 @@
 //! Running a model over many rows.
 
+use std::collections::HashMap;
+
 use re_data::{Batch, Encoded};
 use tch::{Device, Kind, Tensor};
 
@@ -10,42 +12,67 @@ use crate::model::RelationModel;
 /// Tokens of one forward pass of inference: large enough to keep the cores busy, small enough for memory.
 const TOKENS_PER_BATCH: usize = 4096;
 
-/// Calls `each` with batches of rows of similar length, and the numbers of their rows, until the model is to stop.
-pub(crate) fn in_batches(
+/// Most rows that are judged at once. Rows that share no sequence reach the limit of tokens first.
+const ROWS_PER_BATCH: usize = 4096;
+
+/// Calls `each` with batches of rows of similar length, and the numbers of their rows, until the model is to stop. Rows of
+/// equal input stand in one batch, where they share an encoder pass, as far as its size allows.
+///
+/// # Errors
+/// [`Error::Interrupted`] where the model is to stop; those of batching and of `each`.
+pub fn in_batches(
     rows: &[Encoded],
     model: &RelationModel,
     mut each: impl FnMut(&[usize], &TokenBatch) -> Result<()>,
 ) -> Result<()> {
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by_key(|&row| rows.get(row).map_or(0, Encoded::len));
-    for group in token_groups(&order, rows) {
+    for group in groups(rows) {
         if model.stops() {
             return Err(Error::Interrupted);
         }
         let batch = Batch::new(group.iter().filter_map(|&row| rows.get(row)), &[])?;
-        each(group, &TokenBatch::new(&batch, model.encoder())?)?;
+        each(&group, &TokenBatch::new(&batch, &model.encoder().batch_spec())?)?;
     }
     Ok(())
 }
 
-/// Cuts rows sorted by length into groups of at most [`TOKENS_PER_BATCH`] tokens, at least one row each.
-fn token_groups<'a>(order: &'a [usize], rows: &[Encoded]) -> Vec<&'a [usize]> {
-    let mut groups = Vec::new();
-    let (mut start, mut tokens) = (0, 0);
-    for (at, &row) in order.iter().enumerate() {
-        let length = rows.get(row).map_or(0, Encoded::len);
-        if at > start && tokens + length > TOKENS_PER_BATCH {
-            groups.extend(order.get(start..at));
-            (start, tokens) = (at, 0);
+/// The numbers of the rows in groups of at most [`TOKENS_PER_BATCH`] tokens, those of a sequence counted once, and
+/// [`ROWS_PER_BATCH`] rows; at least one sequence each, short ones first.
+fn groups(rows: &[Encoded]) -> Vec<Vec<usize>> {
+    let mut known = HashMap::new();
+    let mut sequences: Vec<(usize, Vec<usize>)> = Vec::new();
+    for (number, row) in rows.iter().enumerate() {
+        let sequence = *known.entry(row.sequence()).or_insert_with(|| {
+            sequences.push((row.len(), Vec::new()));
+            sequences.len() - 1
+        });
+        if let Some((_, members)) = sequences.get_mut(sequence) {
+            members.push(number);
         }
-        tokens += length;
     }
-    groups.extend(order.get(start..).filter(|rest| !rest.is_empty()));
+    sequences.sort_by_key(|(length, _)| *length);
+    let (mut groups, mut group, mut tokens) = (Vec::new(), Vec::new(), 0);
+    for (length, members) in sequences {
+        for part in members.chunks(ROWS_PER_BATCH) {
+            let full = tokens + length > TOKENS_PER_BATCH || group.len() + part.len() > ROWS_PER_BATCH;
+            if full && !group.is_empty() {
+                groups.push(std::mem::take(&mut group));
+                tokens = 0;
+            }
+            group.extend_from_slice(part);
+            tokens += length;
+        }
+    }
+    if !group.is_empty() {
+        groups.push(group);
+    }
     groups
 }
 
 /// All values of a tensor, flat.
-pub(crate) fn floats(tensor: &Tensor) -> Result<Vec<f32>> {
+///
+/// # Errors
+/// [`Error::Torch`].
+pub fn floats(tensor: &Tensor) -> Result<Vec<f32>> {
     let tensor = tensor.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?.f_contiguous()?;
     let mut values = vec![0f32; tensor.numel()];
     tensor.f_copy_data(&mut values, tensor.numel())?;
@@ -56,14 +83,29 @@ pub(crate) fn floats(tensor: &Tensor) -> Result<Vec<f32>> {
 mod tests {
     use super::*;
 
+    fn rows(lengths: &[usize]) -> Vec<Encoded> {
+        let row = |(number, &n): (usize, &usize)| Encoded {
+            ids: vec![number as u32; n],
+            type_ids: vec![0; n],
+            ..Encoded::default()
+        };
+        lengths.iter().enumerate().map(row).collect()
+    }
+
     #[test]
-    fn groups_respect_the_budget_and_lose_no_row() {
-        let rows: Vec<Encoded> = [10, 3000, 1200, 5000, 20]
-            .map(|n| Encoded { ids: vec![0; n], type_ids: vec![0; n], ..Encoded::default() })
-            .into();
-        let order = [0, 4, 2, 1, 3];
-        let groups = token_groups(&order, &rows);
-        assert_eq!(groups, [&[0, 4, 2][..], &[1], &[3]]);
-        assert!(token_groups(&[], &[]).is_empty());
+    fn groups_respect_the_limit_of_tokens_and_lose_no_row() {
+        assert_eq!(groups(&rows(&[10, 3000, 1200, 5000, 20])), [&[0, 4, 2][..], &[1], &[3]]);
+        assert!(groups(&[]).is_empty());
+    }
+
+    #[test]
+    fn rows_of_one_sequence_count_its_tokens_once_and_stand_together() {
+        let [long, short] = [&rows(&[3000])[0], &rows(&[0, 500])[1]].map(Clone::clone);
+        let mixed: Vec<Encoded> = [&long, &short, &long, &short, &long].map(Clone::clone).into();
+        assert_eq!(groups(&mixed), [[1, 3, 0, 2, 4]]);
+        // More rows than a batch may have: the sequence is read again.
+        let many: Vec<Encoded> = std::iter::once(short).chain(vec![long; ROWS_PER_BATCH + 5]).collect();
+        let sizes: Vec<usize> = groups(&many).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [1, ROWS_PER_BATCH, 5]);
     }
 }

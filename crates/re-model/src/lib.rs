@@ -20,7 +20,6 @@
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
-pub mod answerer;
 pub mod batch;
 pub mod classifier;
 pub mod config;
@@ -30,7 +29,7 @@ pub mod encoder;
 pub mod error;
 pub mod head;
 pub mod hub;
-mod inference;
+pub mod inference;
 pub mod model;
 pub mod ops;
 pub mod parameters;
@@ -39,10 +38,10 @@ mod trim;
 pub mod vocabulary;
 pub mod weights;
 
-pub use answerer::{Answer, AnswererOptions, Answers, GatedAnswerer, GatedAnswers, QuestionAnswerer, Rule};
-pub use batch::TokenBatch;
+pub use batch::{BatchSpec, TokenBatch};
 pub use classifier::{
-    ClassifierOptions, HeadChoice, MarkupChoice, PredictedChunk, RelationClassifier, TrainedParts,
+    ClassifierOptions, HeadChoice, MarkupChoice, PredictedChunk, PredictedPairs, RelationClassifier,
+    TrainedParts,
 };
 pub use config::EncoderConfig;
 pub use encoder::Encoder;

@@ -70,7 +70,7 @@ impl RelationModel {
     }
 
     /// Lets [`verify`](Self::verify) wait for the check of the folder that the model is from.
-    pub(crate) fn set_check(&mut self, check: Check) {
+    pub fn set_check(&mut self, check: Check) {
         self.source.set_check(check);
     }
 
@@ -82,7 +82,11 @@ impl RelationModel {
     /// # Errors
     /// Whatever libtorch refuses.
     pub fn forward(&self, batch: &TokenBatch, mode: Mode<'_>) -> Result<Tensor> {
-        let tokens = self.head.tokens(batch);
+        let tokens = self.head.tokens(batch).map(|mut tokens| {
+            tokens.sort_unstable();
+            tokens.dedup();
+            tokens
+        });
         let tokens = tokens.as_deref();
         let states = self.encoder.states_of(batch, tokens, mode)?;
         self.head.forward(&HeadInput { states: &states, batch, tokens }, mode)

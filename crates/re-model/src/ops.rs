@@ -47,7 +47,7 @@ impl Precision {
 
     /// The number format to predict in: the one that is asked for or, where none is, the one that the model was trained
     /// in, as far as the device multiplies it natively. What is not known to be trained in fp32 suits the device.
-    pub(crate) fn of_prediction(asked: Option<Self>, trained: Option<Self>, device: Device) -> Self {
+    pub fn of_prediction(asked: Option<Self>, trained: Option<Self>, device: Device) -> Self {
         asked.or(trained.filter(|trained| *trained == Self::Fp32)).unwrap_or_else(|| Self::of_device(device))
     }
 

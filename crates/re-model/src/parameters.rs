@@ -1,5 +1,7 @@
 //! A model's parameters: where they come from and what became of each.
 
+mod rest;
+
 use std::collections::BTreeMap;
 
 use re_data::random::fnv1a;
@@ -7,8 +9,8 @@ use tch::{Device, Kind, Tensor};
 
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result, ShapeMismatch};
-use crate::trim::Rest;
 use crate::weights::Weights;
+pub(crate) use rest::Rest;
 
 /// How a parameter begins that no file gives.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -31,7 +31,10 @@ impl RelationModel {
     }
 
     /// Writes `config.json`, with `extra` fields, and `model.safetensors` into `folder`, which must exist.
-    pub(crate) fn save_as(&self, folder: &Path, extra: Map<String, Value>) -> Result<()> {
+    ///
+    /// # Errors
+    /// Those of [`RelationModel::verify`] and of writing.
+    pub fn save_as(&self, folder: &Path, extra: Map<String, Value>) -> Result<()> {
         self.verify()?;
         files::write(folder.join("config.json"), self.config().to_json(extra))?;
         let tensors = self.parameters().iter().map(|p| Ok((p.name.clone(), p.stored()?)));

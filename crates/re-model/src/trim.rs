@@ -3,48 +3,14 @@
 //! Training sees no difference: a row that no batch holds gets no gradient, and what weight decay would do to it
 //! is done when the table is saved.
 
-use std::cell::Cell;
-
 use tch::Tensor;
 
 use crate::error::{Error, Result};
 use crate::model::RelationModel;
+use crate::parameters::Rest;
 
 /// Trimming pays where at most this share of the rows is used.
 const LARGEST_SHARE: f64 = 0.75;
-
-/// The table that a trimmed parameter holds some rows of.
-#[derive(Debug)]
-pub(crate) struct Rest {
-    /// All rows as they were before training.
-    table: Tensor,
-    /// Numbers of the rows that are held, ascending.
-    held: Tensor,
-    /// Product of all factors by which weight decay has multiplied the rows that are not held.
-    keep: Cell<f64>,
-}
-
-impl Rest {
-    pub fn size(&self) -> Vec<i64> {
-        self.table.size()
-    }
-
-    /// The held rows of a whole table.
-    pub fn rows_of(&self, table: &Tensor) -> Result<Tensor> {
-        Ok(table.f_to_device(self.held.device())?.f_index_select(0, &self.held)?)
-    }
-
-    /// The whole table with these values in the held rows.
-    pub fn with(&self, held: &Tensor) -> Result<Tensor> {
-        let _guard = tch::no_grad_guard();
-        let mut table = self.table.f_mul_scalar(self.keep.get())?;
-        Ok(table.f_index_copy_(0, &self.held, held)?)
-    }
-
-    pub fn decay(&self, keep: f64) {
-        self.keep.set(self.keep.get() * keep);
-    }
-}
 
 impl RelationModel {
     /// Keeps only the word embeddings of `ids` in reach of training and inference, until
@@ -81,7 +47,7 @@ impl RelationModel {
             .f_set_requires_grad(self.encoder.embeddings.word.requires_grad())?;
         let padding = self.config().pad_token_id.and_then(|id| rows.get(usize::try_from(id).ok()?).copied());
         let name = self.config().word_embeddings();
-        let rest = Rest { table, held: index, keep: Cell::new(1.0) };
+        let rest = Rest::new(table, index);
         self.parameters.replace(&name, word.shallow_clone(), Some(rest));
         let embeddings = &mut self.encoder.embeddings;
         (embeddings.word, embeddings.word_rows, embeddings.padding_row) =

@@ -8,13 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use re_data::read::{self, ReadOptions};
-use re_data::{LabelSet, MarkupConfig, PredictError, Predictor, Questions, RelationExample, manifest};
+use re_data::{LabelSet, MarkupConfig, PredictError, Predictor, RelationExample, manifest};
+use re_formats::read::{self, ReadOptions};
 use re_model::save::save_tensors;
-use re_model::{
-    AnswererOptions, ClassifierOptions, Error, HeadChoice, HeadConfig, MarkupChoice, QuestionAnswerer,
-    RelationClassifier, Weights,
-};
+use re_model::{ClassifierOptions, Error, HeadChoice, HeadConfig, MarkupChoice, RelationClassifier, Weights};
 use serde_json::{Value, json};
 use tch::Tensor;
 
@@ -123,21 +120,6 @@ fn nothing_is_saved_from_a_folder_that_was_changed() {
     let (new, _) = RelationClassifier::new(folder.path(), labels(), start).unwrap();
     changed(new.predict(&examples(1)));
     changed(new.save(other.path()));
-}
-
-#[test]
-fn answers_are_checked_as_well() {
-    let labels = LabelSet::new(["관계_없음", "인물:배우자"]).unwrap();
-    let questions = Questions::korean().unwrap().for_labels(&labels).unwrap();
-    let options = AnswererOptions { layers: Some(1), random_weights: true, ..AnswererOptions::default() };
-    let (answerer, _) = QuestionAnswerer::new(fixture("embedded/model"), questions, options).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    answerer.save(folder.path()).unwrap();
-    QuestionAnswerer::from_pretrained(folder.path()).unwrap().ask(&examples(2)).unwrap();
-    edit(&folder.path().join("questions.json"), |file| file["인물:배우자"] = json!("{e1}의 누구인가요?"));
-    let answerer = QuestionAnswerer::from_pretrained(folder.path()).unwrap();
-    assert_eq!(changed(answerer.ask(&examples(2))), folder.path().join("questions.json"));
-    changed(QuestionAnswerer::trained_encoder(folder.path()));
 }
 
 #[test]

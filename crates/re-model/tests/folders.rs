@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{Expected, golden, model};
-use re_data::read::{self, ReadOptions};
 use re_data::{EncodeOptions, LabelSet, MarkupConfig, Predictor, RelationExample, Tokenizer};
+use re_formats::read::{self, ReadOptions};
 use re_model::save::save_tensors;
 use re_model::{
     ClassifierOptions, EncoderConfig, Error, HeadChoice, HeadConfig, MarkupChoice, Mode, Precision,
@@ -36,7 +36,7 @@ fn classifier(markup: MarkupConfig, head: HeadConfig) -> RelationClassifier {
         random_weights: true,
         ..ClassifierOptions::default()
     };
-    let labels = LabelSet::from_path(embedded("labels.json")).unwrap();
+    let labels = read::labels(embedded("labels.json")).unwrap();
     RelationClassifier::new(embedded("model"), labels, options).unwrap().0
 }
 
@@ -225,7 +225,7 @@ fn checkpoints_of_bare_encoders_and_of_torch_save_load() {
     };
     let expected = Expected::read(&folder.join("expected.safetensors"));
     let states = |model: &RelationModel| {
-        let batch = TokenBatch::new(&expected.batch(), model.encoder()).unwrap();
+        let batch = TokenBatch::new(&expected.batch(), &model.encoder().batch_spec()).unwrap();
         model.encoder().forward(&batch, Mode::Eval).unwrap()
     };
     let whole = states(&model(&folder));

@@ -7,8 +7,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use re_data::read::{self, ReadOptions};
 use re_data::{ByteSpan, Entity, Error, LabelSet, Predictor, Probabilities, RelationExample};
+use re_formats::read::{self, ReadOptions};
 use re_handle::{Handle, HandleOptions, RequestOptions};
 use re_model::{ClassifierOptions, RelationClassifier};
 

@@ -51,7 +51,7 @@ fn batch(model: &RelationModel) -> TokenBatch {
         row(5, [None, Some((0, 1))]),
         row(9, [Some((8, 9)), Some((1, 3))]),
     ];
-    TokenBatch::new(&Batch::new(&rows, &[0, 3, 1]).unwrap(), model.encoder()).unwrap()
+    TokenBatch::new(&Batch::new(&rows, &[0, 3, 1]).unwrap(), &model.encoder().batch_spec()).unwrap()
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn logits_hidden_states_and_loss() {
     for case in CASES.into_iter().chain([SATURATED]) {
         let model = model(&golden(case));
         let expected = Expected::read(&golden(case).join("expected.safetensors"));
-        let batch = TokenBatch::new(&expected.batch(), model.encoder()).unwrap();
+        let batch = TokenBatch::new(&expected.batch(), &model.encoder().batch_spec()).unwrap();
 
         let logits = model.forward(&batch, Mode::Eval).unwrap();
         let error = relative_to_scale(&logits, expected.get("logits"));
@@ -77,7 +77,7 @@ fn gradients_of_saturated_attention() {
 fn check_gradients(case: &str, tolerance: f64) {
     let model = model(&golden(case));
     let expected = Expected::read(&golden(case).join("expected.safetensors"));
-    let batch = TokenBatch::new(&expected.batch(), model.encoder()).unwrap();
+    let batch = TokenBatch::new(&expected.batch(), &model.encoder().batch_spec()).unwrap();
     model.parameters().set_trainable(true);
     let logits = model.forward(&batch, Mode::Eval).unwrap();
     cross_entropy(&logits, batch.classes(), 0.0).backward();
@@ -98,7 +98,7 @@ fn a_row_does_not_depend_on_its_batch() {
         let model = model(&golden(case));
         let whole = Expected::read(&golden(case).join("expected.safetensors")).batch();
         let forward = |batch: &re_data::Batch| {
-            let batch = TokenBatch::new(batch, model.encoder()).unwrap();
+            let batch = TokenBatch::new(batch, &model.encoder().batch_spec()).unwrap();
             model.forward(&batch, Mode::Eval).unwrap()
         };
         let together = forward(&whole);
@@ -122,7 +122,7 @@ fn bf16_stays_close_and_rows_stay_independent() {
         let mut model = model(&golden(case));
         model.set_precision(Precision::Bf16);
         let expected = Expected::read(&golden(case).join("expected.safetensors"));
-        let batch = TokenBatch::new(&expected.batch(), model.encoder()).unwrap();
+        let batch = TokenBatch::new(&expected.batch(), &model.encoder().batch_spec()).unwrap();
         model.parameters().set_trainable(true);
         let logits = model.forward(&batch, Mode::Eval).unwrap();
         let error = relative_to_scale(&logits, expected.get("logits"));
@@ -160,7 +160,7 @@ fn a_real_encoder_with_e5() {
     assert!(report.missing.is_empty() && report.unused.is_empty(), "{report:?}");
 
     let expected = Expected::read(&golden("e5").join("expected.safetensors"));
-    let batch = TokenBatch::new(&expected.batch(), model.encoder()).unwrap();
+    let batch = TokenBatch::new(&expected.batch(), &model.encoder().batch_spec()).unwrap();
     model.parameters().set_trainable(true);
     let states = model.encoder().forward(&batch, Mode::Eval).unwrap();
     let real = expected.get("attention_mask").eq(1).reshape([-1]).nonzero().squeeze_dim(1);

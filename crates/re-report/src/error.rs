@@ -96,9 +96,12 @@ pub enum Error {
         /// What would be accepted.
         expected: &'static str,
     },
-    /// Data or predictions cannot be read.
+    /// Data or predictions do not fit, or a file could not be opened, read or written.
     #[error(transparent)]
     Data(#[from] re_data::Error),
+    /// Data or predictions cannot be read.
+    #[error(transparent)]
+    Formats(#[from] re_formats::Error),
     /// Predictions cannot be compared.
     #[error(transparent)]
     Ensemble(#[from] re_ensemble::Error),

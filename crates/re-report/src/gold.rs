@@ -6,11 +6,11 @@ use std::rc::Rc;
 
 use re_data::error::with_causes;
 use re_data::metrics::Metrics;
-use re_data::read::{self, ReadOptions};
 use re_data::split::letters;
 use re_data::text::{brief, quoted};
 use re_data::{LabelSet, NoRelation, Prediction, Probabilities, RelationExample, files};
 use re_ensemble::{Gold, Member};
+use re_formats::read::{self, ReadOptions};
 
 use crate::error::{Error, Result};
 use crate::run::{CONFIG, RowSet, Run};

@@ -12,21 +12,40 @@ mod sentence;
 mod settings;
 mod svg;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use std::path::Path;
 
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use re_data::files;
+
+use crate::error::Result;
 use crate::report::{Entry, Report};
 
 const STYLE: &str = include_str!("page/style.css");
 
 /// A section of the page, or nothing where there is nothing to show.
-pub(crate) struct Section {
+struct Section {
     /// Anchor on the page.
     id: String,
     title: String,
     body: Markup,
 }
 
-pub(crate) fn html(report: &Report) -> String {
+impl Report {
+    /// The report as a page of HTML that needs no other file and no network.
+    pub fn to_html(&self) -> String {
+        html(self)
+    }
+
+    /// Writes the page to a file, which is visible only when it is complete, or to standard output where `path` is `-`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] or [`Error::Io`] where it cannot be written.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        Ok(files::write(path, self.to_html())?)
+    }
+}
+
+fn html(report: &Report) -> String {
     let title = report.options.title.clone().unwrap_or_else(|| title(&report.entries));
     let sections = sections(report);
     let notes = report.notes();

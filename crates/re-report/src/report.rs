@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use re_data::NoRelation;
 use re_data::metrics::{Metrics, cross_entropy};
-use re_data::{NoRelation, files};
 use re_ensemble::Bootstrap;
 
 use crate::analysis::compare::{self, Named};
 use crate::error::{Error, Result};
 use crate::gold::{GoldFiles, Scored};
-use crate::page;
 use crate::run::{LOG, RowSet, Run, SUMMARY};
 
 /// What a report is about.
@@ -119,19 +118,6 @@ impl Report {
             entry.notes.iter().map(move |note| format!("{name}: {note}")).collect::<Vec<_>>()
         };
         self.entries.iter().flat_map(named).collect()
-    }
-
-    /// The report as a page of HTML that needs no other file and no network.
-    pub fn to_html(&self) -> String {
-        page::html(self)
-    }
-
-    /// Writes the page to a file, which is visible only when it is complete, or to standard output where `path` is `-`.
-    ///
-    /// # Errors
-    /// [`Error::Data`] or [`Error::Io`] where it cannot be written.
-    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
-        Ok(files::write(path, self.to_html())?)
     }
 
     /// The runs whose answers are compared: all of them or, of a single one, those too that it consists of. Not

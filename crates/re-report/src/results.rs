@@ -39,6 +39,7 @@
 mod curves;
 mod findings;
 mod group;
+mod markdown;
 mod published;
 mod recorded;
 mod table;

@@ -8,7 +8,8 @@ mod summary;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use re_data::{NoRelation, Probabilities, files, read};
+use re_data::{NoRelation, Probabilities, files};
+use re_formats::read;
 use serde::Deserialize;
 
 pub use log::{Evaluated, Log, Step};

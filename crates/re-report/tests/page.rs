@@ -112,7 +112,7 @@ fn overlapping_entities_are_marked_both() {
     let text = "가나다라마";
     examples[0] =
         RelationExample::new("row-0", text, [entity(0, 9), entity(6, 6)]).unwrap().with_label(LABELS[0]);
-    re_data::write::examples(runs.gold(), re_data::read::Format::CompetitionTsv, &examples).unwrap();
+    re_formats::write::examples(runs.gold(), re_formats::read::Format::CompetitionTsv, &examples).unwrap();
     let page = page(&new(&[run]));
     assert_eq!(texts(&page, ".sentence"), [text]);
     assert_eq!(texts(&page, ".sentence mark"), ["가나", "다", "라"]);
@@ -181,7 +181,7 @@ fn runs_without_common_rows_or_labels_are_said_to_be_apart() {
         })
         .collect();
     let path = runs.path().join("other.tsv");
-    re_data::write::examples(&path, re_data::read::Format::CompetitionTsv, &other).unwrap();
+    re_formats::write::examples(&path, re_formats::read::Format::CompetitionTsv, &other).unwrap();
     put(&b, "config.toml", &common::config(&path, 7));
     let report = new(&[&a, &b]);
     let text = texts(&page(&report), "#comparison .remark").concat();
@@ -234,7 +234,7 @@ fn models_of_folds_are_compared_on_the_rows_of_the_whole_alone() {
     std::fs::remove_file(whole.join("summary.json")).unwrap();
     // Gold labels of the whole's rows alone will do.
     let gold = runs.path().join("some.tsv");
-    re_data::write::examples(&gold, re_data::read::Format::CompetitionTsv, &common::examples()[20..])
+    re_formats::write::examples(&gold, re_formats::read::Format::CompetitionTsv, &common::examples()[20..])
         .unwrap();
     let options = ReportOptions { gold: vec![gold], ..Default::default() };
     assert!(Report::new(&[&whole], &options).unwrap().to_html().contains("10 validation rows"));

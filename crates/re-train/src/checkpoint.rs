@@ -175,21 +175,27 @@ fn remove_if_there(folder: &Path) -> Result<()> {
 
 /// The folder of a run while it is trained there, to notice that it was moved or removed meanwhile.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     open: File,
     path: PathBuf,
 }
 
 impl Place {
     /// Creates the folder where needed.
-    pub(crate) fn create(path: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn create(path: &Path) -> Result<Self> {
         let io = |source| Error::io(path, source);
         std::fs::create_dir_all(path).map_err(io)?;
         Ok(Self { open: File::open(path).map_err(io)?, path: path.to_owned() })
     }
 
     /// Makes sure that the folder is where it was.
-    pub(crate) fn check(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::RunGone`] where it is not; [`Error::Data`] where one cannot look.
+    pub fn check(&self) -> Result<()> {
         if files::is_same(&self.open, &self.path)? {
             return Ok(());
         }

@@ -32,6 +32,9 @@ pub struct TrainConfig {
     pub batch_size: usize,
     /// Forward passes whose gradients make one optimizer step, from 1 to a million.
     pub gradient_accumulation_steps: usize,
+    /// Whether rows of the same text follow each other in the order of an epoch, so that most share a batch, and an encoder
+    /// pass where the markup writes no markers. The texts are still shuffled, and the rows of each.
+    pub group_by_text: bool,
     /// Peak learning rate of the encoder, 0 to 1.
     pub learning_rate: f64,
     /// Peak learning rate of the head; that of the encoder where it is left out. The head is all that stands on the
@@ -106,6 +109,7 @@ impl Default for TrainConfig {
             epochs: 3.0,
             batch_size: 16,
             gradient_accumulation_steps: 1,
+            group_by_text: false,
             learning_rate: 5e-5,
             head_learning_rate: None,
             adamw: AdamWConfig::default(),

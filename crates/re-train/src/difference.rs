@@ -4,15 +4,17 @@ use serde_json::Value;
 
 /// A key whose value has changed; `null` stands for a value that is not there.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Difference {
+pub struct Difference {
     /// Path of the key, such as `training.learning_rate`.
     pub key: String,
+    /// What it was.
     pub old: Value,
+    /// What it is.
     pub new: Value,
 }
 
 /// The first key, in the order of `old`, whose value is another one in `new`.
-pub(crate) fn first(old: &Value, new: &Value) -> Option<Difference> {
+pub fn first(old: &Value, new: &Value) -> Option<Difference> {
     at("", old, new)
 }
 

@@ -31,21 +31,6 @@ pub enum Error {
         /// What would be accepted.
         expected: String,
     },
-    /// A TOML file has an unknown key, a missing one or a value of the wrong kind.
-    #[error("{}{}: {key} is not valid", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
-    Toml {
-        /// The file.
-        path: PathBuf,
-        /// Line of the key, from 1, where it stands in this file.
-        line: Option<usize>,
-        /// Path of the key, such as `training.learning_rate`.
-        key: String,
-        /// The parser's reason.
-        source: Box<toml::de::Error>,
-    },
-    /// Settings cannot be written as TOML.
-    #[error("the settings cannot be written as TOML")]
-    TomlWrite(#[source] toml::ser::Error),
     /// A JSON file of a run could not be parsed.
     #[error("{}: not the expected JSON", path.display())]
     Json {
@@ -102,24 +87,9 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
-    /// There is no trained model where one was named.
-    #[error(
-        "{}: found no trained model, expected a run's folder, RUN@STEP with a step that was kept, or a model's folder",
-        reference.display()
-    )]
-    NoModel {
-        /// What was named.
-        reference: PathBuf,
-    },
     /// A new run was to be written where another one lies.
     #[error("{}: holds a run already; resume it or choose another folder", folder.display())]
     RunExists {
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// A new run was to be written into a folder that holds other things.
-    #[error("{}: is not empty and not a run's folder; choose another one", folder.display())]
-    NotEmpty {
         /// The folder.
         folder: PathBuf,
     },
@@ -128,23 +98,6 @@ pub enum Error {
     RunGone {
         /// Where it was.
         folder: PathBuf,
-    },
-    /// Another process is at work in the folder.
-    #[error("{}: another process is training in this folder", folder.display())]
-    RunBusy {
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// Two rows have one id, where predictions are told apart by ids.
-    #[error(
-        "{rows} rows: the id {} stands twice, expected each id once: predictions are combined by id",
-        brief(id)
-    )]
-    DuplicateId {
-        /// Which rows: `training`, `validation` or `test`.
-        rows: &'static str,
-        /// The id.
-        id: String,
     },
     /// An optimizer's saved state is damaged or belongs to another model.
     #[error("{}: {reason}", path.display())]
@@ -200,14 +153,13 @@ impl Error {
 
     /// Whether this is about what a file holds, or that it is gone, which stays as it is, and not about settings, memory or
     /// permissions.
-    pub(crate) fn is_damage(&self) -> bool {
-        use std::io::ErrorKind::{InvalidData, UnexpectedEof};
+    pub fn is_damage(&self) -> bool {
         match self {
             Self::Io { source, .. }
             | Self::Data(re_data::Error::Io { source, .. })
             | Self::Model(
                 re_model::Error::Io { source, .. } | re_model::Error::Data(re_data::Error::Io { source, .. }),
-            ) => files::is_absent(source) || matches!(source.kind(), InvalidData | UnexpectedEof),
+            ) => files::is_damage(source),
             Self::Resume { .. }
             | Self::Torch(_)
             | Self::Model(re_model::Error::Torch(_) | re_model::Error::FileChanged { .. }) => false,
@@ -216,7 +168,7 @@ impl Error {
     }
 
     /// Whether a prediction ended early because it was asked to.
-    pub(crate) fn is_interruption(&self) -> bool {
+    pub fn is_interruption(&self) -> bool {
         use re_ensemble::Error::Member;
         matches!(
             self,
@@ -244,12 +196,10 @@ mod tests {
             let source = serde_json::from_str::<u8>("{").unwrap_err();
             Error::Json { path: "x".into(), source }
         };
-        let source = Box::new(toml::from_str::<toml::Table>("a = ").unwrap_err());
-        let toml = Error::Toml { path: "x".into(), line: Some(1), key: "a".to_owned(), source };
         let damaged =
             Error::Checkpoint { path: "run/checkpoint-4".into(), older: Some(2), source: Box::new(json()) };
         let observer = Error::Observer("no space".into());
-        for error in [json(), toml, damaged, observer, Error::io("x", std::io::Error::other("no space"))] {
+        for error in [json(), damaged, observer, Error::io("x", std::io::Error::other("no space"))] {
             assert!(!error.to_string().contains(&error.source().unwrap().to_string()), "{error}");
         }
     }

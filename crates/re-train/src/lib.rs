@@ -1,16 +1,17 @@
 //! Training relation classifiers: trainer, optimizer, schedules, checkpoints and observers.
 //!
-//! An [`Experiment`] is a whole run in one TOML file; a [`Trainer`] with a [`ClassificationTask`] is the same
-//! from code:
+//! A [`Trainer`] trains a [`Task`]; [`ClassificationTask`] is the one of classifiers. Whole experiments from TOML files are
+//! those of `re-experiment`.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use re_data::{LabelSet, read};
+//! use re_data::LabelSet;
+//! use re_formats::read;
 //! use re_model::{ClassifierOptions, RelationClassifier};
 //! use re_train::{ClassificationTask, LabelledRows, Start, TrainConfig, Trainer};
 //!
 //! # std::env::set_current_dir("../..")?;
-//! let labels = LabelSet::from_path("fixtures/embedded/labels.json")?;
+//! let labels = read::labels("fixtures/embedded/labels.json")?;
 //! let rows = read::examples("fixtures/embedded/dev.tsv", &read::ReadOptions::default())?.examples;
 //! let options = ClassifierOptions { random_weights: true, ..ClassifierOptions::default() };
 //! let (classifier, report) = RelationClassifier::new("fixtures/embedded/model", labels, options)?;
@@ -33,12 +34,11 @@
 pub mod adamw;
 pub mod checkpoint;
 pub mod config;
-mod difference;
+pub mod difference;
 pub mod error;
-pub mod experiment;
+pub mod hash;
 pub mod loss;
 pub mod observer;
-pub mod question_answering;
 pub mod sampler;
 pub mod schedule;
 pub mod task;
@@ -49,12 +49,10 @@ pub use adamw::{AdamW, AdamWConfig};
 pub use checkpoint::Checkpoint;
 pub use config::{Metric, TrainConfig};
 pub use error::{Error, Result};
-pub use experiment::Experiment;
-pub use loss::{ClassWeights, Loss, LossConfig};
+pub use loss::{ClassWeights, Loss, LossConfig, OwnLoss};
 pub use observer::{Evaluation, Event, JsonlLog, Observer, StopReason, Terminal};
-pub use question_answering::{QuestionConfig, QuestionRows, QuestionTask};
 pub use schedule::{Decay, Schedule};
-pub use task::{ClassificationTask, LabelledRows};
+pub use task::{ClassificationTask, LabelledRows, OwnMetric};
 pub use trainer::{Outcome, Start, Task, Trainer};
 pub use variants::AugmentationReport;
 

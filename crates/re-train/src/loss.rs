@@ -1,9 +1,11 @@
 //! Losses of classification.
 
+use std::fmt;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Reduction, Tensor};
 
-use crate::config::TrainConfig;
 use crate::error::Result;
 
 /// What a classifier's logits are held against, as configurations name it. Label smoothing and R-Drop, which go with
@@ -105,6 +107,26 @@ impl ClassWeights {
     }
 }
 
+/// A loss of the caller's own, in place of the one that [`LossConfig`] names.
+pub trait OwnLoss: fmt::Debug + Send + Sync {
+    /// What settings and messages call it.
+    fn name(&self) -> &str;
+
+    /// How much rows of these classes count together. By default each counts the same.
+    fn weight(&self, classes: &[usize]) -> f64 {
+        classes.len() as f64
+    }
+
+    /// Mean loss of the rows, each counted by its [`weight`](Self::weight), with its graph.
+    ///
+    /// # Shapes
+    /// Logits `[B, classes]` and classes `[B]` to a scalar.
+    ///
+    /// # Errors
+    /// Whatever libtorch refuses.
+    fn of(&self, logits: &Tensor, classes: &Tensor) -> Result<Tensor>;
+}
+
 /// The loss of a training: a weighted mean over rows, in 32-bit floats.
 ///
 /// A row counts by the weight of its class, so that the mean of a large batch is that of its parts, each counted by
@@ -116,15 +138,16 @@ pub struct Loss {
     r_drop_alpha: f64,
     /// Weight of each class; none where all are the same.
     weights: Option<(Vec<f64>, Tensor)>,
+    own: Option<Arc<dyn OwnLoss>>,
 }
 
 impl Loss {
-    /// The loss that `config` describes, for classes with these numbers of training rows.
+    /// The loss that `config` names, for classes with these numbers of training rows.
     ///
     /// # Errors
     /// [`Error::Torch`](crate::Error::Torch).
-    pub fn new(config: &TrainConfig, counts: &[usize], device: Device) -> Result<Self> {
-        let weights = match config.loss.class_weights() {
+    pub fn new(config: LossConfig, counts: &[usize], device: Device) -> Result<Self> {
+        let weights = match config.class_weights() {
             ClassWeights::Uniform {} => None,
             weights => {
                 let weights = weights.of(counts);
@@ -132,16 +155,32 @@ impl Loss {
                 Some((weights, tensor))
             }
         };
-        Ok(Self {
-            gamma: config.loss.gamma(),
-            label_smoothing: config.label_smoothing,
-            r_drop_alpha: config.r_drop_alpha,
-            weights,
-        })
+        Ok(Self { gamma: config.gamma(), label_smoothing: 0.0, r_drop_alpha: 0.0, weights, own: None })
+    }
+
+    /// A loss of the caller's own.
+    pub fn own(loss: Arc<dyn OwnLoss>) -> Self {
+        Self { gamma: 0.0, label_smoothing: 0.0, r_drop_alpha: 0.0, weights: None, own: Some(loss) }
+    }
+
+    /// The same loss with `share` of the target spread over all classes, from 0 up to, not including, 1. One of the
+    /// caller's own leaves the target as it is.
+    #[must_use]
+    pub fn with_label_smoothing(self, share: f64) -> Self {
+        Self { label_smoothing: share, ..self }
+    }
+
+    /// The same loss with R-Drop's divergence of this weight, 0 or more: see [`Loss::of_two`].
+    #[must_use]
+    pub fn with_r_drop(self, alpha: f64) -> Self {
+        Self { r_drop_alpha: alpha, ..self }
     }
 
     /// How much rows of these classes count together.
     pub fn weight(&self, classes: &[usize]) -> f64 {
+        if let Some(own) = &self.own {
+            return own.weight(classes);
+        }
         match &self.weights {
             None => classes.len() as f64,
             Some((weights, _)) => classes.iter().filter_map(|&class| weights.get(class)).sum(),
@@ -165,6 +204,9 @@ impl Loss {
     /// [`Error::Torch`](crate::Error::Torch) where shapes differ or a class is out of range.
     pub fn of(&self, logits: &Tensor, classes: &Tensor) -> Result<Tensor> {
         let logits = logits.f_to_kind(Kind::Float)?;
+        if let Some(own) = &self.own {
+            return own.of(&logits, classes);
+        }
         let weights = self.weights.as_ref().map(|(_, weights)| weights);
         if self.gamma == 0.0 {
             let smoothing = self.label_smoothing;

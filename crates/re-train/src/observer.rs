@@ -94,7 +94,7 @@ pub struct StepReport {
     pub gradient_norm: f64,
     /// Rows of the step.
     pub rows: usize,
-    /// Time since training started or resumed.
+    /// Time spent in steps since training started or resumed; evaluations and checkpoints are not counted.
     pub elapsed: Duration,
     /// Rows seen since training started or resumed.
     pub rows_seen: u64,
@@ -108,6 +108,10 @@ pub struct Evaluation {
     pub loss: f64,
     /// Classification metrics.
     pub metrics: Metrics,
+    /// Value of a metric of the caller's own, higher is better, by which steps are chosen in place of
+    /// [`TrainConfig::metric`](crate::TrainConfig::metric).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_metric: Option<f64>,
 }
 
 /// Why a training ended.

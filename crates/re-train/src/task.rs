@@ -1,24 +1,37 @@
 //! Training a relation classifier.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 use re_data::metrics::{Metrics, cross_entropy};
-use re_data::{Augmentation, Batch, EncodeReport, Encoded, ExampleEncoder, Probabilities, RelationExample};
+use re_data::{Batch, EncodeReport, Encoded, ExampleEncoder, Probabilities, RelationExample};
 use re_ensemble::Prior;
+use re_formats::Augmentation;
 use re_model::parameters::Parameters;
 use re_model::{Masks, Mode, RelationClassifier, TokenBatch};
 use tch::Tensor;
 
 use crate::config::{Metric, TrainConfig};
-use crate::error::Result;
-use crate::loss::Loss;
+use crate::error::{Error, Result};
+use crate::hash::{mix, words};
+use crate::loss::{Loss, LossConfig, OwnLoss};
 use crate::observer::Evaluation;
 use crate::trainer::Task;
-use crate::variants::{AugmentationReport, Survey, Variants, mix, words};
+use crate::variants::{AugmentationReport, Survey, Variants};
+
+/// A metric of the caller's own, by which the best step is chosen.
+pub trait OwnMetric: fmt::Debug + Send + Sync {
+    /// What settings and messages call it.
+    fn name(&self) -> &str;
+
+    /// How well `probabilities` fit the gold classes of their rows, higher is better.
+    fn of(&self, gold: &[usize], probabilities: &Probabilities) -> f64;
+}
 
 /// Labelled examples as rows of tokens with their classes.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +39,8 @@ pub struct LabelledRows {
     ids: Vec<String>,
     rows: Vec<Encoded>,
     classes: Vec<usize>,
+    /// The text of each row, by the number of the first row that has it.
+    texts: Vec<usize>,
     variants: Option<Arc<Variants>>,
 }
 
@@ -47,7 +62,10 @@ impl LabelledRows {
             .collect::<Result<_, _>>()?;
         let (rows, report) = classifier.encoder().encode_batch(examples)?;
         let ids = examples.iter().map(|example| example.id().to_owned()).collect();
-        Ok((Self { ids, rows, classes, variants: None }, report))
+        let mut known = HashMap::new();
+        let texts = examples.iter().enumerate();
+        let texts = texts.map(|(row, example)| *known.entry(example.text()).or_insert(row)).collect();
+        Ok((Self { ids, rows, classes, texts, variants: None }, report))
     }
 
     /// As [`LabelledRows::new`], for rows that are varied anew in each epoch that trains on them. Evaluations see the
@@ -118,6 +136,7 @@ pub struct ClassificationTask {
     validation: LabelledRows,
     loss: Loss,
     survey: Option<Survey>,
+    metric: Option<Arc<dyn OwnMetric>>,
 }
 
 impl ClassificationTask {
@@ -127,7 +146,7 @@ impl ClassificationTask {
     /// have to be known before the vocabulary is trimmed, and a checkpoint is continued on the same variants alone.
     ///
     /// # Errors
-    /// [`Error::Config`](crate::Error::Config) where a setting is out of range, [`re_model::Error::TokenId`] where the
+    /// [`Error::Config`] where a setting is out of range, [`re_model::Error::TokenId`] where the
     /// rows were encoded for another model.
     pub fn new(
         mut classifier: RelationClassifier,
@@ -138,7 +157,9 @@ impl ClassificationTask {
         config.check()?;
         classifier.model_mut().set_precision(config.precision());
         let counts = train.counts(classifier.labels().len());
-        let loss = Loss::new(config, &counts, classifier.model().device())?;
+        let loss = Loss::new(config.loss, &counts, classifier.model().device())?
+            .with_label_smoothing(config.label_smoothing)
+            .with_r_drop(config.r_drop_alpha);
         if config.logit_adjustment > 0.0 {
             let adjustment = logit_adjustment(&classifier, &counts, config.logit_adjustment)?;
             classifier.set_logit_adjustment(Some(adjustment))?;
@@ -152,7 +173,30 @@ impl ClassificationTask {
             let ids = rows.chain(survey.iter().flat_map(|survey| &survey.ids)).copied();
             classifier.model_mut().trim_vocabulary(ids)?;
         }
-        Ok(Self { classifier, train, validation, loss, survey })
+        Ok(Self { classifier, train, validation, loss, survey, metric: None })
+    }
+
+    /// Trains with a loss of the caller's own, in place of the one that the settings name. R-Drop goes with it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where `config` asks for something else than plain cross entropy, which it takes the place of.
+    pub fn with_loss(self, loss: Arc<dyn OwnLoss>, config: &TrainConfig) -> Result<Self> {
+        let plain = config.loss == LossConfig::default();
+        if !plain || config.label_smoothing > 0.0 {
+            let (key, found) = match plain {
+                false => ("loss", format!("{:?}", config.loss)),
+                true => ("label_smoothing", config.label_smoothing.to_string()),
+            };
+            let expected = format!("cross entropy without smoothing beside the loss {}", loss.name());
+            return Err(Error::config(key, found, expected));
+        }
+        Ok(Self { loss: Loss::own(loss).with_r_drop(config.r_drop_alpha), ..self })
+    }
+
+    /// Chooses steps by a metric of the caller's own, in place of [`TrainConfig::metric`].
+    #[must_use]
+    pub fn with_metric(self, metric: Arc<dyn OwnMetric>) -> Self {
+        Self { metric: Some(metric), ..self }
     }
 
     /// Ends an evaluation between two batches once `stop` is true, which
@@ -210,6 +254,10 @@ impl Task for ClassificationTask {
         numbers.chain(variants).fold(0xcbf2_9ce4_8422_2325, mix)
     }
 
+    fn texts(&self) -> Option<Vec<usize>> {
+        Some(self.train.texts.clone())
+    }
+
     fn weight(&self, rows: &[usize]) -> f64 {
         self.loss.weight(&self.classes(rows))
     }
@@ -218,7 +266,7 @@ impl Task for ClassificationTask {
         let seen = self.train.of_epoch(self.classifier.encoder(), epoch, rows);
         let batch = Batch::new(seen.iter().map(Cow::as_ref), &self.classes(rows))?;
         let model = self.classifier.model();
-        let batch = TokenBatch::new(&batch, model.encoder())?;
+        let batch = TokenBatch::new(&batch, &model.encoder().batch_spec())?;
         let logits = model.forward(&batch, Mode::Train(masks))?;
         if !self.loss.needs_two_passes() {
             return self.loss.of(&logits, batch.classes());
@@ -234,7 +282,9 @@ impl Task for ClassificationTask {
         let values = self.classifier.probabilities(&self.validation.rows)?;
         let labels = self.classifier.labels();
         let probabilities = Probabilities::new(self.validation.ids.clone(), labels.clone(), values)?;
-        Ok(Some(Evaluation::new(&self.validation.classes, &probabilities)?))
+        let found = Evaluation::new(&self.validation.classes, &probabilities)?;
+        let own_metric = self.metric.as_ref().map(|own| own.of(&self.validation.classes, &probabilities));
+        Ok(Some(Evaluation { own_metric, ..found }))
     }
 
     fn save(&self, folder: &Path) -> Result<()> {
@@ -249,7 +299,12 @@ impl Evaluation {
     /// [`re_data::Error`] where the numbers of rows differ.
     pub fn new(gold: &[usize], probabilities: &Probabilities) -> Result<Self> {
         let metrics = Metrics::of(gold, &probabilities.classes(), probabilities.labels())?;
-        Ok(Self { loss: cross_entropy(gold, probabilities)?, metrics })
+        Ok(Self { loss: cross_entropy(gold, probabilities)?, metrics, own_metric: None })
+    }
+
+    /// What steps are chosen by: the metric of the caller's own or, where there is none, this one; higher is better.
+    pub fn chosen_by(&self, metric: Metric) -> f64 {
+        self.own_metric.unwrap_or_else(|| self.value(metric))
     }
 
     /// The value of one metric, 0..=1.

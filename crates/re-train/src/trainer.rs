@@ -5,7 +5,7 @@ mod resume;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use re_data::manifest::Manifest;
 use re_data::random::fnv1a;
@@ -34,6 +34,11 @@ pub trait Task {
 
     /// A hash of the training rows: a checkpoint is only continued on the rows it was made with.
     fn data_hash(&self) -> u64;
+
+    /// The text of each row by a number, for [`TrainConfig::group_by_text`]; `None` where rows have no texts to share.
+    fn texts(&self) -> Option<Vec<usize>> {
+        None
+    }
 
     /// How much the rows with these numbers count together in a mean loss. By default each counts the same.
     fn weight(&self, rows: &[usize]) -> f64 {
@@ -153,21 +158,24 @@ impl<'a> Trainer<'a> {
             None => AdamW::new(self.config.adamw, task.parameters())?,
         };
         let group = self.config.batch_size * self.config.gradient_accumulation_steps;
-        let mut sampler = Sampler::new(task.rows(), group, self.config.seed);
+        let texts = if self.config.group_by_text { task.texts() } else { None };
+        let mut sampler = Sampler::new(task.rows(), group, self.config.seed, texts);
 
         let began = Instant::now();
         self.tell(&Event::Started { step: state.step, steps: end, rows: task.rows() })?;
-        let (mut rows_seen, mut evaluation) = (0, None);
+        let (mut rows_seen, mut in_steps, mut evaluation) = (0, Duration::ZERO, None);
         // A run that had stopped early stays stopped when it is resumed.
         let stalled = self.stalled(&state);
         let mut reason = if stalled { StopReason::EarlyStopping } else { StopReason::Completed };
         let mut unevaluated = state.stopped == Some(Stopped::BeforeEvaluation);
         while (state.step < end || unevaluated) && !stalled {
             if !unevaluated {
+                let step_began = Instant::now();
                 let report = self.step(task, &mut optimizer, &mut sampler, schedule, state.step)?;
+                in_steps += step_began.elapsed();
                 rows_seen += report.rows as u64;
                 state.step += 1;
-                self.tell(&Event::Step(&StepReport { rows_seen, elapsed: began.elapsed(), ..report }))?;
+                self.tell(&Event::Step(&StepReport { rows_seen, elapsed: in_steps, ..report }))?;
             }
             (unevaluated, state.stopped) = (false, None);
 
@@ -345,14 +353,14 @@ impl<'a> Trainer<'a> {
             learning_rate: rates.encoder,
             gradient_norm: norm,
             rows: rows.len(),
-            elapsed: std::time::Duration::ZERO,
+            elapsed: Duration::ZERO,
             rows_seen: 0,
         })
     }
 
     /// Enters an evaluation into the state; true where it is the best so far.
     fn judge(&mut self, state: &mut TrainerState, evaluation: &Evaluation) -> Result<bool> {
-        let value = evaluation.value(self.config.metric);
+        let value = evaluation.chosen_by(self.config.metric);
         let improved = state.best.is_none_or(|best| value > best.value);
         if improved {
             state.best = Some(Best { step: state.step, value });
@@ -372,7 +380,7 @@ impl<'a> Trainer<'a> {
         state: &TrainerState,
     ) -> Result<Option<(Evaluation, Option<Best>)>> {
         let Some(evaluation) = task.evaluate()? else { return Ok(None) };
-        let here = Best { step: state.step, value: evaluation.value(self.config.metric) };
+        let here = Best { step: state.step, value: evaluation.chosen_by(self.config.metric) };
         let best = state.best.is_none_or(|best| here.value > best.value);
         self.tell(&Event::Evaluated { step: here.step, evaluation: &evaluation, best, counts: false })?;
         Ok(Some((evaluation, if best { Some(here) } else { state.best })))

@@ -58,7 +58,7 @@ impl Task for Small {
         };
         let encoded: Vec<Encoded> = rows.iter().map(row).collect();
         let classes: Vec<usize> = rows.iter().map(|row| row % 5).collect();
-        let batch = TokenBatch::new(&Batch::new(&encoded, &classes)?, self.model.encoder())?;
+        let batch = TokenBatch::new(&Batch::new(&encoded, &classes)?, &self.model.encoder().batch_spec())?;
         self.wait();
         // What a loss of one's own may do to the generator that a process shares.
         tch::manual_seed(rows.iter().sum::<usize>() as i64);

@@ -28,7 +28,8 @@ fn cases() -> (Expected, Vec<Case>, Vec<usize>) {
     let case = |settings: &serde_json::Value| {
         let config: TrainConfig = serde_json::from_value(settings.clone()).unwrap();
         config.check().unwrap();
-        let loss = Loss::new(&config, &counts, Device::Cpu).unwrap();
+        let loss = Loss::new(config.loss, &counts, Device::Cpu).unwrap();
+        let loss = loss.with_label_smoothing(config.label_smoothing).with_r_drop(config.r_drop_alpha);
         Case { config, loss, name: settings.to_string() }
     };
     let cases = settings.iter().map(case).collect();

@@ -39,7 +39,7 @@ impl Task for Trajectory {
 
     // One row makes an epoch, so that the epoch is the number of the step.
     fn loss(&self, epoch: u64, _: &[usize], masks: &Masks) -> re_train::Result<Tensor> {
-        let batch = TokenBatch::new(&self.batches[epoch as usize], self.model.encoder())?;
+        let batch = TokenBatch::new(&self.batches[epoch as usize], &self.model.encoder().batch_spec())?;
         let logits = self.model.forward(&batch, Mode::Train(masks))?;
         Ok(logits.cross_entropy_loss(batch.classes(), None::<Tensor>, Reduction::Mean, -100, 0.1))
     }

@@ -1,5 +1,6 @@
-//! Trains a relation classifier with a markup, a head and an observer of its own, asks it and a predictor of its own, and
-//! serves it to several threads.
+//! Trains a relation classifier with a markup and a head of its own: the best step is found on a split, then everything is
+//! trained on up to there. An observer of its own watches. The run's model predicts beside a predictor of its own, and is
+//! served to several threads.
 //!
 //! usage: my-relations FOLDER_OF_MODEL_AND_DATA RUN_FOLDER
 
@@ -7,15 +8,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use re_data::markup::{MarkedText, Markup};
-use re_data::read::{self, ReadOptions};
-use re_data::{ByteSpan, EncodeOptions, LabelSet, Outcomes, PredictError, Predictor, RelationExample};
+use re_data::{ByteSpan, LabelSet, Outcomes, PredictError, Predictor, RelationExample};
+use re_experiment::{DataConfig, Experiment, ModelConfig, OwnHead, OwnParts, Plan, RunFolder, load_predictor_with};
+use re_formats::read::{self, ReadOptions};
 use re_handle::{Handle, HandleOptions, RequestOptions};
 use re_model::ops::Linear;
-use re_model::{
-    Builder, ClassifierOptions, EncoderConfig, Head, HeadChoice, HeadInput, MarkupChoice, Mode, RelationClassifier,
-    TrainedParts,
-};
-use re_train::{ClassificationTask, Event, LabelledRows, Observer, Start, TrainConfig, Trainer};
+use re_model::{Builder, EncoderConfig, Head, HeadInput, Mode};
+use re_train::{Event, Observer, Start, TrainConfig};
 use tch::Tensor;
 
 /// Writes `«` and `»` around the entity that comes first in the text, so that it stands out without new tokens.
@@ -100,36 +99,31 @@ fn main() -> anyhow::Result<()> {
     let [_, folder, run] = arguments.as_slice() else { anyhow::bail!("usage: my-relations FOLDER RUN") };
     let folder = Path::new(folder);
 
-    let labels = LabelSet::from_path(folder.join("labels.json"))?;
-    let options = ReadOptions { labels: Some(Arc::new(labels.clone())), ..ReadOptions::default() };
-    let train = read::examples(folder.join("train.tsv"), &options)?.examples;
-    let dev = read::examples(folder.join("dev.tsv"), &options)?.examples;
-
-    let (classifier, report) = RelationClassifier::new(
-        folder.join("model"),
-        labels,
-        ClassifierOptions {
-            markup: MarkupChoice::Own(Arc::new(Guillemets)),
-            head: HeadChoice::Own(Box::new(difference)),
-            encoding: EncodeOptions { max_length: 96, ..EncodeOptions::default() },
-            random_weights: true,
-            ..ClassifierOptions::default()
-        },
-    )?;
-    println!("{report}");
-    let config = TrainConfig { steps: 20, learning_rate: 1e-3, ..TrainConfig::default() };
-    let rows = LabelledRows::new(&classifier, &train)?.0;
-    let task = ClassificationTask::new(classifier, rows, LabelledRows::default(), &config)?;
-    let outcome = Trainer::new(config, run)?.observe(PrintLoss).train(&task, Start::Fresh)?;
-
-    let parts = TrainedParts {
+    let parts = OwnParts {
+        head: Some(OwnHead::new("difference", difference)),
         markup: Some(Arc::new(Guillemets)),
-        head: Some(Box::new(difference)),
-        ..TrainedParts::default()
+        ..OwnParts::default()
     };
-    let trained = RelationClassifier::from_pretrained_with(&outcome.last.path, parts)?;
+    let experiment = Experiment {
+        model: ModelConfig { folder: folder.join("model"), random_weights: true, ..ModelConfig::default() },
+        data: DataConfig {
+            train: folder.join("train.tsv"),
+            labels: Some(folder.join("labels.json")),
+            val_size: 0.1,
+            ..DataConfig::default()
+        },
+        training: TrainConfig { steps: 10, learning_rate: 1e-3, ..TrainConfig::default() },
+        plan: Plan::StepTransfer { split: None },
+        ..Experiment::default()
+    };
+    let experiment = experiment.with_parts(parts.clone());
+    let summary = RunFolder::new(run).run(&experiment, Start::Fresh, vec![Box::new(PrintLoss)], Arc::default())?;
+    println!("{summary}");
+
+    let dev = read::examples(folder.join("dev.tsv"), &ReadOptions::default())?.examples;
+    let trained = load_predictor_with(run, &experiment.training, &parts)?;
     let always = Always { labels: Arc::clone(trained.labels()), class: 0 };
-    for predictor in [&trained as &dyn Predictor, &always] {
+    for predictor in [&*trained, &always] {
         let probabilities = predictor.predict(&dev)?;
         println!("predicted {} rows, first: {}", probabilities.len(), probabilities.predictions().next().unwrap().label);
     }

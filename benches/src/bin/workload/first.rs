@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use re_data::Predictor;
-use re_data::read::{ExampleReader, ReadOptions};
+use re_formats::read::{ExampleReader, ReadOptions};
 use re_model::{Precision, RelationClassifier, TrainedParts};
 
 use crate::inputs::{Report, report};

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use re_data::read::{self, ReadOptions};
 use re_data::{
     EncodeOptions, ExampleEncoder, LabelSet, LostEntities, MarkupConfig, RelationExample, Truncation,
 };
+use re_formats::read::{self, ReadOptions};
 use re_model::{ClassifierOptions, EncoderConfig, HeadChoice, HeadConfig, MarkupChoice};
 
 /// JSON object that a workload prints.
@@ -52,6 +52,9 @@ pub struct Inputs {
     /// What stands on the encoder: `cls`, as the peers have it, `entity_mean` ..
     #[arg(long, default_value = "cls")]
     pub head: String,
+    /// How entities are written into the input: `pair`, as the peers get them, or `plain`
+    #[arg(long, default_value = "pair")]
+    pub markup: String,
     /// How many of the encoder's first layers are used; all where left out
     #[arg(long)]
     pub layers: Option<i64>,
@@ -59,12 +62,12 @@ pub struct Inputs {
 
 impl Inputs {
     pub fn labels(&self) -> Result<LabelSet> {
-        Ok(LabelSet::from_path(&self.labels)?)
+        Ok(read::labels(&self.labels)?)
     }
 
     pub fn options(&self) -> Result<ClassifierOptions> {
         Ok(ClassifierOptions {
-            markup: MarkupChoice::Known(MarkupConfig::Pair {}),
+            markup: MarkupChoice::Known(self.markup()?),
             head: HeadChoice::Known(self.head()?),
             encoding: EncodeOptions {
                 max_length: self.max_length,
@@ -77,6 +80,10 @@ impl Inputs {
         })
     }
 
+    fn markup(&self) -> Result<MarkupConfig> {
+        Ok(serde_json::from_value(serde_json::json!({"name": self.markup}))?)
+    }
+
     pub fn head(&self) -> Result<HeadConfig> {
         Ok(serde_json::from_value(self.head.as_str().into())?)
     }
@@ -86,7 +93,7 @@ impl Inputs {
         let types = EncoderConfig::from_folder(&self.model)?.type_vocab_size;
         let encoding = EncodeOptions { type_vocab_size: usize::try_from(types)?, ..self.options()?.encoding };
         let tokenizer = re_data::Tokenizer::from_folder(&self.model)?;
-        Ok(ExampleEncoder::new(tokenizer, MarkupConfig::Pair {}.build()?, encoding)?)
+        Ok(ExampleEncoder::new(tokenizer, self.markup()?.build()?, encoding)?)
     }
 
     fn truncation(&self) -> Result<Truncation> {

@@ -6,6 +6,7 @@ mod encode;
 mod first;
 mod inputs;
 mod memory;
+mod pairs;
 mod predict;
 mod rows;
 mod stream;
@@ -33,6 +34,8 @@ enum Workload {
     Train(train::Train),
     /// Classify all rows
     Predict(predict::Predict),
+    /// Classify all ordered pairs of the entities of real sentences
+    Pairs(pairs::Pairs),
     /// Load a trained folder and classify one row
     FirstPrediction(first::First),
     /// Classify a file of any length into a file, in constant memory
@@ -48,6 +51,7 @@ fn main() -> Result<()> {
         Workload::Encode(encode) => encode.run()?,
         Workload::Train(train) => train.run()?,
         Workload::Predict(predict) => predict.run()?,
+        Workload::Pairs(pairs) => pairs.run()?,
         Workload::FirstPrediction(first) => first.run()?,
         Workload::Stream(stream) => stream.run()?,
     };

@@ -63,7 +63,7 @@ impl Rows {
 
     fn order(&self, rows: usize) -> Vec<usize> {
         let Some(seed) = self.seed else { return (0..rows).collect() };
-        let mut sampler = Sampler::new(rows, self.batch, seed);
+        let mut sampler = Sampler::new(rows, self.batch, seed, None);
         (0..sampler.steps_per_epoch()).flat_map(|step| sampler.rows(step).1.to_vec()).collect()
     }
 }

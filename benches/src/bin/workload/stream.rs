@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
-use re_data::read::{ExampleReader, ReadOptions};
-use re_data::write::{self, PredictionFormat, PredictionWriter};
 use re_data::{Predictor, RelationExample};
+use re_formats::read::{ExampleReader, ReadOptions};
+use re_formats::write::{self, PredictionFormat, PredictionWriter};
 use re_model::{Precision, RelationClassifier, TrainedParts};
 use serde_json::json;
 

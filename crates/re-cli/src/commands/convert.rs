@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use re_data::read::Format;
-use re_data::write::ExampleWriter;
+use re_formats::read::Format;
+use re_formats::write::ExampleWriter;
 
 use crate::cleanup::Output;
 use crate::data::{DataArgs, formats};

@@ -7,13 +7,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use re_data::files;
-use re_data::read::{ExampleReader, ReadOptions};
 use re_data::{ByteSpan, EncodeOptions, Entity, LabelSet, Predictor, RelationExample};
-use re_model::{
-    ClassifierOptions, EncoderConfig, Precision, QuestionAnswerer, RelationClassifier, Weights, device,
-};
-use re_train::experiment::{Summary, load_predictor, model_folder};
-use re_train::{Error, TrainConfig};
+use re_experiment::{Error, Summary, load_predictor, model_folder};
+use re_formats::read::{ExampleReader, ReadOptions};
+use re_model::{ClassifierOptions, EncoderConfig, Precision, RelationClassifier, Weights, device};
+use re_qa::QuestionAnswerer;
+use re_train::TrainConfig;
 use serde::Serialize;
 use serde_json::Value;
 

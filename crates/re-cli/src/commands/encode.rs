@@ -61,9 +61,9 @@ impl Encode {
         let (mut total, mut lost) = (EncodeReport::default(), 0);
         while left > 0 && (self.id.is_empty() || !wanted.is_empty()) {
             let chunk = match self.id.is_empty() {
-                true => re_data::read::chunk(&mut rows, CHUNK.min(left))?,
+                true => re_data::stream::chunk(&mut rows, CHUNK.min(left))?,
                 // One after the other, so that nothing is read behind the last one.
-                false => re_data::read::chunk(&mut wanted_rows(&mut rows, &mut wanted), 1)?,
+                false => re_data::stream::chunk(&mut wanted_rows(&mut rows, &mut wanted), 1)?,
             };
             if chunk.is_empty() {
                 break;
@@ -100,7 +100,7 @@ impl Encode {
 fn wanted_rows(
     rows: &mut Rows,
     wanted: &mut HashSet<&str>,
-) -> impl Iterator<Item = re_data::Result<RelationExample>> {
+) -> impl Iterator<Item = re_formats::Result<RelationExample>> {
     rows.filter(|row| row.as_ref().map_or(true, |row| wanted.remove(row.id())))
 }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use clap::Args;
 use re_data::metrics::Metrics;
-use re_data::read::{self, Saved};
 use re_data::{LabelSet, NoRelation, RelationExample};
 use re_ensemble::significance::p_text;
 use re_ensemble::{Bootstrap, Comparison, Evaluation, Member, Members, compare, evaluate};
+use re_formats::read::{self, Saved};
 use re_report::Confusion;
 use serde::Serialize;
 
@@ -113,7 +113,7 @@ impl Evaluate {
             _ => None,
         };
         let labels = match (&self.labels, saved.clone().find_map(of_probabilities)) {
-            (Some(path), _) => LabelSet::from_path(path)?,
+            (Some(path), _) => read::labels(path)?,
             (None, Some(labels)) => labels,
             (None, None) => {
                 if saved.clone().any(|saved| matches!(saved, Saved::Submission(_))) {

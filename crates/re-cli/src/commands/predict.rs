@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use re_data::error::with_causes;
-use re_data::write::PredictionFormat;
 use re_data::{Outcomes, PredictError, Predictor, Probabilities, RowError, TokensInText};
-use re_model::{Precision, QuestionAnswerer, RelationClassifier, TrainedParts};
-use re_train::experiment::{load_predictor, model_folder, trained_precision};
-use re_train::{Error, TrainConfig};
+use re_experiment::{Error, load_predictor, model_folder, trained_precision};
+use re_formats::write::PredictionFormat;
+use re_model::{Precision, RelationClassifier, TrainedParts};
+use re_qa::QuestionAnswerer;
+use re_train::TrainConfig;
 
 use crate::data::{DataArgs, folder, model_first};
 use crate::exit::{Usage, about};
@@ -141,7 +142,7 @@ impl Predict {
         let mut predictions = self.predictions.create(predictor.labels())?;
         let mut left_out = LeftOut::default();
         loop {
-            let chunk = re_data::read::chunk(&mut rows, self.chunk.get())?;
+            let chunk = re_data::stream::chunk(&mut rows, self.chunk.get())?;
             if chunk.is_empty() {
                 break;
             }
@@ -175,20 +176,20 @@ impl Predict {
     /// An error with the name of the file that it is about: that of the rows where it is about one of them, else that of
     /// the model. Errors of reading and writing name their file themselves.
     fn explained(&self, model: &Path, error: impl Into<anyhow::Error>) -> anyhow::Error {
-        use re_data::Error as Data;
+        use {re_data::Error as Data, re_formats::Error as Formats, re_model::Error as Model};
         let error = error.into();
         match error.downcast_ref() {
             Some(PredictError::Row(_)) => return error.context(self.input.display().to_string()),
             Some(_) => return about(model, error),
             None => {}
         }
-        let of_data = match error.downcast_ref() {
-            Some(re_model::Error::Data(error)) => Some(error),
-            Some(_) => return about(model, error),
-            None => error.downcast_ref(),
+        let of_data = match (error.downcast_ref(), error.downcast_ref()) {
+            (Some(Model::Data(error)), _) | (_, Some(Formats::Data(error))) => Some(error),
+            (Some(_), _) => return about(model, error),
+            _ => error.downcast_ref::<Data>(),
         };
         match of_data {
-            None | Some(Data::Io { .. } | Data::Record(_) | Data::Unwritable(_)) => error,
+            None | Some(Data::Io { .. }) => error,
             Some(_) => about(model, error),
         }
     }

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use re_experiment::RunFolder;
 use re_train::Start;
-use re_train::experiment::RunFolder;
 
 use super::train::run;
 use crate::data;

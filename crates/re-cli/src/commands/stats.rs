@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use re_data::read::ReadReport;
 use re_data::stats::{self, Lengths, histogram};
 use re_data::{EncodeOptions, Encoded, ExampleEncoder, LostEntities, RelationExample};
+use re_formats::read::ReadReport;
 use serde::Serialize;
 
 use crate::bars::{self, bar};

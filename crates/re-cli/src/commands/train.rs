@@ -7,9 +7,9 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use re_train::experiment::{Encoders, Layers, RunFolder, Summary, assignment};
+use re_experiment::{Encoders, Error, Experiment, Layers, RunFolder, Summary, assignment};
 use re_train::observer::{Event, Observer, StopSignal};
-use re_train::{Error, Experiment, Start, StopReason, Terminal};
+use re_train::{Error as Training, Start, StopReason, Terminal};
 
 use crate::data;
 use crate::exit::about;
@@ -121,8 +121,10 @@ pub fn run(
     let summary = folder.run(experiment, start, vec![Box::new(watcher)], stop.flag());
     let summary = summary.map_err(|error| match (&error, part.take()) {
         // Neither knows which of the models it was.
-        (Error::Model(_) | Error::Torch(_), Some(part)) => about(&part, error),
-        (Error::Model(_) | Error::Torch(_), None) => about(&experiment.model.folder, error),
+        (Error::Train(Training::Model(_) | Training::Torch(_)), Some(part)) => about(&part, error),
+        (Error::Train(Training::Model(_) | Training::Torch(_)), None) => {
+            about(&experiment.model.folder, error)
+        }
         _ => error.into(),
     })?;
     let path = folder.path().display();

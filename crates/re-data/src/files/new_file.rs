@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::partial::{Partial, sweep_for, when_complete};
-use super::{end_of_links, look};
+use super::system::{end_of_links, look};
 use crate::error::{Error, Result};
 
 /// A file that is written beside its place and moved there by [`NewFile::commit`], in place of an older one, whose

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::partial::{Partial, sweep_for};
-use super::{end_of_links, folder_of, list, look, sync_folder};
+use super::system::{end_of_links, folder_of, list, look, sync_folder};
 use crate::error::{Error, Result};
 
 /// A folder that is written beside its place and moved there by [`NewFolder::commit`]; without that it vanishes.

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{folder_of, same, sync_folder};
+use super::system::{folder_of, same, sync_folder};
 
 /// Between the name of what is written and the numbers that tell writers apart: `NAME.re-PROCESS-NUMBER.part`.
 const MARK: &str = ".re-";

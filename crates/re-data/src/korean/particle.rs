@@ -91,7 +91,7 @@ pub(super) fn form<'a>(word: &str, with_final: &'a str, without_final: &'a str) 
 }
 
 /// Whether a word that ends at `following` ends there but for particles.
-pub(crate) fn ends_with_particles(following: &str) -> bool {
+pub fn ends_with_particles(following: &str) -> bool {
     let rest = word_rest(following);
     let variable = |(with_final, without_final, continuation): &(&str, &str, Rest)| {
         [with_final, without_final].into_iter().filter_map(|form| rest.strip_prefix(*form)).any(|behind| {

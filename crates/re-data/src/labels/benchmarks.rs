@@ -15,7 +15,7 @@ impl LabelSet {
     }
 
     /// The classes of KLUE-RE in the order in which course competitions number them (`dict_label_to_num.pkl`): that
-    /// of the probabilities in [`crate::write::PredictionFormat::KlueSubmission`].
+    /// of the probabilities in submissions to the course competitions.
     ///
     /// ```
     /// let labels = re_data::LabelSet::klue_re_submission();

@@ -65,7 +65,7 @@ pub(super) fn surfaces(example: &RelationExample, separator: &str) -> String {
 }
 
 /// The sentence as it is, behind `first`.
-pub(crate) fn unmarked(example: &RelationExample, first: Option<String>) -> MarkedText {
+pub fn unmarked(example: &RelationExample, first: Option<String>) -> MarkedText {
     let spans = example.entities().each_ref().map(|entity| entity.span());
     MarkedText { first, sentence: example.text().to_owned(), entities: spans, marked: spans }
 }

@@ -250,7 +250,7 @@ fn bert(parts: Parts, settings: &Settings, source: &Source<'_>) -> Result<Inner>
         return Err(contradiction(source, "normalizer.clean_text", "false", "true, as BertTokenizer has it"));
     }
     if let Some((_, unknown)) =
-        settings.roles(Class::Bert)?.into_iter().find(|(role, _)| *role == "unk_token")
+        settings.roles(|role| Class::Bert.token(role))?.into_iter().find(|(role, _)| *role == "unk_token")
     {
         model.unk_token = unknown.content;
     }

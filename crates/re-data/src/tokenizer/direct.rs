@@ -16,7 +16,6 @@ use tokenizers::{
 
 use super::model::{Inner, VocabularyModel};
 use super::unigram::Tokens;
-use super::words::stands_alone;
 
 /// SentencePiece's mark of a word start.
 const WORD_START: char = '▁';
@@ -192,4 +191,14 @@ fn word_piece(model: &WordPiece, unknown: u32, word: &str, offset: usize, tokens
         remains.push_str(word.get(start..)?);
     }
     Some(())
+}
+
+/// Characters known not to combine with a space beside them; a list of the common ones is enough.
+pub(super) fn stands_alone(c: char) -> bool {
+    matches!(c,
+        '!'..='~' | '«' | '·' | '»' | 'À'..='ÿ'
+        | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}'
+        | '\u{2190}'..='\u{23ff}' | '\u{25a0}'..='\u{26ff}'
+        | '、'..='〗' | 'ぁ'..='ゖ' | 'ァ'..='ヺ' | 'ㄱ'..='ㅣ' | '一'..='鿿' | '가'..='힣'
+        | '！'..='～')
 }

@@ -1,6 +1,5 @@
 //! The files with a vocabulary: `tokenizer.json` in its parts, and `vocab.txt`.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -12,7 +11,7 @@ use tokenizers::{
 };
 
 use super::file_fault;
-use super::model::VocabularyModel;
+use super::model::{VocabularyModel, gaps};
 use super::settings::added_token;
 use crate::error::Result;
 use crate::model_file;
@@ -101,20 +100,6 @@ impl Parts {
             padding: None,
         })
     }
-}
-
-/// Names for the ids that no token has, as where a vocabulary holds a line twice.
-///
-/// New tokens get the number of tokens as id. Without these that would be the id of another token. The spaces in the names
-/// keep words from ever being spelled with them. A vocabulary with more gaps than tokens stays as it is.
-pub(super) fn gaps(ids: impl Iterator<Item = u32>) -> Vec<(String, u32)> {
-    let known: HashSet<u32> = ids.collect();
-    let end = known.iter().max().map_or(0, |&id| id as usize + 1);
-    if end > 2 * known.len() {
-        return Vec::new();
-    }
-    let missing = (0..u32::try_from(end).unwrap_or(u32::MAX)).filter(|id| !known.contains(id));
-    missing.map(|id| (format!("[no token has the id {id}]"), id)).collect()
 }
 
 /// Makes sure that the tables of SentencePiece among the normalizers are what they say: the crate takes memory for as

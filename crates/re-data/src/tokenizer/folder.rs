@@ -66,7 +66,7 @@ fn read(folder: &Path, path: &Path) -> Result<Tokenizer> {
             format!("the class {} is not made from {VOCABULARY}: {TOKENIZER} is missing", class.name());
         return Err(file_fault(path, reason, None));
     }
-    let roles = settings.roles(class)?;
+    let roles = settings.roles(|role| class.token(role))?;
     let padding = parts.padding.clone();
     let inner = class.build(parts, &settings, &roles, &Source { path, said: said.is_some() })?;
     let mut config = settings.config;

@@ -1,6 +1,6 @@
 //! The model of a tokenizer: our own where there is one, else the crate's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,6 @@ use tokenizers::{
     Result, Token, TokenizerImpl,
 };
 
-use super::file::gaps;
 use super::unigram::Unigram;
 use crate::files;
 
@@ -164,6 +163,20 @@ impl From<ModelWrapper> for VocabularyModel {
     fn from(model: ModelWrapper) -> Self {
         Self::Other(model)
     }
+}
+
+/// Names for the ids that no token has, as where a vocabulary holds a line twice.
+///
+/// New tokens get the number of tokens as id. Without these that would be the id of another token. The spaces in the names
+/// keep words from ever being spelled with them. A vocabulary with more gaps than tokens stays as it is.
+pub(super) fn gaps(ids: impl Iterator<Item = u32>) -> Vec<(String, u32)> {
+    let known: HashSet<u32> = ids.collect();
+    let end = known.iter().max().map_or(0, |&id| id as usize + 1);
+    if end > 2 * known.len() {
+        return Vec::new();
+    }
+    let missing = (0..u32::try_from(end).unwrap_or(u32::MAX)).filter(|id| !known.contains(id));
+    missing.map(|id| (format!("[no token has the id {id}]"), id)).collect()
 }
 
 #[cfg(test)]

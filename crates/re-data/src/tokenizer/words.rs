@@ -24,7 +24,7 @@ use tokenizers::{
     PreTokenizerWrapper,
 };
 
-use super::direct::Direct;
+use super::direct::{Direct, stands_alone};
 use super::model::{Inner, VocabularyModel};
 use super::{Pieces, fault};
 use crate::error::Result;
@@ -269,16 +269,6 @@ fn is_separable(word: &str) -> bool {
     let mut ends = letters.chars();
     let (Some(first), last) = (ends.next(), ends.next_back()) else { return false };
     stands_alone(first) && last.is_none_or(stands_alone)
-}
-
-/// Characters known not to combine with a space beside them; a list of the common ones is enough.
-pub(super) fn stands_alone(c: char) -> bool {
-    matches!(c,
-        '!'..='~' | '«' | '·' | '»' | 'À'..='ÿ'
-        | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}'
-        | '\u{2190}'..='\u{23ff}' | '\u{25a0}'..='\u{26ff}'
-        | '、'..='〗' | 'ぁ'..='ゖ' | 'ァ'..='ヺ' | 'ㄱ'..='ㅣ' | '一'..='鿿' | '가'..='힣'
-        | '！'..='～')
 }
 
 /// Whether a normalizer maps characters or grapheme clusters one by one, spaces aside.

@@ -12,7 +12,6 @@ use serde_json::Value;
 use tch::Device;
 
 use super::{HeadBuilder, HeadChoice, MarkupChoice, ModelParts, RelationClassifier, example_encoder};
-use crate::answerer::QuestionAnswerer;
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::head::HeadConfig;
@@ -24,6 +23,8 @@ use crate::weights::{Weights, checked};
 
 /// Name of the file that says how examples become rows and logits become labels.
 const FILE: &str = "relation_classifier.json";
+/// Names of the files by which trained folders are known: of a classifier, and of a model that answers questions.
+const TRAINED: [&str; 2] = [FILE, "question_answering.json"];
 
 /// Content of [`FILE`]. Labels stand in `config.json`, where `transformers` looks for them.
 #[derive(Debug, Serialize, Deserialize)]
@@ -73,7 +74,10 @@ fn own(path: &Path, part: &'static str) -> Error {
 }
 
 /// Makes sure that what a trained folder's rows follow from is what was saved.
-pub(crate) fn check_settings(folder: &Path) -> Result<()> {
+///
+/// # Errors
+/// [`re_data::Error::Changed`] where it is not.
+pub fn check_settings(folder: &Path) -> Result<()> {
     match Manifest::read(folder)? {
         None => Ok(()),
         Some(manifest) => Ok(manifest.check_settings()?),
@@ -85,12 +89,18 @@ pub(crate) fn check_settings(folder: &Path) -> Result<()> {
 /// # Errors
 /// As [`Tokenizer::from_folder`].
 pub fn tokenizer_in(folder: &Path) -> Result<Tokenizer> {
-    let trained = RelationClassifier::is_in(folder)? || QuestionAnswerer::is_in(folder)?;
+    let mut trained = false;
+    for name in TRAINED {
+        trained |= files::is_file(folder.join(name))?;
+    }
     Ok(if trained { Tokenizer::from_saved(folder)? } else { Tokenizer::from_folder(folder)? })
 }
 
 /// The encoder of a trained folder's examples: all tokens are known to its model.
-pub(crate) fn trained_encoder(
+///
+/// # Errors
+/// [`Error::TokenId`] where they are not; those of reading the tokenizer.
+pub fn trained_encoder(
     folder: &Path,
     markup: &MarkupChoice,
     encoding: EncodeOptions,
@@ -105,7 +115,10 @@ pub(crate) fn trained_encoder(
 }
 
 /// Makes sure that a trained model has all that its file has, and the file all that the model has.
-pub(crate) fn check_complete(
+///
+/// # Errors
+/// [`Error::MissingTensors`], or [`Error::Config`] where the file has more layers.
+pub fn check_complete(
     folder: &Path,
     weights: &Weights,
     model: &RelationModel,

@@ -5,6 +5,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
+use re_data::stream::chunk;
 use re_data::{EncodeReport, Encoded, ExampleEncoder, Outcomes, RelationExample};
 
 use super::RelationClassifier;
@@ -30,9 +31,9 @@ struct Rows {
 }
 
 impl RelationClassifier {
-    /// Classifies a stream of examples, such as an [`ExampleReader`](re_data::read::ExampleReader), and hands them
+    /// Classifies a stream of examples, such as the readers of `re-formats` give, and hands them
     /// on in its order, `rows` at a time (the last time fewer, and fewer where rows are so long that their texts come to
-    /// 16 MiB, see [`re_data::read::chunk`]).
+    /// 16 MiB, see [`chunk`]).
     ///
     /// At most twice as many are in memory: while the model computes, the next ones are read and encoded on
     /// other threads. Rows of similar length among them share a forward pass, so that some thousand at a time are
@@ -42,8 +43,8 @@ impl RelationClassifier {
     /// as a pipe that nobody writes to, then keeps this thread and nothing else.
     ///
     /// ```no_run
-    /// # use re_data::read::{ExampleReader, ReadOptions};
-    /// # use re_model::{Error, RelationClassifier};
+    /// # use re_formats::read::{ExampleReader, ReadOptions};
+    /// # use re_model::RelationClassifier;
     /// let classifier = RelationClassifier::from_pretrained("runs/xlmr/best")?;
     /// let reader = ExampleReader::open("large.tsv", &ReadOptions::default())?;
     /// classifier.predict_stream(reader, 4096.try_into()?, |chunk| {
@@ -53,7 +54,7 @@ impl RelationClassifier {
     ///             Err(error) => eprintln!("{error}"),
     ///         }
     ///     }
-    ///     Ok::<(), Error>(())
+    ///     Ok::<(), Box<dyn std::error::Error>>(())
     /// })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -61,9 +62,9 @@ impl RelationClassifier {
     /// # Errors
     /// The first one of the stream, of the model, or of `receive`. What stands before the chunk in which it occurred has
     /// then been handed on. A row that cannot be encoded ends nothing: its error is its outcome.
-    pub fn predict_stream<E: From<Error>>(
+    pub fn predict_stream<S: Send + 'static, E: From<Error> + From<S>>(
         &self,
-        examples: impl Iterator<Item = re_data::Result<RelationExample>> + Send + 'static,
+        examples: impl Iterator<Item = Result<RelationExample, S>> + Send + 'static,
         rows: NonZeroUsize,
         mut receive: impl FnMut(PredictedChunk) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -96,12 +97,12 @@ impl RelationClassifier {
 }
 
 /// The next examples, at most `rows`; `None` where the stream has ended.
-fn next_rows(
+fn next_rows<S>(
     encoder: &ExampleEncoder,
-    examples: &mut impl Iterator<Item = re_data::Result<RelationExample>>,
+    examples: &mut impl Iterator<Item = Result<RelationExample, S>>,
     rows: NonZeroUsize,
-) -> Result<Option<Rows>> {
-    let examples = re_data::read::chunk(examples, rows.get())?;
+) -> Result<Option<Rows>, S> {
+    let examples = chunk(examples, rows.get())?;
     if examples.is_empty() {
         return Ok(None);
     }
@@ -134,7 +135,7 @@ mod tests {
         let all: Vec<RelationExample> = (0..10).map(example).collect();
         let expected = classifier.predict(&all).unwrap();
         let (mut sizes, mut ids, mut values) = (Vec::new(), Vec::new(), Vec::new());
-        let stream = all.into_iter().map(Ok);
+        let stream = all.into_iter().map(Ok::<_, re_data::Error>);
         let received = classifier.predict_stream(stream, NonZeroUsize::new(4).unwrap(), |chunk| {
             sizes.push(chunk.examples.len());
             assert_eq!(chunk.encoding.rows, chunk.examples.len());
@@ -163,12 +164,13 @@ mod tests {
         assert_eq!(rows, 4);
 
         // An endless stream, and a receiver that has enough.
-        let enough = classifier.predict_stream((0..).map(example).map(Ok), four, |_| {
+        let enough = classifier.predict_stream((0..).map(example).map(Ok::<_, re_data::Error>), four, |_| {
             Err(Error::Data(re_data::Error::MissingLabel { id: "enough".into() }))
         });
         assert!(enough.unwrap_err().to_string().contains("enough"));
-        let none =
-            classifier.predict_stream(std::iter::empty(), four, |_| Err(Error::Data(fault().unwrap_err())));
+        let none = classifier.predict_stream(std::iter::empty::<re_data::Result<_>>(), four, |_| {
+            Err(Error::Data(fault().unwrap_err()))
+        });
         none.unwrap();
     }
 
@@ -193,7 +195,7 @@ mod tests {
             );
         }
         let (mut failed, mut encoded) = (Vec::new(), Vec::new());
-        let stream = all.into_iter().map(Ok);
+        let stream = all.into_iter().map(Ok::<_, re_data::Error>);
         let received = classifier.predict_stream(stream, NonZeroUsize::new(3).unwrap(), |chunk| {
             failed.push(chunk.outcomes.failed().map(RowError::id).collect::<Vec<_>>().concat());
             encoded.push((chunk.examples.len(), chunk.encoding.rows));
@@ -205,7 +207,7 @@ mod tests {
 
     #[test]
     fn an_error_does_not_wait_for_a_stream_that_blocks() {
-        let (rows, stream) = std::sync::mpsc::channel();
+        let (rows, stream) = std::sync::mpsc::channel::<re_data::Result<_>>();
         rows.send(Ok(example(0))).unwrap();
         let one = NonZeroUsize::MIN;
         // `rows` lives on, so that the stream waits for a second row for ever.
@@ -219,8 +221,8 @@ mod tests {
     #[test]
     #[should_panic(expected = "a fault of the stream")]
     fn a_panic_of_the_stream_is_not_its_end() {
-        let stream =
-            (0..3).map(|row| if row < 2 { Ok(example(row)) } else { panic!("a fault of the stream") });
+        let row = |row| if row < 2 { Ok(example(row)) } else { panic!("a fault of the stream") };
+        let stream = (0..3).map(move |number| -> re_data::Result<_> { row(number) });
         let _ = classifier().predict_stream(stream, NonZeroUsize::MIN, |_| Ok::<(), Error>(()));
     }
 }

@@ -219,7 +219,7 @@ mod tests {
     fn batch(lengths: &[usize], encoder: &Encoder) -> TokenBatch {
         let row = |&n: &usize| Encoded { ids: vec![5; n], type_ids: vec![0; n], ..Encoded::default() };
         let rows: Vec<Encoded> = lengths.iter().map(row).collect();
-        TokenBatch::new(&Batch::new(&rows, &[]).unwrap(), encoder).unwrap()
+        TokenBatch::new(&Batch::new(&rows, &[]).unwrap(), &encoder.batch_spec()).unwrap()
     }
 
     /// Queries, keys and scores are the same in either number format, so that both give the golden gradients, as far as

@@ -3,13 +3,12 @@
 mod cls;
 mod entity;
 mod r_bert;
-mod span;
 
 pub use cls::Cls;
 pub use entity::{EntityMean, EntityStart};
 pub use r_bert::RBert;
-pub use span::{Span, span_loss};
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use re_data::TokenSpan;
@@ -28,8 +27,8 @@ use crate::parameters::{Builder, Part};
 /// Implement it for a head of your own; its parameters come from the [`Builder`] that constructs it, under
 /// names that begin with `head.`, so that they are trained, saved and loaded like all others.
 pub trait Head: std::fmt::Debug + Send {
-    /// The tokens whose states this head looks at, as flat positions in the batch in their order; all where it does not
-    /// say. The encoder's last layer computes the states of no others.
+    /// The tokens whose states this head looks at, as flat positions in the batch; all where it does not say. Order and
+    /// repetition do not matter. The encoder's last layer computes the states of no others.
     fn tokens(&self, _batch: &TokenBatch) -> Option<Vec<i64>> {
         None
     }
@@ -37,8 +36,8 @@ pub trait Head: std::fmt::Debug + Send {
     /// Logits of the batch.
     ///
     /// # Shapes
-    /// `[B, classes]` for a batch of `B` rows. A head that judges tokens, as [`Span`] does, gives `[T, classes]` for its
-    /// `T` tokens; no [`RelationClassifier`](crate::RelationClassifier) can have it.
+    /// `[B, classes]` for a batch of `B` rows. A head that judges tokens, as one that finds answers does, gives
+    /// `[T, classes]` for its `T` tokens; no [`RelationClassifier`](crate::RelationClassifier) can have it.
     ///
     /// # Errors
     /// Whatever libtorch refuses.
@@ -134,13 +133,27 @@ impl HeadInput<'_> {
     }
 
     fn mean(&self, spans: Vec<Option<Range<usize>>>) -> Result<Tensor> {
-        let spans = spans
+        // Rows of one sequence share their spans: each is averaged once.
+        let (mut known, mut different) = (HashMap::new(), Vec::new());
+        let mut of_row = Vec::with_capacity(spans.len());
+        for span in spans {
+            of_row.push(*known.entry(span.clone()).or_insert_with(|| {
+                different.push(span);
+                different.len() as i64 - 1
+            }));
+        }
+        let spans = different
             .into_iter()
             .map(|span| span.map(|span| self.columns(span)).transpose())
             .collect::<Result<Vec<_>>>()?;
         let columns = self.tokens.map_or(self.batch.tokens(), <[i64]>::len);
+        let all_differ = spans.len() == of_row.len();
         let matrix = averaging_matrix(spans.into_iter(), columns, self.batch.device())?;
-        Ok(matrix.f_to_kind(self.states.kind())?.f_matmul(self.states)?)
+        let means = matrix.f_to_kind(self.states.kind())?.f_matmul(self.states)?;
+        if all_differ {
+            return Ok(means);
+        }
+        Ok(means.f_index_select(0, &Tensor::f_from_slice(&of_row)?.f_to_device(self.batch.device())?)?)
     }
 
     /// Rows of `states` that are those of the tokens in `span`.
@@ -163,10 +176,7 @@ impl HeadInput<'_> {
 
 /// The positions in all spans, as [`Head::tokens`] gives them.
 fn positions(spans: impl Iterator<Item = Range<usize>>) -> Vec<i64> {
-    let mut positions: Vec<i64> = spans.flatten().map(|position| position as i64).collect();
-    positions.sort_unstable();
-    positions.dedup();
-    positions
+    spans.flatten().map(|position| position as i64).collect()
 }
 
 /// The first token of each row.

@@ -1,6 +1,7 @@
 //! Weights on disk: `model.safetensors` (one file or shards) and what `torch.save` writes, memory-mapped.
 
 mod source;
+#[cfg(feature = "pytorch")]
 pub mod torch_file;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,9 @@ use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
-pub(crate) use self::source::{Source, checked};
+pub(crate) use self::source::Source;
+pub use self::source::checked;
+#[cfg(feature = "pytorch")]
 use self::torch_file::TorchFile;
 use crate::error::{Error, Result};
 
@@ -35,8 +38,17 @@ pub struct Weights {
 
 #[derive(Debug)]
 enum WeightsFile {
-    Safetensors { path: PathBuf, map: Arc<FileMap>, metadata: Box<Metadata>, start: usize },
-    Torch { path: PathBuf, file: TorchFile },
+    Safetensors {
+        path: PathBuf,
+        map: Arc<FileMap>,
+        metadata: Box<Metadata>,
+        start: usize,
+    },
+    #[cfg(feature = "pytorch")]
+    Torch {
+        path: PathBuf,
+        file: TorchFile,
+    },
 }
 
 /// The part of a shard index that says where each tensor lies.
@@ -46,7 +58,8 @@ struct ShardIndex {
 }
 
 impl Weights {
-    /// Opens the weights of a model folder: `model.safetensors`, its sharded form, or `pytorch_model.bin`.
+    /// Opens the weights of a model folder: `model.safetensors`, its sharded form, or, with the feature `pytorch`,
+    /// `pytorch_model.bin`.
     ///
     /// # Errors
     /// [`Error::NoWeights`] where none is there; [`Error::Data`] for what stands in place of a file, see
@@ -60,13 +73,18 @@ impl Weights {
             let files = shards(&sharded)?.into_iter().map(WeightsFile::safetensors);
             return Self::from_files(sharded.clone(), files.collect::<Result<_>>()?);
         }
+        #[cfg(feature = "pytorch")]
         if files::exists(&torch)? {
             return Self::from_files(torch.clone(), vec![WeightsFile::torch(torch)?]);
         }
-        Err(Error::NoWeights {
-            folder: folder.to_owned(),
-            expected: format!("{SINGLE}, {SHARDED} or {TORCH}"),
-        })
+        let expected = match (cfg!(feature = "pytorch"), files::exists(&torch)?) {
+            (true, _) => format!("{SINGLE}, {SHARDED} or {TORCH}"),
+            (false, false) => format!("{SINGLE} or {SHARDED}"),
+            (false, true) => {
+                format!("{SINGLE} or {SHARDED}; {TORCH} is read where the feature `pytorch` is on")
+            }
+        };
+        Err(Error::NoWeights { folder: folder.to_owned(), expected })
     }
 
     /// Opens one safetensors file.
@@ -97,6 +115,7 @@ impl Weights {
     fn maps(&self) -> impl Iterator<Item = (&Path, &Arc<FileMap>)> {
         self.files.iter().map(|file| match file {
             WeightsFile::Safetensors { path, map, .. } => (path.as_path(), map),
+            #[cfg(feature = "pytorch")]
             WeightsFile::Torch { path, file } => (path.as_path(), &file.map),
         })
     }
@@ -108,9 +127,7 @@ impl Weights {
 
     /// The files that hold tensors.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.files.iter().map(|file| match file {
-            WeightsFile::Safetensors { path, .. } | WeightsFile::Torch { path, .. } => path.as_path(),
-        })
+        self.maps().map(|(path, _)| path)
     }
 
     /// Names of all tensors, sorted.
@@ -170,6 +187,7 @@ impl WeightsFile {
         Ok(Self::Safetensors { map, metadata: Box::new(metadata), start: size_of::<u64>() + header, path })
     }
 
+    #[cfg(feature = "pytorch")]
     fn torch(path: PathBuf) -> Result<Self> {
         // Names what stands in place of the file, which the reader of archives does not know.
         model_file::open(&path)?;
@@ -181,6 +199,7 @@ impl WeightsFile {
     fn names(&self) -> Vec<String> {
         match self {
             Self::Safetensors { metadata, .. } => metadata.tensors().into_keys().collect(),
+            #[cfg(feature = "pytorch")]
             Self::Torch { file, .. } => file.names().map(str::to_owned).collect(),
         }
     }
@@ -196,6 +215,7 @@ impl WeightsFile {
                 }
                 copied(path, name, info.dtype, &shape, map.get(first..end).unwrap_or_default())
             }
+            #[cfg(feature = "pytorch")]
             Self::Torch { path, file } => {
                 let Some(view) = file.tensor(name) else { return Ok(None) };
                 copied(path, name, view.dtype, &shape_of(view.shape), &view.bytes)

@@ -1,13 +1,12 @@
 //! Reads what `torch.save(model.state_dict(), path)` writes, without running the pickle code inside.
 //!
 //! Such a file is a zip archive of uncompressed members: `data.pkl`, a pickle that describes the tensors, and
-//! one `data/KEY` of raw numbers per storage. A pickle is a program that may call any Python function; the
-//! interpreter here knows only how tensors and plain values are built, and refuses everything else.
+//! one `data/KEY` of raw numbers per storage. A pickle is a program that may call any Python function; of
+//! those only the ones are known that build tensors, and everything else is refused.
 //! The file is memory-mapped and all places in it are checked when it is opened.
 
 mod error;
-mod pickle;
-mod reader;
+mod state_dict;
 mod value;
 
 use std::borrow::Cow;
@@ -23,7 +22,7 @@ use re_native::FileMap;
 use safetensors::Dtype;
 
 pub use self::error::{TorchFileError, Unsupported};
-use self::pickle::StateDict;
+use self::state_dict::{StateDict, state_dict};
 use self::value::Tensor;
 
 /// What every pickle of the format before PyTorch 1.6 begins with: protocol 2 and its magic number.
@@ -155,7 +154,7 @@ fn read(file: &[u8]) -> Result<(Vec<Entry>, Vec<String>), Fault> {
         let found = format!("{} bytes", program.len());
         return Err(Fault::malformed("data.pkl", found, "the description of a state dict, at most 16 MiB"));
     }
-    let StateDict { tensors, ignored } = pickle::state_dict(program)?;
+    let StateDict { tensors, ignored } = state_dict(program)?;
     let entries = tensors.into_iter().map(|(name, tensor)| Entry::locate(name, tensor, &members));
     Ok((entries.collect::<Result<_, _>>()?, ignored))
 }

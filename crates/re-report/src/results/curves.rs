@@ -1,6 +1,6 @@
 //! How the validation accuracy moves along a training.
 
-use super::table::table;
+use super::markdown::table;
 use super::tracking::spearman;
 use crate::number::{percent, points};
 use crate::run::Log;

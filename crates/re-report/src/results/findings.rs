@@ -8,8 +8,8 @@ use re_ensemble::{Bootstrap, Comparison, Estimate, Member, Members, Vote, compar
 use serde::Deserialize;
 
 use super::curves::curves;
+use super::markdown::{cell, table};
 use super::recorded::Recorded;
-use super::table::{cell, table};
 use super::tracking::tracking;
 use crate::error::{Error, Result};
 use crate::gold::{GoldFiles, Scored};

@@ -1,10 +1,11 @@
-//! Markdown.
+//! The tables of runs.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
 use super::group::{Figures, Group, may_differ};
+use super::markdown::{cell, html, table};
 use super::published::{Found, Published};
 use crate::number::count;
 use crate::run::RowSet;
@@ -228,21 +229,4 @@ fn settings(groups: &[Group]) -> String {
     }
     text.truncate(text.trim_end().len());
     text + "\n\n</details>\n\n"
-}
-
-pub(super) fn table<const N: usize>(head: [&str; N], lines: impl Iterator<Item = [String; N]>) -> String {
-    let mut text = format!("| {} |\n|{}\n", head.join(" | "), " --- |".repeat(N));
-    for line in lines {
-        let _ = writeln!(text, "| {} |", line.join(" | "));
-    }
-    text
-}
-
-/// Text that stays in its cell.
-pub(super) fn cell(text: &str) -> String {
-    html(text).replace('|', "\\|").replace(['\n', '\r'], " ")
-}
-
-fn html(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;")
 }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use rand::seq::SliceRandom;
 use re_data::random::stream;
-use re_data::read::{self, SavedPrediction};
 use re_data::split::letters;
+use re_formats::read::{self, SavedPrediction};
 
-use super::table::table;
+use super::markdown::table;
 use crate::error::{Error, Result};
 use crate::gold::Scored;
 use crate::number::{count, percent};

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use re_data::metrics::Metrics;
-use re_data::read::Format;
-use re_data::write::{self, PredictionFormat};
 use re_data::{ByteSpan, Entity, LabelSet, Probabilities, RelationExample};
+use re_formats::read::Format;
+use re_formats::write::{self, PredictionFormat};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -111,6 +111,7 @@ impl Observer for JsonlLog {
                     (&mut line, serde_json::to_value(&evaluation.metrics)?)
                 {
                     line.extend(metrics);
+                    line.extend(evaluation.own_metric.map(|value| ("own_metric".to_owned(), value.into())));
                     if !counts {
                         line.insert("counts".to_owned(), Value::Bool(false));
                     }
@@ -204,7 +205,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
         let labels = LabelSet::new(["no_relation", "a"]).unwrap();
-        let evaluation = Evaluation { loss: 0.5, metrics: Metrics::of(&[0], &[0], &labels).unwrap() };
+        let evaluation =
+            Evaluation { loss: 0.5, metrics: Metrics::of(&[0], &[0], &labels).unwrap(), own_metric: None };
         let mut log = started(&path, 0);
         for (step, counts) in [(2, true), (3, false)] {
             log.notify(&Event::Evaluated { step, evaluation: &evaluation, best: true, counts }).unwrap();

@@ -12,9 +12,26 @@ use super::{Event, Observer, StopReason};
 #[derive(Debug, Default)]
 pub struct Terminal {
     bar: Option<ProgressBar>,
-    /// Running mean of the loss, as single batches jump too much to be read.
-    loss: Option<f64>,
+    loss: RunningMean,
+    /// The step that this process began with.
+    first: u64,
     steps: u64,
+}
+
+/// A mean that the latest values count most in, as single batches jump too much to be read. What the first values lack in
+/// weight is made up for (Kingma and Ba 2015, section 3), so that a mean of few values is theirs.
+#[derive(Debug, Default)]
+struct RunningMean {
+    sum: f64,
+    weight: f64,
+}
+
+impl RunningMean {
+    fn add(&mut self, value: f64) -> f64 {
+        self.sum = 0.95 * self.sum + 0.05 * value;
+        self.weight = 0.95 * self.weight + 0.05;
+        self.sum / self.weight
+    }
 }
 
 impl Terminal {
@@ -34,8 +51,8 @@ impl Terminal {
         bar.set_position(step);
         bar.reset_eta();
         self.bar = Some(bar);
-        self.steps = steps;
-        self.loss = None;
+        (self.first, self.steps) = (step, steps);
+        self.loss = RunningMean::default();
         let begin =
             if step == 0 { "training".to_owned() } else { format!("resuming at step {step}, training") };
         self.say(&format!("{begin} on {rows} rows, {steps} steps"));
@@ -58,8 +75,7 @@ impl Observer for Terminal {
             }
             Event::Started { step, steps, rows } => self.start(*step, *steps, *rows)?,
             Event::Step(report) => {
-                let loss = self.loss.map_or(report.loss, |old| 0.95 * old + 0.05 * report.loss);
-                self.loss = Some(loss);
+                let loss = self.loss.add(report.loss);
                 let speed = report.rows_seen as f64 / report.elapsed.as_secs_f64().max(1e-9);
                 let text = format!("loss {loss:.4}  lr {:.2e}  {speed:.1} rows/s", report.learning_rate);
                 if let Some(bar) = &self.bar {
@@ -67,9 +83,8 @@ impl Observer for Terminal {
                     bar.set_message(text.clone());
                     // Without a terminal about twenty lines tell the story of a run.
                     if bar.is_hidden() && report.step.is_multiple_of((self.steps / 20).max(1)) {
-                        let left = report.elapsed.as_secs_f64() / report.rows_seen.max(1) as f64
-                            * (self.steps - report.step) as f64
-                            * report.rows as f64;
+                        let done = report.step.saturating_sub(self.first).max(1) as f64;
+                        let left = report.elapsed.as_secs_f64() / done * (self.steps - report.step) as f64;
                         line(&format!("step {}/{}  {text}  {left:.0} s left", report.step, self.steps));
                     }
                 }
@@ -101,5 +116,19 @@ impl Observer for Terminal {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mean_of_few_values_is_theirs() {
+        let mut mean = RunningMean::default();
+        assert!((mean.add(3.0) - 3.0).abs() < 1e-12);
+        let two = mean.add(1.0);
+        assert!((two - (0.95 * 3.0 + 1.0) / 1.95).abs() < 1e-12, "{two}");
+        assert!((0..500).map(|_| mean.add(2.0)).last().is_some_and(|last| (last - 2.0).abs() < 1e-9));
     }
 }

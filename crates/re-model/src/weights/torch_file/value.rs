@@ -1,4 +1,4 @@
-//! What a pickle of a state dict can hold.
+//! What a pickle of a state dict can hold besides plain values.
 
 use safetensors::Dtype;
 
@@ -22,19 +22,8 @@ pub(super) struct Storage<'a> {
     pub elements: usize,
 }
 
-/// Number of a value in the interpreter's arena.
-pub(super) type Id = usize;
-
-/// A value; those it is made of are numbers of others.
-pub(super) enum Value<'a> {
-    None,
-    Bool,
-    Int(i64),
-    Float,
-    Text(&'a str),
-    Tuple(Vec<Id>),
-    List,
-    Dict(Vec<(Id, Id)>),
+/// What the functions, classes and references of a state dict stand for.
+pub(super) enum Object<'a> {
     Global(Global),
     Storage(Storage<'a>),
     Tensor(Box<Tensor<'a>>),
@@ -67,24 +56,5 @@ impl Global {
             ("torch", "BoolStorage") => Self::Storage(Dtype::BOOL),
             _ => return None,
         })
-    }
-}
-
-impl Value<'_> {
-    /// For messages.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::None => "None",
-            Self::Bool => "a truth value",
-            Self::Int(_) => "an integer",
-            Self::Float => "a float",
-            Self::Text(_) => "text",
-            Self::Tuple(_) => "a tuple",
-            Self::List => "a list",
-            Self::Dict(_) => "a dict",
-            Self::Global(_) => "a function or class",
-            Self::Storage(_) => "a storage",
-            Self::Tensor(_) => "a tensor",
-        }
     }
 }

@@ -1,0 +1,293 @@
+//! Several models vote.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use re_data::{Predictor, Probabilities, RelationExample, files};
+use re_ensemble::{Member, Members};
+use re_formats::write::PredictionFormat;
+use re_train::StopReason;
+
+use super::derived::on_everything;
+use super::members::{may_validate, on_rows_of, rows_known_to, rows_of, same_rows};
+use super::predictions::{
+    TEST, VALIDATION, aligned, evaluate, evaluated, predict, save, saved, say_test, say_validation, versus,
+};
+use super::transfer::lent_step;
+use crate::data::ExperimentData;
+use crate::error::{Error, Result};
+use crate::experiment::{Experiment, MemberConfig, Plan, VoteConfig};
+use crate::folder::{RunFolder, Summary};
+use crate::session::Session;
+use crate::trained::{Loading, load, recorded};
+
+/// What a member or a vote says of the validation and the test rows; `None` where it may not be asked.
+#[derive(Default)]
+struct Ballot {
+    validation: Option<Probabilities>,
+    test: Option<Probabilities>,
+}
+
+/// The vote that is under way.
+struct Election<'a> {
+    folder: &'a RunFolder,
+    experiment: &'a Experiment,
+    data: &'a ExperimentData,
+    members: &'a [MemberConfig],
+    ballots: HashMap<&'a str, Ballot>,
+    /// Best step of each member that was trained.
+    steps: HashMap<&'a str, u64>,
+}
+
+pub(crate) fn run(
+    folder: &RunFolder,
+    experiment: &Experiment,
+    data: &ExperimentData,
+    members: &[MemberConfig],
+    votes: &[VoteConfig],
+    session: &mut Session<'_>,
+) -> Result<Summary> {
+    let (ballots, steps) = (HashMap::new(), HashMap::new());
+    let mut election = Election { folder, experiment, data, members, ballots, steps };
+    // Those that are trained already go first: what is wrong with them shows before hours of training.
+    let (given, to_train): (Vec<_>, Vec<_>) = members.iter().partition(|member| member.run.is_some());
+    for member in given {
+        election.ask_run(member, session)?;
+    }
+    session.expect(to_train.len());
+    for member in to_train {
+        if !election.train(member, session)? {
+            return Ok(Summary::new(StopReason::Interrupted));
+        }
+    }
+    for vote in votes {
+        election.count(vote)?;
+    }
+    election.conclude(votes)
+}
+
+impl<'a> Election<'a> {
+    /// Predicts with a trained run or, where its models are gone, takes what it has said.
+    fn ask_run(&mut self, member: &'a MemberConfig, session: &mut Session<'_>) -> Result<()> {
+        let (name, Some(run)) = (member.member.as_str(), &member.run) else { return Ok(()) };
+        let ballot = match load(run, Loading::of_member(self.experiment, member, session)) {
+            Ok(predictor) => self.predict(member, run, &predictor, session)?,
+            Err(Error::NoModel { .. }) if Summary::read(run)?.is_some() => self.take(name, run, session)?,
+            Err(error) => return Err(error),
+        };
+        self.ballots.insert(name, ballot);
+        Ok(())
+    }
+
+    fn predict(
+        &self,
+        member: &MemberConfig,
+        run: &Path,
+        predictor: &impl Predictor,
+        session: &mut Session<'_>,
+    ) -> Result<Ballot> {
+        let name = member.member.as_str();
+        session.note(&format!("{name}: predicting with {}", run.display()))?;
+        let here = self.subfolder(name)?;
+        let data = rows_known_to(member, self.experiment, self.data)?;
+        let ask = |rows: &[RelationExample], file| -> Result<Option<Probabilities>> {
+            if rows.is_empty() {
+                return Ok(None);
+            }
+            let probabilities = aligned(name, predict(predictor, rows)?, &self.data.labels, rows)?;
+            save(&here, file, PredictionFormat::Probabilities, &probabilities)?;
+            Ok(Some(probabilities))
+        };
+        let validation = match may_validate(name, run, self.data, session)? {
+            true => ask(&data.validation, VALIDATION)?,
+            false => None,
+        };
+        Ok(Ballot { validation, test: ask(&data.test, TEST)? })
+    }
+
+    /// The probabilities that a run without models has left, of those rows that are its own.
+    fn take(&self, name: &str, run: &Path, session: &mut Session<'_>) -> Result<Ballot> {
+        let own = rows_of(name, run)?;
+        session.note(&format!(
+            "{name}: {} has no models any more, its saved probabilities vote",
+            run.display()
+        ))?;
+        let (here, mut ballot) = (self.subfolder(name)?, Ballot::default());
+        for (what, file, own, rows, slot) in [
+            ("validation", VALIDATION, &own.validation, &self.data.validation, &mut ballot.validation),
+            ("test", TEST, &own.test, &self.data.test, &mut ballot.test),
+        ] {
+            if rows.is_empty() {
+                continue;
+            }
+            if !files::is_file(run.join(file))? {
+                session.note(&format!("{name}: has saved no probabilities of {what} rows"))?;
+            } else if !same_rows(own, rows) {
+                session.note(&format!(
+                    "{name}: its {what} rows are others, and it says nothing of those here"
+                ))?;
+            } else if let Some(probabilities) = self.saved(name, run, file, rows)? {
+                save(&here, file, PredictionFormat::Probabilities, &probabilities)?;
+                *slot = Some(probabilities);
+            }
+        }
+        match ballot {
+            Ballot { validation: None, test: None } => Err(Error::NoModel { reference: run.to_owned() }),
+            ballot => Ok(ballot),
+        }
+    }
+
+    /// What a file of a run says of the rows here; `None` where there is none of either.
+    fn saved(
+        &self,
+        name: &str,
+        run: &Path,
+        file: &str,
+        rows: &[RelationExample],
+    ) -> Result<Option<Probabilities>> {
+        let path = run.join(file);
+        if rows.is_empty() || !files::is_file(&path)? {
+            return Ok(None);
+        }
+        Ok(Some(aligned(name, saved(path, &self.data.labels)?, &self.data.labels, rows)?))
+    }
+
+    /// Trains a member; false where that was interrupted.
+    fn train(&mut self, member: &'a MemberConfig, session: &mut Session<'_>) -> Result<bool> {
+        let name = member.member.as_str();
+        if let Some(own) = member.experiment.as_ref().filter(|_| member.full_data_of.is_none())
+            && (own.data.val_size, &own.data.validation)
+                != (self.experiment.data.val_size, &self.experiment.data.validation)
+        {
+            session.note(&format!("{name}: rows are divided as in the vote, not as in its own settings"))?;
+        }
+        let mut own = match (&member.full_data_of, &member.experiment) {
+            (Some(other), _) => self.full_data_of(other)?,
+            (None, Some(experiment)) => on_rows_of(self.experiment, experiment),
+            (None, None) => return Ok(true),
+        };
+        // What a member lends is its best step.
+        own.training.keep_best |= member.lends_step(self.members);
+        let Some((run, result)) = self.folder.part(name, &own, session)? else { return Ok(false) };
+        self.steps.extend(result.step.map(|step| (name, step)));
+        let saved = |file, rows: &[RelationExample]| self.saved(name, run.path(), file, rows);
+        let ballot = Ballot {
+            validation: saved(VALIDATION, &self.data.validation)?,
+            test: saved(TEST, &self.data.test)?,
+        };
+        self.ballots.insert(name, ballot);
+        Ok(true)
+    }
+
+    /// The training of another member, on everything and up to that one's best step.
+    fn full_data_of(&self, other: &str) -> Result<Experiment> {
+        let missing = || Error::NoModel { reference: self.folder.path().join(other) };
+        let member = self.members.iter().find(|member| member.member == other).ok_or_else(missing)?;
+        let own = on_rows_of(self.experiment, member.experiment.as_ref().ok_or_else(missing)?);
+        let step = match &member.run {
+            Some(run) => lent_step(run)?,
+            None => self.steps.get(other).copied().ok_or_else(missing)?,
+        };
+        let rows = ExperimentData::read(&own.data, own.training.seed)?.train.len();
+        Ok(on_everything(&own, step, rows))
+    }
+
+    fn count(&mut self, vote: &'a VoteConfig) -> Result<()> {
+        let of = |rows: fn(&Ballot) -> Option<&Probabilities>| -> Result<Option<Probabilities>> {
+            let mut members = Vec::new();
+            for (at, name) in vote.of.iter().enumerate() {
+                let Some(said) = self.ballots.get(name.as_str()).and_then(rows) else { return Ok(None) };
+                members.push(Member::new(name, said.clone()).with_weight(vote.weight(at)));
+            }
+            Ok(Some(Members::align(members)?.vote(vote.how)?))
+        };
+        let ballot = Ballot { validation: of(|b| b.validation.as_ref())?, test: of(|b| b.test.as_ref())? };
+        self.ballots.insert(&vote.vote, ballot);
+        Ok(())
+    }
+
+    /// Writes what the votes say; the last one speaks for the whole.
+    fn conclude(&self, votes: &[VoteConfig]) -> Result<Summary> {
+        let mut whole = Summary::new(StopReason::Completed);
+        for member in self.members {
+            let ballot = self.ballots.get(member.member.as_str());
+            let validation = ballot.and_then(|ballot| ballot.validation.as_ref());
+            let test = ballot.and_then(|ballot| ballot.test.as_ref());
+            whole.compare(&member.member, &evaluated(self.data, validation, test)?);
+        }
+        for vote in votes {
+            let here = self.subfolder(&vote.vote)?;
+            let mut summary = Summary::new(StopReason::Completed);
+            let whole_run = votes.last().filter(|last| *last == vote).map(|_| self.folder);
+            for folder in [Some(&here), whole_run].into_iter().flatten() {
+                summary = self.say(folder, &vote.vote)?;
+            }
+            whole.compare(&vote.vote, &summary);
+            whole.notes.extend(self.against_best_member(vote)?);
+            (whole.evaluation, whole.test_evaluation) = (summary.evaluation, summary.test_evaluation);
+            whole.submission = summary.submission;
+        }
+        whole.notes.extend(self.chosen_on_validation()?);
+        Ok(whole)
+    }
+
+    fn say(&self, folder: &RunFolder, name: &str) -> Result<Summary> {
+        let mut summary = Summary::new(StopReason::Completed);
+        let Some(ballot) = self.ballots.get(name) else { return Ok(summary) };
+        if let Some(probabilities) = &ballot.validation {
+            summary.evaluation = Some(say_validation(folder, self.data, probabilities)?);
+        }
+        if let Some(probabilities) = &ballot.test {
+            say_test(folder, self.data, probabilities, &mut summary)?;
+        }
+        Ok(summary)
+    }
+
+    /// How sure the vote's gain over the best of those who vote is.
+    fn against_best_member(&self, vote: &VoteConfig) -> Result<Option<String>> {
+        let said = |name: &str| self.ballots.get(name).and_then(|ballot| ballot.validation.as_ref());
+        let Some(result) = said(&vote.vote) else { return Ok(None) };
+        let mut best: Option<(f64, &str, &Probabilities)> = None;
+        for name in &vote.of {
+            let Some(probabilities) = said(name) else { continue };
+            let accuracy = evaluate(&self.data.validation, probabilities)?.metrics.accuracy;
+            if best.is_none_or(|(highest, ..)| accuracy > highest) {
+                best = Some((accuracy, name, probabilities));
+            }
+        }
+        best.map(|(_, name, probabilities)| {
+            versus(&self.data.validation, (&vote.vote, result), (name, probabilities))
+        })
+        .transpose()
+    }
+
+    /// What there is to know where validation rows may have chosen the steps of members.
+    fn chosen_on_validation(&self) -> Result<Option<String>> {
+        let mut chosen = Vec::new();
+        for member in self.members {
+            let name = member.member.as_str();
+            if self.ballots.get(name).is_none_or(|ballot| ballot.validation.is_none()) {
+                continue;
+            }
+            let run = member.run.as_ref().map(|run| recorded(run)).transpose()?.flatten();
+            let settings = run.map(|(_, own)| own).or_else(|| member.experiment.as_deref().cloned());
+            let by_rows = settings.is_none_or(|Experiment { training, plan, .. }| {
+                let best = training.keep_best || training.early_stopping_patience > 0;
+                best && !matches!(plan, Plan::KFold { .. })
+            });
+            if by_rows || member.lends_step(self.members) {
+                chosen.push(name);
+            }
+        }
+        Ok((!chosen.is_empty()).then(|| {
+            format!(
+                "{}: steps may have been chosen by validation rows: figures on them, and gains of votes, are optimistic",
+                chosen.join(", ")
+            )
+        }))
+    }
+
+    fn subfolder(&self, name: &str) -> Result<RunFolder> {
+        self.folder.inner(name)
+    }
+}

@@ -1,0 +1,337 @@
+//! What runs leave behind, put to use again.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use re_data::split::letters;
+use re_data::{LabelSet, NoRelation, Predictor, SharedPredictor};
+use re_ensemble::{Ensemble, Gate, LiveMember, TwoStage, Vote};
+use re_model::{Precision, RelationClassifier, TrainedParts};
+use re_qa::{GatedAnswerer, QuestionAnswerer};
+use re_train::TrainConfig;
+
+use crate::data::ExperimentData;
+use crate::error::{Error, Result};
+use crate::experiment::{Experiment, MemberConfig, Plan, VoteConfig};
+use crate::folder::{ANSWERER, ONE_STAGE, RELATED, RELATION, RunFolder, Summary, model_folder, split_step};
+use crate::own::{OwnHead, OwnParts};
+use crate::session::Session;
+
+/// Loads what a run has trained, ready to predict: the model of a single training, the fold models with their vote, both
+/// stages, all members with the last vote. `reference` is what [`model_folder`] takes.
+///
+/// The device is that of `config`, and so is the number format where `config` names one; else every model computes in the
+/// one that it was trained in, see [`TrainedParts::precision`] and [`trained_precision`].
+///
+/// # Errors
+/// [`Error::NoModel`] where there is none or the run is not complete; those of loading models.
+pub fn load_predictor(reference: impl AsRef<Path>, config: &TrainConfig) -> Result<Box<dyn Predictor>> {
+    load_predictor_with(reference, config, &OwnParts::default())
+}
+
+/// As [`load_predictor`], for models some of which were trained with a head or a markup of the caller's own: those of the
+/// names that their runs record are taken from `parts`.
+///
+/// # Errors
+/// As [`load_predictor`]; [`re_train::Error::Config`] where a part is not among `parts`.
+pub fn load_predictor_with(
+    reference: impl AsRef<Path>,
+    config: &TrainConfig,
+    parts: &OwnParts,
+) -> Result<Box<dyn Predictor>> {
+    let (stop, precision) = (&Arc::default(), config.precision);
+    load(reference.as_ref(), Loading { config, parts, precision, stop, no_relation: None })
+}
+
+/// How models are loaded.
+#[derive(Clone, Copy)]
+pub(crate) struct Loading<'a> {
+    config: &'a TrainConfig,
+    /// Where parts of the caller's own are taken from.
+    parts: &'a OwnParts,
+    /// Number format; where left out, the one that each model was trained in.
+    precision: Option<Precision>,
+    /// Ends predictions early once it is true.
+    stop: &'a Arc<AtomicBool>,
+    /// What the outermost run says of the class of no relation, if anything.
+    no_relation: Option<&'a NoRelation>,
+}
+
+impl<'a> Loading<'a> {
+    /// For models that were trained with the settings of `experiment`.
+    pub(crate) fn own(experiment: &'a Experiment, session: &'a Session<'_>) -> Self {
+        let (config, parts) = (&experiment.training, &experiment.parts);
+        Self { config, parts, precision: Some(config.precision()), stop: &session.stop, no_relation: None }
+    }
+
+    /// For a model that takes part in `experiment`, and was trained with settings of its own. The experiment says which class
+    /// means "no relation", also where the model was trained before that could be said.
+    pub(crate) fn of_member(
+        experiment: &'a Experiment,
+        member: &'a MemberConfig,
+        session: &'a Session<'_>,
+    ) -> Self {
+        Self {
+            parts: member.experiment.as_ref().map_or(&experiment.parts, |own| &own.parts),
+            precision: None,
+            no_relation: experiment.data.no_relation.as_ref(),
+            ..Self::own(experiment, session)
+        }
+    }
+
+    fn precision(&self, folder: &Path) -> Result<Option<Precision>> {
+        match self.precision {
+            None => trained_precision(folder),
+            asked => Ok(asked),
+        }
+    }
+}
+
+/// The number format that the run of a trained model's folder says it was trained in, where that decides in which one to
+/// predict: fp32. Folders of earlier versions do not know it by themselves.
+///
+/// # Errors
+/// [`re_train::Error::Io`] and [`re_train::Error::Data`] where one cannot look.
+pub fn trained_precision(folder: impl AsRef<Path>) -> Result<Option<Precision>> {
+    let precision = recorded(folder.as_ref())?.and_then(|(_, experiment)| experiment.training.precision);
+    // Models trained in bf16 are computed in what suits the device.
+    Ok(precision.filter(|precision| *precision == Precision::Fp32))
+}
+
+/// As [`load_predictor`].
+pub(crate) fn load(reference: &Path, loading: Loading<'_>) -> Result<Box<dyn Predictor>> {
+    let folder = RunFolder::new(reference);
+    let experiment = match model_folder(reference) {
+        Ok(model) if QuestionAnswerer::is_in(&model)? => return Ok(Box::new(answerer(&model, loading)?)),
+        Ok(model) => {
+            let mut classifier = classifier(&model, loading)?;
+            if let Some(choice) = loading.no_relation {
+                let name = choice.among(classifier.labels()).map(str::to_owned);
+                classifier.set_no_relation(name.as_deref())?;
+            }
+            return Ok(Box::new(classifier));
+        }
+        Err(Error::NoModel { .. }) if Summary::read(reference)?.is_some() => folder.experiment()?,
+        Err(error) => return Err(error),
+    };
+    let no_relation = loading.no_relation.or(experiment.data.no_relation.as_ref());
+    let loading = Loading { no_relation, ..loading };
+    let part = |name: &str| load(&reference.join(name), loading);
+    match experiment.plan {
+        Plan::KFold { folds } => {
+            let names = (1..=folds).map(|number| format!("fold-{number}"));
+            let members =
+                names.map(|name| Ok(LiveMember::new(&*name, part(&name)?))).collect::<Result<Vec<_>>>()?;
+            Ok(Box::new(Ensemble::new(Vote::Mean, members)?))
+        }
+        Plan::TwoStage { gate } => two_stage(reference, gate, loading),
+        Plan::QuestionAnswering { members } => {
+            let member = members.first().ok_or_else(|| Error::NoModel { reference: reference.to_owned() })?;
+            let classifier = match &member.run {
+                Some(run) => load(run, loading)?,
+                None => part(&member.member)?,
+            };
+            let answerer = answerer(&model_folder(reference.join(ANSWERER))?, loading)?;
+            let labels = all_labels(classifier.labels(), &answerer)?;
+            Ok(Box::new(GatedAnswerer::new(classifier, answerer, labels)?))
+        }
+        Plan::Vote { members, votes } => {
+            let last = votes.last().map(|vote| vote.vote.clone()).unwrap_or_default();
+            let mut election = Election {
+                run: reference,
+                members: &members,
+                votes: &votes,
+                loading,
+                loaded: HashMap::new(),
+            };
+            Ok(Box::new(election.predictor(&last)?))
+        }
+        Plan::Single {} | Plan::StepTransfer { .. } | Plan::PseudoLabels { .. } => {
+            Err(Error::NoModel { reference: reference.to_owned() })
+        }
+    }
+}
+
+pub(crate) fn classifier(folder: &Path, loading: Loading<'_>) -> Result<RelationClassifier> {
+    let (device, precision) = (Some(loading.config.device()?), loading.precision(folder)?);
+    // A folder that no run knows may be of parts that are given, or of none.
+    let own = match recorded(folder)? {
+        Some((_, experiment)) => loading.parts.of_model(&experiment.own)?,
+        None => loading.parts.clone(),
+    };
+    let head = own.head.as_ref().map(OwnHead::builder);
+    let parts = TrainedParts { head, markup: own.markup, device, precision };
+    let mut classifier = RelationClassifier::from_pretrained_with(folder, parts)?;
+    classifier.model_mut().stop_when(Arc::clone(loading.stop));
+    Ok(classifier)
+}
+
+pub(crate) fn answerer(folder: &Path, loading: Loading<'_>) -> Result<QuestionAnswerer> {
+    let device = loading.config.device()?;
+    let mut answerer = QuestionAnswerer::from_pretrained_with(folder, device, loading.precision(folder)?)?;
+    answerer.model_mut().stop_when(Arc::clone(loading.stop));
+    Ok(answerer)
+}
+
+/// The classes of a classifier or, where it does not tell relations apart, its no-relation class and the relations.
+fn all_labels(classifier: &Arc<LabelSet>, answerer: &QuestionAnswerer) -> Result<Arc<LabelSet>> {
+    let relations = answerer.questions().labels().names();
+    if relations.iter().all(|label| classifier.id(label).is_some()) {
+        return Ok(Arc::clone(classifier));
+    }
+    let none = classifier.no_relation_name();
+    let labels = LabelSet::new(none.into_iter().chain(relations.iter().map(String::as_str)))?;
+    Ok(Arc::new(labels.with_no_relation(none)?))
+}
+
+fn two_stage(run: &Path, gate: Gate, loading: Loading<'_>) -> Result<Box<dyn Predictor>> {
+    let part = |name: &str| load(&run.join(name), loading);
+    // The two stages know their own classes alone.
+    let labels = Arc::clone(part(ONE_STAGE)?.labels());
+    Ok(Box::new(TwoStage::new(part(RELATED)?, part(RELATION)?, gate, labels)?))
+}
+
+/// Members and votes of a run, loaded once however many votes they take part in.
+struct Election<'a> {
+    run: &'a Path,
+    members: &'a [MemberConfig],
+    votes: &'a [VoteConfig],
+    loading: Loading<'a>,
+    loaded: HashMap<String, SharedPredictor>,
+}
+
+impl Election<'_> {
+    fn predictor(&mut self, name: &str) -> Result<SharedPredictor> {
+        if let Some(known) = self.loaded.get(name) {
+            return Ok(known.clone());
+        }
+        let predictor = match self.votes.iter().find(|vote| vote.vote == name) {
+            Some(vote) => SharedPredictor::new(self.vote(vote)?),
+            None => {
+                let inside = self.run.join(name);
+                let member = self.members.iter().find(|member| member.member == name);
+                let run = member.and_then(|member| member.run.as_ref()).unwrap_or(&inside);
+                SharedPredictor::new(load(run, self.loading)?)
+            }
+        };
+        self.loaded.insert(name.to_owned(), predictor.clone());
+        Ok(predictor)
+    }
+
+    fn vote(&mut self, vote: &VoteConfig) -> Result<Ensemble<'static>> {
+        let mut voters = Vec::new();
+        for (at, name) in vote.of.iter().enumerate() {
+            voters.push(LiveMember::new(name, self.predictor(name)?).with_weight(vote.weight(at)));
+        }
+        Ok(Ensemble::new(vote.how, voters)?)
+    }
+}
+
+/// The run that a reference to a trained model leads to, with its settings; `None` where it is a model's folder alone.
+///
+/// # Errors
+/// [`re_train::Error::Io`] and [`re_train::Error::Data`] where one cannot look.
+pub(crate) fn recorded(reference: &Path) -> Result<Option<(RunFolder, Experiment)>> {
+    let (path, _) = split_step(reference)?;
+    // A checkpoint lies in the folder of its run.
+    for run in [Some(path), path.parent()].into_iter().flatten().map(RunFolder::new) {
+        match run.experiment() {
+            Ok(experiment) => return Ok(Some((run, experiment))),
+            // None, somebody else's settings, or those of another version.
+            Err(error) if error.is_damage() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// [`letters`] of the sentences that a run's models were trained on, and before them the models that they began with;
+/// `None` where there is no record of them or its files are gone or changed.
+pub(crate) fn trained_on(reference: &Path) -> Result<Option<HashSet<String>>> {
+    match recorded(reference)? {
+        Some((run, experiment)) => of_run(&run, &experiment),
+        None => Ok(None),
+    }
+}
+
+fn of_run(run: &RunFolder, experiment: &Experiment) -> Result<Option<HashSet<String>>> {
+    if experiment.plan == (Plan::Single {}) {
+        let expected = run.data_hash()?;
+        let data = match ExperimentData::read(&experiment.data, experiment.training.seed) {
+            Ok(data) if Some(data.hash()) == expected => data,
+            Err(error) if !error.is_damage() => return Err(error),
+            _ => return Ok(None),
+        };
+        let mut texts: HashSet<String> = data.train.iter().map(|row| letters(row.text())).collect();
+        let Some((base, of_base)) = recorded(&experiment.model.folder)? else { return Ok(Some(texts)) };
+        return Ok(of_run(&base, &of_base)?.map(|before| {
+            texts.extend(before);
+            texts
+        }));
+    }
+    let mut all = HashSet::new();
+    for part in run.parts()? {
+        match of_run(&part, &part.experiment()?)? {
+            Some(texts) => all.extend(texts),
+            None => return Ok(None),
+        }
+    }
+    for given in experiment.plan.members().iter().filter_map(|member| member.run.as_ref()) {
+        match trained_on(given)? {
+            Some(texts) => all.extend(texts),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The folder of a run, as far as its settings go.
+    fn run(folder: &Path, settings: &str) {
+        std::fs::write(folder.join("config.toml"), settings).unwrap();
+    }
+
+    #[test]
+    fn the_run_of_a_model_says_in_which_format_it_was_trained() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoint = folder.path().join("checkpoint-000002");
+        let precision = || trained_precision(&checkpoint).unwrap();
+        assert_eq!(precision(), None);
+        run(folder.path(), "training.precision = \"fp32\"");
+        assert_eq!(precision(), Some(Precision::Fp32));
+        run(folder.path(), "training.precision = \"bf16\"");
+        assert_eq!(precision(), None, "computed in what suits the device");
+        run(folder.path(), "color = \"red\"");
+        assert_eq!(precision(), None, "somebody else's");
+
+        let config = |precision| TrainConfig { precision, ..TrainConfig::default() };
+        let (own, asked) = (config(None), config(Some(Precision::Bf16)));
+        run(folder.path(), "training.precision = \"fp32\"");
+        for (config, expected) in [(own, Precision::Fp32), (asked, Precision::Bf16)] {
+            let (precision, stop) = (config.precision, &Arc::default());
+            let loading =
+                Loading { config: &config, parts: &OwnParts::default(), precision, stop, no_relation: None };
+            assert_eq!(loading.precision(&checkpoint).unwrap(), Some(expected));
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn rows_that_cannot_be_read_are_told_from_rows_that_are_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let train = folder.path().join("train.jsonl");
+        run(folder.path(), &format!("data.train = {train:?}"));
+        assert_eq!(trained_on(folder.path()).unwrap(), None, "they are gone");
+        std::fs::write(&train, "{").unwrap();
+        assert_eq!(trained_on(folder.path()).unwrap(), None, "they are others");
+        std::fs::remove_file(&train).unwrap();
+        // A loop of links is an error whoever looks; permissions do not bind every user.
+        std::os::unix::fs::symlink(&train, &train).unwrap();
+        assert!(trained_on(folder.path()).is_err());
+    }
+}

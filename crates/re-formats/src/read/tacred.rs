@@ -1,0 +1,122 @@
+//! TACRED: sentences as lists of tokens.
+
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::Source;
+use super::json_items::{Item, Items};
+use super::object::Object;
+use super::place::{Field, Place};
+use super::raw::RawEntity;
+use super::row::Row;
+use crate::error::Result;
+
+/// Rows of TACRED's JSON.
+pub(crate) struct Tacred<'a>(Items<'a>);
+
+impl<'a> Tacred<'a> {
+    pub(crate) fn new(input: impl Read + Send + 'a, path: &Path) -> Self {
+        Self(Items::new(input, path))
+    }
+}
+
+impl Source for Tacred<'_> {
+    fn next_row(&mut self) -> Result<Option<Row>> {
+        let Some(Item { line, number, mut object }) = self.0.next()? else { return Ok(None) };
+        let place = Place { path: self.0.path(), line, item: Some(number), id: None };
+        let id = object.id(&place, "id")?;
+        let place = Place { id: Some(&id), ..place };
+        let sentence = Sentence::read(&mut object, &place)?;
+        let mut entity = |[start, end, kind]: [&'static str; 3]| -> Result<RawEntity> {
+            Ok(RawEntity {
+                chars: sentence.entity(&mut object, &place, start, end)?,
+                surface: None,
+                kind: object.optional_text(&place, kind)?,
+                field: Field { column: None, name: start },
+            })
+        };
+        let entities =
+            [entity(["subj_start", "subj_end", "subj_type"])?, entity(["obj_start", "obj_end", "obj_type"])?];
+        let label = object.optional_text(&place, "relation")?;
+        let source = object.optional_text(&place, "docid")?;
+        let field = |name| Field { column: None, name };
+        Ok(Some(Row {
+            line,
+            item: Some(number),
+            text: sentence.text,
+            entities,
+            label,
+            inclusive_ends: false,
+            label_field: field("relation"),
+            text_field: field("token"),
+            source,
+            unread: object.unread("").collect(),
+            id,
+        }))
+    }
+}
+
+/// The tokens of a row, joined.
+struct Sentence {
+    text: String,
+    /// Where each token begins and ends, in code points.
+    tokens: Vec<[usize; 2]>,
+}
+
+impl Sentence {
+    fn read(object: &mut Object, place: &Place<'_>) -> Result<Self> {
+        let token = |value: &Value| value.as_str().map(str::to_owned);
+        let tokens = match object.list(place, "token", "a list of strings", token)? {
+            Some(tokens) => tokens,
+            // The name that some conversions use.
+            None => object
+                .list(place, "tokens", "a list of strings", token)?
+                .ok_or_else(|| place.error(object.field("token"), "nothing", "a list of strings"))?,
+        };
+        let spaces = object.list(place, "space_after", "a list of true and false", Value::as_bool)?;
+        if let Some(spaces) = spaces.as_ref().filter(|spaces| spaces.len() != tokens.len()) {
+            let found = format!("{} values for {} tokens", spaces.len(), tokens.len());
+            return Err(place.error(object.field("space_after"), found, "one for each token"));
+        }
+        let (mut text, mut at, last) = (String::new(), 0, tokens.len().saturating_sub(1));
+        let tokens = tokens.iter().enumerate().map(|(number, token)| {
+            let start = at;
+            let end = start + token.chars().count();
+            let space = spaces.as_ref().map_or(number < last, |s| s.get(number).copied().unwrap_or_default());
+            text.push_str(token);
+            text.push_str(if space { " " } else { "" });
+            at = end + usize::from(space);
+            [start, end]
+        });
+        let tokens = tokens.collect();
+        Ok(Self { text, tokens })
+    }
+
+    /// First character of an entity and the one behind its last, by its first and last token.
+    fn entity(
+        &self,
+        object: &mut Object,
+        place: &Place<'_>,
+        start: &'static str,
+        end: &'static str,
+    ) -> Result<[usize; 2]> {
+        let mut token = |name| {
+            let at = object.index(place, name)?;
+            self.tokens.get(at).map(|chars| (at, *chars)).ok_or_else(|| {
+                let expected = match self.tokens.len() {
+                    0 => "a token, of which the sentence has none".to_owned(),
+                    tokens => format!("a token of the sentence, 0 to {}", tokens - 1),
+                };
+                place.error(object.field(name), at.to_string(), expected)
+            })
+        };
+        let ((first, [from, _]), (last, [_, to])) = (token(start)?, token(end)?);
+        if first > last {
+            let expected = format!("the entity's last token, {first} or behind it");
+            return Err(place.error(object.field(end), last.to_string(), expected));
+        }
+        Ok([from, to])
+    }
+}
