@@ -34,6 +34,7 @@ fn a_crate_of_its_own_trains_and_predicts() {
     assert!(output.status.success(), "{out}\n{err}");
     assert_eq!(out.matches("loss").count(), 20, "{out}");
     assert_eq!(out.matches("predicted").count(), 2, "{out}");
+    assert_eq!(out.matches("served").count(), 3, "{out}");
 }
 
 /// The packages that one is built from.
@@ -50,8 +51,8 @@ fn tree(package: &str, features: &[&str]) -> String {
 }
 
 #[test]
-fn data_formats_and_ensembles_need_no_libtorch() {
-    for package in ["re-data", "re-formats", "re-ensemble"] {
+fn data_formats_ensembles_and_handles_need_no_libtorch() {
+    for package in ["re-data", "re-formats", "re-ensemble", "re-handle"] {
         assert!(!tree(package, &[]).contains("torch-sys"), "{package}");
     }
 }

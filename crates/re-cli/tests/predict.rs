@@ -82,7 +82,20 @@ fn a_run_of_several_models_predicts_with_all_of_them() {
     let said = stderr(&predict);
     assert!(said.contains("rows without entity types"), "{said}");
     assert!(output(&["doctor", &run]).contains("folds: a run of several models, complete"));
+    // A row that a member cannot encode fails alone.
+    let uncovered = folder.file("uncovered.tsv", &(rows("test.tsv", 3) + UNCOVERED + &rows("dev.tsv", 2)));
+    let text = error(1, &["predict", &run, &uncovered]);
+    let told = "fold-1: prediction failed: example x: no token covers entity 1";
+    assert!(text.contains(&format!("uncovered.tsv: {told}")), "{text}");
+    let assert = re(&["predict", &run, &uncovered, "--lenient"]).assert().success();
+    let ended = assert.get_output();
+    assert_eq!(String::from_utf8_lossy(&ended.stdout).lines().count(), 6);
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(said.contains(&format!("uncovered.tsv: 1 rows left out, the first: {told}")), "{said}");
 }
+
+/// A row whose first entity no token covers.
+const UNCOVERED: &str = "x\tCafe\u{301} met Ann\t\u{301}\t4\t4\tAnn\t10\t12\tblind\n";
 
 #[test]
 fn no_rows_give_no_predictions() {
@@ -105,8 +118,7 @@ fn bad_input_is_told_and_leaves_no_file() {
     let text = error(2, &["predict", &run, &bad, "--lenient", "--output-format", "submission"]);
     assert!(text.contains("a submission has a line for every row"), "{text}");
     // An entity that no token covers: the other rows are answered.
-    let accent = "x\tCafe\u{301} met Ann\t\u{301}\t4\t4\tAnn\t10\t12\tblind\n";
-    let uncovered = folder.file("uncovered.tsv", &(rows("test.tsv", 2) + accent));
+    let uncovered = folder.file("uncovered.tsv", &(rows("test.tsv", 2) + UNCOVERED));
     let text = error(1, &["predict", &run, &uncovered, "--output", &folder.path("p.csv")]);
     assert!(text.contains("uncovered.tsv: example x: no token covers entity 1"), "{text}");
     let assert = re(&["predict", &run, &uncovered, "--lenient"]).assert().success();

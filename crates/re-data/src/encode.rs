@@ -251,6 +251,12 @@ impl ExampleEncoder {
     /// # Errors
     /// That of the first example with one, as in [`encode`](Self::encode).
     pub fn encode_batch(&self, examples: &[RelationExample]) -> Result<(Vec<Encoded>, EncodeReport)> {
+        let (rows, report) = self.encode_rows(examples);
+        Ok((rows.into_iter().collect::<Result<_>>()?, report))
+    }
+
+    /// Encodes examples in parallel: one result for each, in their order. The report is on those that were encoded.
+    pub fn encode_rows(&self, examples: &[RelationExample]) -> (Vec<Result<Encoded>>, EncodeReport) {
         let encoded: Vec<Result<(Encoded, bool)>> = examples
             .par_iter()
             .map_init(Scratch::default, |scratch, example| self.encode_row(example, scratch))
@@ -258,17 +264,20 @@ impl ExampleEncoder {
         let mut report = EncodeReport::default();
         let mut rows = Vec::with_capacity(encoded.len());
         for (example, row) in examples.iter().zip(encoded) {
-            let (row, truncated) = row?;
-            report.rows += 1;
-            report.tokens += row.len();
-            report.longest = report.longest.max(row.len());
-            report.truncated += usize::from(truncated);
-            let lost = row.entities.iter().enumerate().filter(|(_, span)| span.is_none());
-            report.lost.extend(lost.map(|(entity, _)| LostEntity { id: example.id().to_owned(), entity }));
-            report.tokens_in_text.count(example.id(), self.literal.within(example.text()));
-            rows.push(row);
+            rows.push(row.map(|(row, truncated)| {
+                report.rows += 1;
+                report.tokens += row.len();
+                report.longest = report.longest.max(row.len());
+                report.truncated += usize::from(truncated);
+                let lost = row.entities.iter().enumerate().filter(|(_, span)| span.is_none());
+                report
+                    .lost
+                    .extend(lost.map(|(entity, _)| LostEntity { id: example.id().to_owned(), entity }));
+                report.tokens_in_text.count(example.id(), self.literal.within(example.text()));
+                row
+            }));
         }
-        Ok((rows, report))
+        (rows, report)
     }
 
     /// The row, and whether it was truncated.

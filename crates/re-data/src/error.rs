@@ -108,9 +108,6 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// A predictor could not answer.
-    #[error(transparent)]
-    Predictor(Box<dyn std::error::Error + Send + Sync>),
     /// A value that the caller chose is outside its range.
     #[error("{name} = {} (expected {expected})", brief(found))]
     Argument {
@@ -217,25 +214,8 @@ impl Error {
             | Self::LostEntity { id, .. }
             | Self::EntityWithoutTokens { id, .. }
             | Self::UnknownEntityType { id, .. } => Some(id),
-            Self::Predictor(source) => {
-                let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&**source);
-                while let Some(error) = next {
-                    if let Some(found) = error.downcast_ref::<Self>() {
-                        return found.example();
-                    }
-                    // Of what it wraps, an input/output error gives the cause alone.
-                    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-                    next = wrapped.map_or_else(|| error.source(), |wrapped| Some(wrapped));
-                }
-                None
-            }
             _ => None,
         }
-    }
-
-    /// Whatever kept a predictor from answering.
-    pub fn predictor(source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Predictor(Box::new(source))
     }
 
     /// An input/output error that names its file.
@@ -262,17 +242,8 @@ mod tests {
 
     #[test]
     fn causes_follow_and_are_not_repeated() {
-        let error = Error::predictor(Error::io("a.tsv", std::io::Error::other("no space")));
+        let error = Error::io("a.tsv", std::io::Error::other("no space"));
         assert_eq!(error.to_string(), "a.tsv: access failed");
         assert_eq!(with_causes(&error), "a.tsv: access failed: no space");
-    }
-
-    #[test]
-    fn a_row_is_at_fault_however_deep_its_error_lies() {
-        let row = || Error::MissingLabel { id: "7".to_owned() };
-        let deep = Error::predictor(std::io::Error::other(Error::predictor(row())));
-        assert_eq!((row().example(), deep.example()), (Some("7"), Some("7")));
-        let other = Error::predictor(std::io::Error::other("out of memory"));
-        assert_eq!(other.example(), None);
     }
 }

@@ -1,9 +1,8 @@
-//! What every model of this project gives: class probabilities for each example.
+//! Class probabilities of rows, and the class that follows from them.
 
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::example::RelationExample;
 use crate::labels::LabelSet;
 
 /// Class probabilities of a list of rows, aligned with the rows' ids and a label set.
@@ -132,44 +131,6 @@ pub struct Prediction<'a> {
     /// Probabilities of all classes, in label order.
     pub probabilities: &'a [f32],
 }
-
-/// Anything that classifies relation examples: a trained model, an ensemble, a two-stage pair.
-pub trait Predictor {
-    /// The classes it chooses from.
-    fn labels(&self) -> &Arc<LabelSet>;
-
-    /// Class probabilities of `examples`, in their order.
-    ///
-    /// # Errors
-    /// [`Error::Predictor`] with whatever kept the model from answering.
-    fn predict(&self, examples: &[RelationExample]) -> Result<Probabilities>;
-
-    /// Whether it looks at the types of the entities, so that rows without them are not what it was trained on.
-    fn reads_types(&self) -> bool {
-        false
-    }
-}
-
-/// A pointer to a predictor is one too, so that one loaded model can take part in several ensembles.
-macro_rules! predict_through {
-    ($($pointer:ty),+) => {$(
-        impl<P: Predictor + ?Sized> Predictor for $pointer {
-            fn labels(&self) -> &Arc<LabelSet> {
-                (**self).labels()
-            }
-
-            fn predict(&self, examples: &[RelationExample]) -> Result<Probabilities> {
-                (**self).predict(examples)
-            }
-
-            fn reads_types(&self) -> bool {
-                (**self).reads_types()
-            }
-        }
-    )+};
-}
-
-predict_through!(&P, Box<P>, std::rc::Rc<P>, Arc<P>);
 
 #[cfg(test)]
 mod tests {

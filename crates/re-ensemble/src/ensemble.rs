@@ -1,13 +1,17 @@
 //! A vote of live predictors, itself a predictor.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use re_data::{LabelSet, Predictor, Probabilities, RelationExample};
+use re_data::{LabelSet, Outcomes, PredictError, Predictor, RelationExample};
 
 use crate::error::{Error, Result};
 use crate::members::{Member, Members, check_members, common_labels, with_columns};
-use crate::vote::{Ballot, Scores, Vote, probabilities};
+use crate::vote::{Ballot, Scores, Vote};
+
+/// Name of the ensemble in errors.
+const THIS: &str = "the ensemble";
 
 /// A predictor in an [`Ensemble`], with its name and weight.
 pub struct LiveMember<'a> {
@@ -17,7 +21,7 @@ pub struct LiveMember<'a> {
 }
 
 impl<'a> LiveMember<'a> {
-    /// A member of weight 1. A predictor that is used elsewhere too goes in by reference.
+    /// A member of weight 1. A predictor that is used elsewhere too goes in as a [`re_data::SharedPredictor`].
     pub fn new(name: impl Into<String>, predictor: impl Predictor + 'a) -> Self {
         Self { name: name.into(), predictor: Box::new(predictor), weight: 1.0 }
     }
@@ -27,6 +31,12 @@ impl<'a> LiveMember<'a> {
     pub fn with_weight(mut self, weight: f64) -> Self {
         self.weight = weight;
         self
+    }
+}
+
+impl LiveMember<'_> {
+    fn ask(&self, examples: &[RelationExample]) -> Result<Outcomes> {
+        ask(&self.name, self.predictor.as_ref(), examples)
     }
 }
 
@@ -62,21 +72,53 @@ impl<'a> Ensemble<'a> {
     /// What each member says, aligned; [`Members::vote`] and [`advise`](crate::advise()) take it on.
     ///
     /// # Errors
-    /// [`Error::Member`] where a member fails, [`Error::Answer`] where it answers for other rows,
-    /// [`Error::DuplicateId`] where two examples have one id.
+    /// [`Error::Member`] where a member fails or cannot answer a row, [`Error::DuplicateId`] where two examples have
+    /// one id.
     pub fn members(&self, examples: &[RelationExample]) -> Result<Members> {
         let members: Vec<Member> = self
             .members
             .iter()
-            .map(|m| Ok(Member::new(&*m.name, self.ask(m, examples)?).with_weight(m.weight)))
+            .map(|m| {
+                let failed = |error| Error::member(&m.name, error);
+                let answer = m.ask(examples)?.into_probabilities().map_err(failed)?;
+                let answer = with_columns(&m.name, answer, THIS, &self.labels)?;
+                Ok(Member::new(&*m.name, answer).with_weight(m.weight))
+            })
             .collect::<Result<_>>()?;
         let ids: Vec<String> = examples.iter().map(|example| example.id().to_owned()).collect();
         Members::align_to(members, &self.labels, &ids)
     }
 
-    fn ask(&self, member: &LiveMember<'_>, examples: &[RelationExample]) -> Result<Probabilities> {
-        let answer = ask(&member.name, member.predictor.as_ref(), examples)?;
-        with_columns(&member.name, answer, "the ensemble", &self.labels)
+    /// Votes on the rows that all members answer.
+    fn combine(&self, examples: &[RelationExample]) -> Result<Outcomes> {
+        let (mut scores, mut failed) = (Vec::new(), BTreeMap::new());
+        for member in &self.members {
+            let outcomes = member.ask(examples)?;
+            let mut of_rows = Vec::with_capacity(examples.len());
+            for (row, outcome) in outcomes.rows().enumerate() {
+                if let Err(error) = outcome {
+                    failed.entry(row).or_insert_with(|| error.clone().in_member(&*member.name));
+                }
+                of_rows.push(outcome.is_ok());
+            }
+            let answered = with_columns(&member.name, outcomes.into_answered(), THIS, &self.labels)?;
+            scores.push((Scores::new(self.vote, &answered), of_rows));
+        }
+        let weights: Vec<f64> = self.members.iter().map(|m| m.weight).collect();
+        let mut ballot = Ballot::new(self.vote, &weights);
+        let mut votes: Vec<_> = scores.iter().map(|(scores, answered)| (scores.rows(), answered)).collect();
+        let outcomes = examples.iter().enumerate().map(|(row, example)| {
+            let of_row = votes.iter_mut().filter(|(_, answered)| answered.get(row) == Some(&true));
+            let of_row: Vec<&[f64]> = of_row.filter_map(|(rows, _)| rows.next()).collect();
+            match failed.remove(&row) {
+                Some(error) => Err(error),
+                None => {
+                    let vote = ballot.row(&of_row).iter().map(|share| share.min(1.0));
+                    Ok((example.id().to_owned(), vote.collect::<Vec<f32>>()))
+                }
+            }
+        });
+        Ok(Outcomes::new(Arc::clone(&self.labels), outcomes)?)
     }
 }
 
@@ -85,9 +127,14 @@ impl Predictor for Ensemble<'_> {
         &self.labels
     }
 
-    /// Rows are combined by position, so that examples with equal ids are no obstacle.
-    fn predict(&self, examples: &[RelationExample]) -> re_data::Result<Probabilities> {
-        self.combine(examples).map_err(re_data::Error::predictor)
+    /// A row fails where a member could not answer it. Rows are combined by position, so that examples with equal ids are
+    /// no obstacle.
+    fn outcomes(&self, examples: &[RelationExample]) -> Result<Outcomes, PredictError> {
+        Ok(self.combine(examples)?)
+    }
+
+    fn tokens(&self, example: &RelationExample) -> usize {
+        self.members.iter().map(|member| member.predictor.tokens(example)).sum()
     }
 
     fn reads_types(&self) -> bool {
@@ -95,42 +142,8 @@ impl Predictor for Ensemble<'_> {
     }
 }
 
-impl Ensemble<'_> {
-    fn combine(&self, examples: &[RelationExample]) -> Result<Probabilities> {
-        let scores: Vec<Scores> = self
-            .members
-            .iter()
-            .map(|member| Ok(Scores::new(self.vote, &self.ask(member, examples)?)))
-            .collect::<Result<_>>()?;
-        let weights: Vec<f64> = self.members.iter().map(|m| m.weight).collect();
-        let mut values = Vec::with_capacity(examples.len() * self.labels.len());
-        Ballot::new(self.vote, &weights).cast(&scores.iter().collect::<Vec<_>>(), |row| {
-            values.extend_from_slice(row);
-        });
-        let ids = examples.iter().map(|example| example.id().to_owned()).collect();
-        probabilities(ids, &self.labels, values)
-    }
-}
-
-/// A predictor's answer, checked to be for the examples it was asked about.
-pub(crate) fn ask(
-    member: &str,
-    predictor: &dyn Predictor,
-    examples: &[RelationExample],
-) -> Result<Probabilities> {
-    let answer =
-        predictor.predict(examples).map_err(|source| Error::Member { member: member.to_owned(), source })?;
-    for row in 0..answer.len().max(examples.len()) {
-        let (found, expected) = (answer.ids().get(row), examples.get(row).map(RelationExample::id));
-        if found.map(String::as_str) != expected {
-            return Err(Error::Answer {
-                member: member.to_owned(),
-                row,
-                rows: examples.len(),
-                found: found.cloned(),
-                expected: expected.map(str::to_owned),
-            });
-        }
-    }
-    Ok(answer)
+/// What a predictor says of the examples it was asked about, and of no others.
+pub(crate) fn ask(member: &str, predictor: &dyn Predictor, examples: &[RelationExample]) -> Result<Outcomes> {
+    let outcomes = predictor.outcomes(examples).and_then(|outcomes| outcomes.checked_for(examples));
+    outcomes.map_err(|source| Error::member(member, source))
 }

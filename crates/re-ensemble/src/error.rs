@@ -1,5 +1,6 @@
 //! What can go wrong while predictions are aligned, combined or compared.
 
+use re_data::PredictError;
 use re_data::text::{brief, quoted};
 
 /// Result with this crate's [`enum@Error`].
@@ -120,25 +121,7 @@ pub enum Error {
         /// Its name.
         member: String,
         /// Why it failed.
-        source: re_data::Error,
-    },
-    /// A live predictor answered for other rows than it was asked for.
-    #[error(
-        "{member}: answer {row} of {rows} is for {}, expected {}",
-        id_or_none(found),
-        id_or_none(expected)
-    )]
-    Answer {
-        /// Its name.
-        member: String,
-        /// Position of the first wrong answer, from 0.
-        row: usize,
-        /// Number of rows it was asked for.
-        rows: usize,
-        /// The id it answered with, if any.
-        found: Option<String>,
-        /// The id it was asked for, if any.
-        expected: Option<String>,
+        source: PredictError,
     },
     /// A row was used to tune the weights, so that a vote on it with these weights would measure nothing.
     #[error(
@@ -178,9 +161,22 @@ fn role(label: &Option<String>) -> String {
     label.as_deref().map_or("none".to_owned(), quoted)
 }
 
-/// An id in an error.
-fn id_or_none(id: &Option<String>) -> String {
-    id.as_deref().map_or("no row".to_owned(), |id| format!("id {}", quoted(id)))
+impl Error {
+    /// The failure of a live predictor.
+    pub(crate) fn member(member: impl Into<String>, source: impl Into<PredictError>) -> Self {
+        Self::Member { member: member.into(), source: source.into() }
+    }
+}
+
+/// A member's failure is one of the model, unless it was stopped or a row is at fault.
+impl From<Error> for PredictError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Member { source: Self::Interrupted, .. } => Self::Interrupted,
+            Error::Member { member, source: Self::Row(error) } => error.in_member(member).into(),
+            other => Self::model(other),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use re_data::{LabelSet, Predictor, Probabilities, RelationExample};
+use re_data::{LabelSet, Outcomes, PredictError, Predictor, RelationExample};
 use serde::{Deserialize, Serialize};
 
 use crate::ensemble::ask;
 use crate::error::{Error, Result};
-use crate::vote::probabilities;
 
 /// Name of the first stage in errors.
 const FIRST: &str = "first stage";
@@ -107,43 +106,47 @@ impl<F: Predictor, S: Predictor> TwoStage<F, S> {
         Ok(Self { first, second, gate, labels, first_none, none, columns })
     }
 
-    fn combine(&self, examples: &[RelationExample]) -> Result<Probabilities> {
+    fn combine(&self, examples: &[RelationExample]) -> Result<Outcomes> {
         let first = ask(FIRST, &self.first, examples)?;
-        let unrelated: Vec<f32> =
-            first.rows().map(|row| row.get(self.first_none).copied().unwrap_or_default().min(1.0)).collect();
+        let unrelated = |row: &[f32]| row.get(self.first_none).copied().unwrap_or_default().min(1.0);
         let kept = |n: f32| matches!(self.gate, Gate::Decide { threshold } if n >= threshold);
-        let answers = if unrelated.iter().any(|&n| kept(n)) {
-            let passed = examples.iter().zip(&unrelated).filter(|(_, n)| !kept(**n));
-            ask(SECOND, &self.second, &passed.map(|(e, _)| e.clone()).collect::<Vec<_>>())?
+        let passes: Vec<bool> = first.rows().map(|row| row.is_ok_and(|row| !kept(unrelated(row)))).collect();
+        let second = if passes.contains(&false) {
+            let passed = examples.iter().zip(&passes).filter(|(_, passes)| **passes);
+            ask(SECOND, &self.second, &passed.map(|(example, _)| example.clone()).collect::<Vec<_>>())?
         } else {
             ask(SECOND, &self.second, examples)?
         };
-        let mut answers = answers.rows();
-        let mut values = Vec::with_capacity(examples.len() * self.labels.len());
-        for n in unrelated {
-            let (none, row) = match self.gate {
-                Gate::Product => (n, answers.next()),
-                Gate::Decide { .. } if kept(n) => (1.0, None),
-                Gate::Decide { .. } => (0.0, answers.next()),
+        let mut second = second.rows();
+        let rows = examples.iter().zip(first.rows().zip(passes)).map(|(example, (first, passes))| {
+            let second = if passes { second.next() } else { None };
+            let n = unrelated(first.map_err(|error| error.clone().in_member(FIRST))?);
+            let row = second.transpose().map_err(|error| error.clone().in_member(SECOND))?;
+            let none = match self.gate {
+                Gate::Product => n,
+                Gate::Decide { .. } if row.is_none() => 1.0,
+                Gate::Decide { .. } => 0.0,
             };
-            self.push_row(none, row.unwrap_or_default(), &mut values);
-        }
-        probabilities(examples.iter().map(|e| e.id().to_owned()).collect(), &self.labels, values)
+            Ok((example.id().to_owned(), self.row(none, row.unwrap_or_default())))
+        });
+        Ok(Outcomes::new(Arc::clone(&self.labels), rows)?)
     }
 
-    /// Appends one row: `none` for "no relation", the rest shared out as the second stage's `row` says.
-    fn push_row(&self, none: f32, row: &[f32], values: &mut Vec<f32>) {
+    /// One row: `none` for "no relation", the rest shared out as the second stage's `row` says.
+    fn row(&self, none: f32, row: &[f32]) -> Vec<f32> {
         let of = |column: usize| f64::from(row.get(column).copied().unwrap_or_default());
         let total: f64 = self.columns.iter().flatten().map(|&column| of(column)).sum();
         let relations = self.columns.iter().flatten().count() as f64;
         let rest = 1.0 - f64::from(none);
-        values.extend(self.columns.iter().enumerate().map(|(class, column)| match column {
+        let of_class = |(class, column): (usize, &Option<usize>)| match column {
             _ if class == self.none => none,
             // A second stage that gives all to "no relation" says nothing about the relations.
             Some(_) if total <= 0.0 => (rest / relations) as f32,
             Some(column) => (rest * of(*column) / total) as f32,
             None => 0.0,
-        }));
+        };
+        // Brought back to at most 1, which members may exceed by rounding.
+        self.columns.iter().enumerate().map(|class| of_class(class).min(1.0)).collect()
     }
 }
 
@@ -152,8 +155,14 @@ impl<F: Predictor, S: Predictor> Predictor for TwoStage<F, S> {
         &self.labels
     }
 
-    fn predict(&self, examples: &[RelationExample]) -> re_data::Result<Probabilities> {
-        self.combine(examples).map_err(re_data::Error::predictor)
+    /// A row fails where a stage that is asked about it cannot answer it.
+    fn outcomes(&self, examples: &[RelationExample]) -> Result<Outcomes, PredictError> {
+        Ok(self.combine(examples)?)
+    }
+
+    /// As if all rows passed.
+    fn tokens(&self, example: &RelationExample) -> usize {
+        self.first.tokens(example) + self.second.tokens(example)
     }
 
     fn reads_types(&self) -> bool {

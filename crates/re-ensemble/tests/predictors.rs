@@ -6,7 +6,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{Table, examples, labels};
-use re_data::{LabelSet, Predictor, Probabilities, RelationExample};
+use re_data::{LabelSet, Outcomes, PredictError, Predictor, Probabilities, RelationExample, RowError};
 use re_ensemble::{Ensemble, Error, Gate, LiveMember, Members, TwoStage, Vote};
 
 fn table(names: &[&str], rows: &[&[f32]]) -> Table {
@@ -69,8 +69,8 @@ impl Predictor for Astray {
         &self.0
     }
 
-    fn predict(&self, _: &[RelationExample]) -> re_data::Result<Probabilities> {
-        Probabilities::new(vec!["0".into(), "7".into()], Arc::clone(&self.0), vec![0.5; 4])
+    fn outcomes(&self, _: &[RelationExample]) -> Result<Outcomes, PredictError> {
+        Ok(Probabilities::new(vec!["0".into(), "7".into()], Arc::clone(&self.0), vec![0.5; 4])?.into())
     }
 }
 
@@ -83,13 +83,22 @@ fn faults_of_members_are_named() {
     };
     let broken = Ensemble::new(Vote::Mean, [LiveMember::new("x", &a)]).unwrap();
     let error = broken.predict(&examples(2)).unwrap_err();
-    assert_eq!(re_data::error::with_causes(&error), "x: prediction failed: no such row");
-    assert!(std::error::Error::source(&error).is_some());
+    let told = "x: prediction failed: example 1: prediction failed: no such row";
+    assert_eq!(re_data::error::with_causes(&error), told);
+    let error = broken.members(&examples(2)).unwrap_err();
+    assert_eq!(re_data::error::with_causes(&error), told);
     let wrong = Ensemble::new(Vote::Mean, [LiveMember::new("y", &astray)]).unwrap();
     for count in [1, 2, 3] {
         let error = wrong.members(&examples(count)).unwrap_err();
-        let Error::Answer { row, .. } = error else { panic!("{error}") };
+        let Error::Member { source: PredictError::OtherRows { row, .. }, .. } = error else {
+            panic!("{error}")
+        };
         assert_eq!(row, 1, "{count} examples");
+        let error = wrong.outcomes(&examples(count)).unwrap_err();
+        assert!(
+            re_data::error::with_causes(&error).starts_with("y: prediction failed: answer 1 of "),
+            "{error:?}"
+        );
     }
     let other = ensemble(LiveMember::new("y", table(&["none", "b"], &[])));
     assert!(matches!(other, Err(Error::MissingLabel { member, .. }) if member == "y"));
@@ -99,6 +108,89 @@ fn faults_of_members_are_named() {
     ));
     assert!(matches!(Ensemble::new(Vote::Mean, []), Err(Error::NoMembers)));
     assert!(matches!(Members::align([]), Err(Error::NoMembers)));
+}
+
+/// What became of each of the first rows: its probabilities, or its error with all causes.
+fn outcomes(predictor: &dyn Predictor, count: usize) -> Vec<Result<Vec<f32>, String>> {
+    let outcomes = predictor.outcomes(&examples(count)).unwrap();
+    let told = |error: &RowError| re_data::error::with_causes(error);
+    outcomes.rows().map(|row| row.map(<[f32]>::to_vec).map_err(told)).collect()
+}
+
+#[test]
+fn a_row_fails_alone_where_a_member_cannot_answer_it() {
+    let x = table(&["none", "a"], &[&[0.5, 0.5], &[], &[0.25, 0.75], &[], &[1.0, 0.0]]);
+    let y = table(&["a", "none"], &[&[0.5, 0.5], &[0.5, 0.5], &[0.25, 0.75], &[]]);
+    let vote = Ensemble::new(Vote::Mean, [LiveMember::new("x", &x), LiveMember::new("y", &y)]).unwrap();
+    let failed = |members: &str, row| {
+        Err(format!("{members}: prediction failed: example {row}: prediction failed: no such row"))
+    };
+    let ok = |none: f32| Ok(vec![none, 1.0 - none]);
+    // Its classes stand in the order of "y".
+    let expected = [ok(0.5), failed("x", 1), ok(0.5), failed("x", 3), failed("y", 4)];
+    assert_eq!(outcomes(&vote, 5), expected);
+    let nested = Ensemble::new(Vote::Hard, [LiveMember::new("vote", vote)]).unwrap();
+    assert_eq!(outcomes(&nested, 5)[1], failed("vote: prediction failed: x", 1));
+    assert_eq!(outcomes(&nested, 5).iter().filter(|row| row.is_ok()).count(), 2);
+}
+
+#[test]
+fn a_row_fails_alone_where_a_stage_that_is_asked_cannot_answer_it() {
+    let first =
+        || table(&["related", "no_relation"], &[&[0.5, 0.5], &[], &[0.1, 0.9], &[0.7, 0.3], &[0.6, 0.4]]);
+    let second = || table(&["a", "b"], &[&[0.5, 0.5], &[0.5, 0.5], &[], &[], &[0.25, 0.75]]);
+    let failed = |stage: &str, row| {
+        Err(format!("{stage}: prediction failed: example {row}: prediction failed: no such row"))
+    };
+    let two = |gate| TwoStage::new(first(), second(), gate, labels(&RESULT)).unwrap();
+    let gate = Gate::Decide { threshold: 0.8 };
+    let found = outcomes(&two(gate), 5);
+    assert_eq!(found[0], Ok(vec![0.0, 0.5, 0.5]));
+    assert_eq!(found[1], failed("first stage", 1));
+    // The second stage is not asked about row 2.
+    assert_eq!(found[2], Ok(vec![1.0, 0.0, 0.0]));
+    assert_eq!(found[3], failed("second stage", 3));
+    assert_eq!(found[4], Ok(vec![0.0, 0.25, 0.75]));
+    let found = outcomes(&two(Gate::Product), 5);
+    assert_eq!(found[2], failed("second stage", 2));
+    assert_eq!(found.iter().filter(|row| row.is_ok()).count(), 2);
+}
+
+/// Gives no answer at all.
+struct Broken(Arc<LabelSet>, PredictError);
+
+impl Predictor for Broken {
+    fn labels(&self) -> &Arc<LabelSet> {
+        &self.0
+    }
+
+    fn outcomes(&self, _: &[RelationExample]) -> Result<Outcomes, PredictError> {
+        Err(self.1.clone())
+    }
+}
+
+#[test]
+fn a_member_that_fails_or_is_stopped_ends_the_vote() {
+    let error = |of_member: PredictError| {
+        let broken = Broken(labels(&["none", "a"]), of_member);
+        let inner = Ensemble::new(Vote::Mean, [LiveMember::new("x", broken)]).unwrap();
+        Ensemble::new(Vote::Mean, [LiveMember::new("y", inner)]).unwrap().outcomes(&examples(1)).unwrap_err()
+    };
+    let failed = error(PredictError::model("out of memory"));
+    let told = re_data::error::with_causes(&failed);
+    assert_eq!(told, "y: prediction failed: x: prediction failed: out of memory");
+    assert!(matches!(error(PredictError::Interrupted), PredictError::Interrupted));
+}
+
+#[test]
+fn a_row_costs_what_all_members_take() {
+    let row = &examples(1)[0];
+    let one = || table(&["none", "a"], &[]);
+    let three = Ensemble::new(Vote::Mean, ["x", "y", "z"].map(|name| LiveMember::new(name, one()))).unwrap();
+    assert_eq!(three.tokens(row), 3 * one().tokens(row));
+    let binary = table(&["no_relation", "related"], &[]);
+    let two = TwoStage::new(binary, table(&["a", "b"], &[]), Gate::Product, labels(&RESULT)).unwrap();
+    assert_eq!(two.tokens(row), 2 * one().tokens(row));
 }
 
 const RESULT: [&str; 3] = ["no_relation", "a", "b"];

@@ -79,7 +79,7 @@ macro_rules! of_training {
     )+};
 }
 
-of_training!(re_data::Error, re_model::Error, re_ensemble::Error);
+of_training!(re_data::Error, re_data::PredictError, re_model::Error, re_ensemble::Error);
 
 impl From<re_qa::Error> for Error {
     fn from(error: re_qa::Error) -> Self {

@@ -2,12 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use re_data::split::letters;
-use re_data::{LabelSet, NoRelation, Predictor};
+use re_data::{LabelSet, NoRelation, Predictor, SharedPredictor};
 use re_ensemble::{Ensemble, Gate, LiveMember, TwoStage, Vote};
 use re_model::{Precision, RelationClassifier, TrainedParts};
 use re_qa::{GatedAnswerer, QuestionAnswerer};
@@ -200,24 +199,24 @@ struct Election<'a> {
     members: &'a [MemberConfig],
     votes: &'a [VoteConfig],
     loading: Loading<'a>,
-    loaded: HashMap<String, Rc<dyn Predictor>>,
+    loaded: HashMap<String, SharedPredictor>,
 }
 
 impl Election<'_> {
-    fn predictor(&mut self, name: &str) -> Result<Rc<dyn Predictor>> {
+    fn predictor(&mut self, name: &str) -> Result<SharedPredictor> {
         if let Some(known) = self.loaded.get(name) {
-            return Ok(Rc::clone(known));
+            return Ok(known.clone());
         }
-        let predictor: Rc<dyn Predictor> = match self.votes.iter().find(|vote| vote.vote == name) {
-            Some(vote) => Rc::new(self.vote(vote)?),
+        let predictor = match self.votes.iter().find(|vote| vote.vote == name) {
+            Some(vote) => SharedPredictor::new(self.vote(vote)?),
             None => {
                 let inside = self.run.join(name);
                 let member = self.members.iter().find(|member| member.member == name);
                 let run = member.and_then(|member| member.run.as_ref()).unwrap_or(&inside);
-                Rc::from(load(run, self.loading)?)
+                SharedPredictor::new(load(run, self.loading)?)
             }
         };
-        self.loaded.insert(name.to_owned(), Rc::clone(&predictor));
+        self.loaded.insert(name.to_owned(), predictor.clone());
         Ok(predictor)
     }
 

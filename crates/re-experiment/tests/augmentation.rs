@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use re_data::RelationExample;
+use re_data::{Predictor, RelationExample};
 use re_ensemble::{Prior, shift_prior};
 use re_experiment::{Error, Experiment, ExperimentData, Fold, RunFolder, Summary};
 use re_formats::augment::{AugmenterConfig, Replacement};

@@ -11,9 +11,10 @@ pub use stream::PredictedChunk;
 use std::path::Path;
 use std::sync::Arc;
 
+use re_data::predictor::estimated_tokens;
 use re_data::{
-    EncodeOptions, Encoded, ExampleEncoder, LabelSet, Markup, MarkupConfig, Predictor, Probabilities,
-    RelationExample, Tokenizer,
+    EncodeOptions, Encoded, ExampleEncoder, LabelSet, Markup, MarkupConfig, Outcomes, PredictError,
+    Predictor, RelationExample, RowError, Tokenizer,
 };
 use tch::Device;
 
@@ -82,7 +83,7 @@ impl Default for ClassifierOptions {
 /// Classifies relation examples.
 ///
 /// ```no_run
-/// use re_data::{ByteSpan, Entity, RelationExample};
+/// use re_data::{ByteSpan, Entity, Predictor, RelationExample};
 /// use re_model::RelationClassifier;
 ///
 /// let classifier = RelationClassifier::from_pretrained("runs/xlmr/best")?;
@@ -91,7 +92,7 @@ impl Default for ClassifierOptions {
 /// for row in classifier.predict(&[example])?.predictions() {
 ///     println!("{}: {} ({:.1} %)", row.id, row.label, 100.0 * row.probability);
 /// }
-/// # Ok::<(), re_model::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct RelationClassifier {
@@ -230,15 +231,23 @@ impl RelationClassifier {
         &self.labels
     }
 
-    /// Class probabilities of `examples`, in their order.
-    ///
-    /// # Errors
-    /// [`Error::Data`] where an example cannot be encoded, such as one whose entities do not fit.
-    pub fn predict(&self, examples: &[RelationExample]) -> Result<Probabilities> {
-        let (rows, _) = self.encoder.encode_batch(examples)?;
+    /// The outcomes of `examples`, given what [`ExampleEncoder::encode_rows`] made of them.
+    fn outcomes_of(
+        &self,
+        examples: &[RelationExample],
+        encoded: Vec<re_data::Result<Encoded>>,
+    ) -> Result<Outcomes> {
+        let (mut rows, mut faults) = (Vec::with_capacity(encoded.len()), Vec::with_capacity(encoded.len()));
+        for row in encoded {
+            faults.push(row.map(|row| rows.push(row)).err());
+        }
         let probabilities = self.probabilities(&rows)?;
-        let ids = examples.iter().map(|example| example.id().to_owned()).collect();
-        Ok(Probabilities::new(ids, Arc::clone(&self.labels), probabilities)?)
+        let mut probabilities = probabilities.chunks_exact(self.labels.len());
+        let outcomes = examples.iter().zip(faults).map(|(example, fault)| match fault {
+            Some(fault) => Err(RowError::new(example.id(), fault)),
+            None => Ok((example.id().to_owned(), probabilities.next().unwrap_or_default())),
+        });
+        Ok(Outcomes::new(Arc::clone(&self.labels), outcomes)?)
     }
 
     /// Class probabilities of encoded rows, flat, in their order.
@@ -287,8 +296,12 @@ impl Predictor for RelationClassifier {
         &self.labels
     }
 
-    fn predict(&self, examples: &[RelationExample]) -> re_data::Result<Probabilities> {
-        RelationClassifier::predict(self, examples).map_err(Error::of_predictor)
+    fn outcomes(&self, examples: &[RelationExample]) -> Result<Outcomes, PredictError> {
+        Ok(self.outcomes_of(examples, self.encoder.encode_rows(examples).0)?)
+    }
+
+    fn tokens(&self, example: &RelationExample) -> usize {
+        estimated_tokens(example).min(self.encoder.options().max_length)
     }
 
     fn reads_types(&self) -> bool {

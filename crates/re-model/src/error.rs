@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use re_data::PredictError;
+
 /// Result with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -223,12 +225,15 @@ impl Error {
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io { path: re_data::files::when_complete(&path.into()), source }
     }
+}
 
-    /// As [`Predictor`](re_data::Predictor)s report it: what is wrong with a row stays what it is.
-    pub fn of_predictor(self) -> re_data::Error {
-        match self {
-            Self::Data(error) if error.example().is_some() => error,
-            other => re_data::Error::predictor(other),
+/// What is wrong with a row stays what it is; everything else is the model's fault, or a stop that was asked for.
+impl From<Error> for PredictError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Interrupted => Self::Interrupted,
+            Error::Data(error) if error.example().is_some() => error.into(),
+            other => Self::model(other),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use re_data::{ByteSpan, Entity, LabelSet, RelationExample};
+//! use re_data::{ByteSpan, Entity, LabelSet, Predictor, RelationExample};
 //! use re_model::{ClassifierOptions, RelationClassifier};
 //!
 //! // A folder of a pretrained encoder; this one has no weights and starts at random.

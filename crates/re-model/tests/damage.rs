@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use re_data::{LabelSet, MarkupConfig, RelationExample, manifest};
+use re_data::{LabelSet, MarkupConfig, PredictError, Predictor, RelationExample, manifest};
 use re_formats::read::{self, ReadOptions};
 use re_model::save::save_tensors;
 use re_model::{ClassifierOptions, Error, HeadChoice, HeadConfig, MarkupChoice, RelationClassifier, Weights};
@@ -42,13 +42,22 @@ fn saved() -> tempfile::TempDir {
 }
 
 /// Loads and predicts.
-fn predict(folder: &Path) -> Result<Vec<f32>, Error> {
+fn predict(folder: &Path) -> Result<Vec<f32>, PredictError> {
     Ok(RelationClassifier::from_pretrained(folder)?.predict(&examples(3))?.values().to_vec())
 }
 
-fn changed(result: Result<impl Sized, Error>) -> PathBuf {
-    match result.map(drop).unwrap_err() {
-        Error::Data(re_data::Error::Changed(mismatch)) => mismatch.file,
+fn changed(result: Result<impl Sized, impl Into<PredictError>>) -> PathBuf {
+    let error = result.map(drop).map_err(Into::into).unwrap_err();
+    match of_model(&error) {
+        Error::Data(re_data::Error::Changed(mismatch)) => mismatch.file.clone(),
+        other => panic!("{other}"),
+    }
+}
+
+/// Why a model gave no answer.
+fn of_model(error: &PredictError) -> &Error {
+    match error {
+        PredictError::Model(source) => source.downcast_ref().unwrap(),
         other => panic!("{other}"),
     }
 }
@@ -129,8 +138,8 @@ fn weights_that_are_cut_short_or_written_over_are_an_error() {
         let classifier = RelationClassifier::from_pretrained(folder.path()).unwrap();
         classifier.predict(&examples(3)).unwrap();
         change(&path);
-        match classifier.predict(&examples(3)).unwrap_err() {
-            Error::FileChanged { path: found } => assert_eq!(found, path),
+        match of_model(&classifier.predict(&examples(3)).unwrap_err()) {
+            Error::FileChanged { path: found } => assert_eq!(found, &path),
             other => panic!("{other}"),
         }
         assert!(matches!(classifier.save(folder.path().join("new")), Err(Error::FileChanged { .. })));

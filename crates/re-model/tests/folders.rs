@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{Expected, golden, model};
-use re_data::{EncodeOptions, LabelSet, MarkupConfig, RelationExample, Tokenizer};
+use re_data::{EncodeOptions, LabelSet, MarkupConfig, Predictor, RelationExample, Tokenizer};
 use re_formats::read::{self, ReadOptions};
 use re_model::save::save_tensors;
 use re_model::{

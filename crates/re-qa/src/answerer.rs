@@ -10,8 +10,10 @@ pub use gated::{GatedAnswerer, GatedAnswers};
 use std::path::Path;
 use std::sync::Arc;
 
+use re_data::predictor::estimated_tokens;
 use re_data::{
-    EncodeOptions, Encoded, ExampleEncoder, LabelSet, Predictor, Probabilities, RelationExample, Tokenizer,
+    EncodeOptions, Encoded, ExampleEncoder, LabelSet, Outcomes, PredictError, Predictor, RelationExample,
+    RowError, Tokenizer,
 };
 use re_model::classifier::{ModelParts, example_encoder, pretrained, tokenizer_in};
 use re_model::inference::{floats, in_batches};
@@ -157,6 +159,15 @@ impl QuestionAnswerer {
     /// # Errors
     /// [`Error::Data`] where an example cannot be encoded, such as one whose entities do not fit.
     pub fn ask(&self, examples: &[RelationExample]) -> Result<Vec<Answers>> {
+        let rows = self.ask_rows(examples)?.into_iter().collect::<re_data::Result<_>>();
+        Ok(rows?)
+    }
+
+    /// The same for each example by itself: one with a question that cannot be encoded fails alone.
+    ///
+    /// # Errors
+    /// Those of the model.
+    pub fn ask_rows(&self, examples: &[RelationExample]) -> Result<Vec<re_data::Result<Answers>>> {
         let relations = self.questions.labels();
         let mut all = Vec::with_capacity(examples.len());
         for part in examples.chunks(EXAMPLES_AT_ONCE) {
@@ -164,8 +175,21 @@ impl QuestionAnswerer {
                 relations.names().iter().map(|label| example.clone().with_label(label)).collect::<Vec<_>>()
             };
             let asked: Vec<RelationExample> = part.iter().flat_map(about).collect();
-            let answers = self.answers(&self.encoder.encode_batch(&asked)?.0)?;
-            all.extend(answers.chunks(relations.len()).map(|row| Answers(row.to_vec())));
+            let mut encoded = self.encoder.encode_rows(&asked).0.into_iter();
+            let (mut rows, mut faults) = (Vec::new(), Vec::with_capacity(part.len()));
+            for _ in part {
+                // All of the example's, also behind one that failed.
+                let asked: Vec<_> = encoded.by_ref().take(relations.len()).collect();
+                let asked = asked.into_iter().collect::<re_data::Result<Vec<Encoded>>>();
+                faults.push(asked.map(|asked| rows.extend(asked)));
+            }
+            let answers = self.answers(&rows)?;
+            let mut answers = answers.chunks(relations.len());
+            all.extend(
+                faults
+                    .into_iter()
+                    .map(|row| row.map(|()| Answers(answers.next().unwrap_or_default().to_vec()))),
+            );
         }
         Ok(all)
     }
@@ -196,10 +220,16 @@ impl Predictor for QuestionAnswerer {
         self.questions.labels()
     }
 
-    fn predict(&self, examples: &[RelationExample]) -> re_data::Result<Probabilities> {
-        let answers = self.ask(examples).map_err(Error::of_predictor)?;
-        let values = answers.iter().flat_map(|row| row.probabilities(self.rule)).collect();
-        let ids = examples.iter().map(|example| example.id().to_owned()).collect();
-        Probabilities::new(ids, Arc::clone(self.labels()), values)
+    fn outcomes(&self, examples: &[RelationExample]) -> std::result::Result<Outcomes, PredictError> {
+        let rows = examples.iter().zip(self.ask_rows(examples)?).map(|(example, answers)| match answers {
+            Ok(answers) => Ok((example.id().to_owned(), answers.probabilities(self.rule))),
+            Err(error) => Err(RowError::new(example.id(), error)),
+        });
+        Ok(Outcomes::new(Arc::clone(self.labels()), rows)?)
+    }
+
+    fn tokens(&self, example: &RelationExample) -> usize {
+        let question = estimated_tokens(example).min(self.encoder.options().max_length);
+        question * self.questions.labels().len()
     }
 }

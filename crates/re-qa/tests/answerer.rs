@@ -11,7 +11,10 @@ use std::process::Command;
 use std::sync::Arc;
 
 use common::{Expected, batch, golden, norm, relative_to_scale};
-use re_data::{EncodeOptions, LabelSet, LostEntities, Predictor, Probabilities, RelationExample, TokenSpan};
+use re_data::{
+    EncodeOptions, LabelSet, LostEntities, Outcomes, PredictError, Predictor, Probabilities, RelationExample,
+    RowError, TokenSpan,
+};
 use re_formats::read::{self, ReadOptions};
 use re_model::{Builder, EncoderConfig, Error, Head, Mode, RelationModel, TokenBatch, Weights};
 use re_qa::span::{Span, span_loss};
@@ -147,7 +150,7 @@ fn a_saved_answerer_comes_back_with_the_same_bits() {
     assert!(error.contains("question_answering.json"), "{error}");
 }
 
-/// What a table says of the embedded rows, in their order.
+/// What a table says of the embedded rows, in their order, and of all others as of the first.
 #[derive(Debug)]
 struct Table(Arc<LabelSet>, Vec<f32>);
 
@@ -156,17 +159,17 @@ impl Predictor for Table {
         &self.0
     }
 
-    fn predict(&self, examples: &[RelationExample]) -> re_data::Result<Probabilities> {
+    fn outcomes(&self, examples: &[RelationExample]) -> Result<Outcomes, PredictError> {
         let none = self.0.no_relation().unwrap();
         let row = |&unrelated: &f32| {
             let rest = (1.0 - unrelated) / (self.0.len() - 1) as f32;
             (0..self.0.len()).map(|class| if class == none { unrelated } else { rest }).collect::<Vec<_>>()
         };
         let known = self::examples(self.1.len());
-        let place = |e: &RelationExample| known.iter().position(|other| other.id() == e.id()).unwrap();
+        let place = |e: &RelationExample| known.iter().position(|other| other.id() == e.id()).unwrap_or(0);
         let values = examples.iter().flat_map(|e| row(&self.1[place(e)])).collect();
         let ids = examples.iter().map(|e| e.id().to_owned()).collect();
-        Probabilities::new(ids, Arc::clone(&self.0), values)
+        Ok(Probabilities::new(ids, Arc::clone(&self.0), values)?.into())
     }
 }
 
@@ -239,6 +242,21 @@ fn an_object_that_truncation_removes_is_refused_or_leaves_all_relations_alike() 
         |lost_entities| EncodeOptions { max_length: 40, lost_entities, ..EncodeOptions::default() };
     let strict = answerer(encoding(LostEntities::Error)).ask(std::slice::from_ref(&example));
     assert!(matches!(strict, Err(Error::Data(re_data::Error::LostEntity { entity: 1, .. }))), "{strict:?}");
+    // The other rows are answered, also behind a classifier.
+    let short = |id| RelationExample::new(id, "하늘은 바다와 산다.", [entity(0, 6), entity(10, 6)]).unwrap();
+    let others = ["7", "8"].map(short);
+    let rows = [others[0].clone(), example.clone(), others[1].clone()];
+    let strict = answerer(encoding(LostEntities::Error));
+    let outcomes = strict.outcomes(&rows).unwrap();
+    assert_eq!(outcomes.failed().map(RowError::id).collect::<Vec<_>>(), ["9"]);
+    assert_eq!(outcomes.answered(), &strict.predict(&others).unwrap());
+    let related = Table(Arc::new(labels()), vec![0.0]);
+    let gated = GatedAnswerer::new(related, strict, Arc::new(labels())).unwrap();
+    let outcomes = gated.outcomes(&rows).unwrap();
+    let text = re_data::error::with_causes(outcomes.failed().next().unwrap());
+    assert!(text.starts_with("answerer: prediction failed: example 9: entity 2 does not fit"), "{text}");
+    assert_eq!(outcomes.ids().collect::<Vec<_>>(), ["7", "9", "8"]);
+    assert_eq!(outcomes.answered(), &gated.predict(&others).unwrap());
     let counting = answerer(encoding(LostEntities::Count));
     let probabilities = counting.predict(std::slice::from_ref(&example)).unwrap();
     assert!(probabilities.values().iter().all(|p| (p - 1.0 / 41.0).abs() < 1e-6));

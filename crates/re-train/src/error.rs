@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use re_data::PredictError;
 use re_data::files;
 use re_data::text::brief;
 
@@ -127,6 +128,9 @@ pub enum Error {
     /// The data failed.
     #[error(transparent)]
     Data(#[from] re_data::Error),
+    /// A model gave no predictions.
+    #[error(transparent)]
+    Predict(#[from] PredictError),
     /// Predictions cannot be combined.
     #[error(transparent)]
     Ensemble(#[from] re_ensemble::Error),
@@ -165,45 +169,18 @@ impl Error {
 
     /// Whether a prediction ended early because it was asked to.
     pub fn is_interruption(&self) -> bool {
-        let mut next: Option<Cause<'_>> = Some(self);
-        while let Some(error) = next {
-            if matches!(error.downcast_ref(), Some(re_model::Error::Interrupted)) {
-                return true;
-            }
-            next = wrapped(error).or_else(|| error.source());
-        }
-        false
+        use re_ensemble::Error::Member;
+        matches!(
+            self,
+            Self::Model(re_model::Error::Interrupted)
+                | Self::Predict(PredictError::Interrupted)
+                | Self::Ensemble(Member { source: PredictError::Interrupted, .. })
+        )
     }
 
     /// An input/output error that names its file.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io { path: re_data::files::when_complete(&path.into()), source }
-    }
-}
-
-/// An error below another one.
-type Cause<'a> = &'a (dyn std::error::Error + 'static);
-
-/// What a transparent error stands for, which `source` skips.
-fn wrapped(error: Cause<'_>) -> Option<Cause<'_>> {
-    use {re_data::Error as Data, re_ensemble::Error as Ensemble, re_model::Error as Model};
-    if let Some(error) = error.downcast_ref() {
-        return match error {
-            Error::Model(error) => Some(error),
-            Error::Data(error) => Some(error),
-            Error::Ensemble(error) => Some(error),
-            _ => None,
-        };
-    }
-    if let Some(Data::Predictor(error)) = error.downcast_ref() {
-        return Some(&**error);
-    }
-    if let Some(Ensemble::Data(error) | Ensemble::Member { source: error, .. }) = error.downcast_ref() {
-        return Some(error);
-    }
-    match error.downcast_ref() {
-        Some(Model::Data(error)) => Some(error),
-        _ => None,
     }
 }
 
@@ -228,24 +205,19 @@ mod tests {
     }
 
     #[test]
-    fn an_interruption_is_found_below_whatever_wraps_it() {
-        use re_data::Error as Data;
+    fn an_interruption_is_no_failure_of_whatever_was_interrupted() {
         use re_ensemble::Error as Ensemble;
-        let interrupted = || Data::predictor(re_model::Error::Interrupted);
         let member = |source| Ensemble::Member { member: "a".to_owned(), source };
-        let nested = || Data::predictor(member(Data::predictor(member(interrupted()))));
+        let interrupted = || PredictError::from(re_model::Error::Interrupted);
+        let nested = || PredictError::from(member(PredictError::from(member(interrupted()))));
         for error in [
             Error::Model(re_model::Error::Interrupted),
-            Error::Data(interrupted()),
-            Error::Data(nested()),
-            Error::Ensemble(Ensemble::Data(nested())),
-            Error::Model(re_model::Error::Data(nested())),
+            Error::Predict(interrupted()),
+            Error::Predict(nested()),
+            Error::Ensemble(member(nested())),
         ] {
             assert!(error.is_interruption(), "{error:?}");
         }
-        assert!(
-            !Error::Data(Data::predictor(member(Data::predictor("x".parse::<u8>().unwrap_err()))))
-                .is_interruption()
-        );
+        assert!(!Error::Predict(PredictError::from(member(PredictError::model("other")))).is_interruption());
     }
 }

@@ -1,5 +1,6 @@
 //! Trains a relation classifier with a markup and a head of its own: the best step is found on a split, then everything is
-//! trained on up to there. An observer of its own watches, and the run's model predicts beside a predictor of its own.
+//! trained on up to there. An observer of its own watches. The run's model predicts beside a predictor of its own, and is
+//! served to several threads.
 //!
 //! usage: my-relations FOLDER_OF_MODEL_AND_DATA RUN_FOLDER
 
@@ -7,9 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use re_data::markup::{MarkedText, Markup};
-use re_data::{ByteSpan, LabelSet, Predictor, Probabilities, RelationExample};
+use re_data::{ByteSpan, LabelSet, Outcomes, PredictError, Predictor, RelationExample};
 use re_experiment::{DataConfig, Experiment, ModelConfig, OwnHead, OwnParts, Plan, RunFolder, load_predictor_with};
 use re_formats::read::{self, ReadOptions};
+use re_handle::{Handle, HandleOptions, RequestOptions};
 use re_model::ops::Linear;
 use re_model::{Builder, EncoderConfig, Head, HeadInput, Mode};
 use re_train::{Event, Observer, Start, TrainConfig};
@@ -84,13 +86,11 @@ impl Predictor for Always {
         &self.labels
     }
 
-    fn predict(&self, examples: &[RelationExample]) -> re_data::Result<Probabilities> {
-        let mut values = vec![0.0; examples.len() * self.labels.len()];
-        for row in values.chunks_mut(self.labels.len()) {
-            row[self.class] = 1.0;
-        }
-        let ids = examples.iter().map(|example| example.id().to_owned()).collect();
-        Probabilities::new(ids, Arc::clone(&self.labels), values)
+    fn outcomes(&self, examples: &[RelationExample]) -> Result<Outcomes, PredictError> {
+        let mut row = vec![0.0; self.labels.len()];
+        row[self.class] = 1.0;
+        let rows = examples.iter().map(|example| Ok((example.id().to_owned(), &row)));
+        Ok(Outcomes::new(Arc::clone(&self.labels), rows)?)
     }
 }
 
@@ -127,5 +127,20 @@ fn main() -> anyhow::Result<()> {
         let probabilities = predictor.predict(&dev)?;
         println!("predicted {} rows, first: {}", probabilities.len(), probabilities.predictions().next().unwrap().label);
     }
+
+    // The model moves to a thread of its own; each of these threads has a handle.
+    let handle = Handle::new(trained, HandleOptions::default())?;
+    let threads: Vec<_> = dev
+        .chunks(dev.len().div_ceil(3))
+        .map(|part| {
+            let (handle, part) = (handle.clone(), part.to_vec());
+            std::thread::spawn(move || handle.predict(part, RequestOptions::default()))
+        })
+        .collect();
+    for thread in threads {
+        println!("served {} rows", thread.join().expect("no thread panics")?.answered().len());
+    }
+    handle.shutdown();
+    println!("{} rows a batch", handle.metrics().batch_rows.mean());
     Ok(())
 }

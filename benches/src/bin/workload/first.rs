@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use re_data::Predictor;
 use re_formats::read::{ExampleReader, ReadOptions};
 use re_model::{Precision, RelationClassifier, TrainedParts};
 

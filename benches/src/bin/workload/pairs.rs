@@ -8,8 +8,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use re_data::markup::{Markup, TypedPunct};
-use re_data::{CharSpan, Document, Mention, PairRule, RelationExample};
-use re_model::{Error, Precision, RelationClassifier, TrainedParts};
+use re_data::{CharSpan, Document, Mention, PairRule, Predictor, RelationExample};
+use re_model::{Precision, RelationClassifier, TrainedParts};
 use serde_json::json;
 
 use crate::inputs::{Data, Report, report};
@@ -126,8 +126,8 @@ fn examples(document: &Document) -> impl Iterator<Item = re_data::Result<Relatio
 fn shared(classifier: &RelationClassifier, documents: &[Document]) -> Result<Vec<usize>> {
     let mut classes = Vec::new();
     classifier.predict_pairs(documents, &PairRule::default(), |found| {
-        classes.extend(found.probabilities.classes());
-        Ok::<(), Error>(())
+        classes.extend(found.outcomes.into_probabilities()?.classes());
+        Ok::<(), anyhow::Error>(())
     })?;
     Ok(classes)
 }

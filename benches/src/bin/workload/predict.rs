@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
+use re_data::Predictor;
 use re_model::{Precision, RelationClassifier, TrainedParts};
 
 use crate::inputs::{Data, Report, report};

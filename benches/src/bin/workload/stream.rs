@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
-use re_data::RelationExample;
+use re_data::{Predictor, RelationExample};
 use re_formats::read::{ExampleReader, ReadOptions};
 use re_formats::write::{self, PredictionFormat, PredictionWriter};
 use re_model::{Precision, RelationClassifier, TrainedParts};

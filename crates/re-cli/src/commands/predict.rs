@@ -2,19 +2,19 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use re_data::error::with_causes;
-use re_data::{ExampleEncoder, Predictor, RelationExample, TokensInText};
+use re_data::{Outcomes, PredictError, Predictor, Probabilities, RowError, TokensInText};
 use re_experiment::{Error, load_predictor, model_folder, trained_precision};
 use re_formats::write::PredictionFormat;
 use re_model::{Precision, RelationClassifier, TrainedParts};
 use re_qa::QuestionAnswerer;
 use re_train::TrainConfig;
 
-use crate::data::{DataArgs, Rows, folder, model_first};
+use crate::data::{DataArgs, folder, model_first};
 use crate::exit::{Usage, about};
 use crate::output::PredictionArgs;
 use crate::say::Say;
@@ -103,25 +103,24 @@ impl Predict {
         rows.want_types(classifier.reads_types());
         rows.want_unique_ids();
         let mut predictions = self.predictions.create(classifier.labels())?;
-        let (lenient, left_out) = (self.data.lenient, LeftOut::default());
-        let encoder = Arc::clone(classifier.encoder());
-        let rows = Arc::new(Mutex::new(Readable { rows, encoder, lenient, left_out }));
+        let mut left_out = LeftOut::default();
+        // Read by a thread of the stream, and asked afterwards what was met.
+        let rows = Arc::new(Mutex::new(rows));
         let read = Arc::clone(&rows);
-        let stream = std::iter::from_fn(move || lock(&read).next());
+        let stream = std::iter::from_fn(move || read.lock().unwrap_or_else(PoisonError::into_inner).next());
         let (mut truncated, mut lost, mut in_text) = (0, 0, TokensInText::default());
         let done = classifier.predict_stream(stream, self.chunk, |chunk| {
             truncated += chunk.encoding.truncated;
             lost += chunk.encoding.lost.len();
             in_text.add(chunk.encoding.tokens_in_text.clone());
-            predictions.write(&chunk.probabilities)?;
+            predictions.write(self.answered(&chunk.outcomes, &mut left_out)?)?;
             progress.advance(chunk.examples.len());
             Ok::<(), anyhow::Error>(())
         });
         done.map_err(|error| self.explained(folder, error))?;
         predictions.finish()?;
         progress.finish();
-        let Readable { rows, left_out, .. } = &*lock(&rows);
-        rows.tell(&self.input, say);
+        rows.lock().unwrap_or_else(PoisonError::into_inner).tell(&self.input, say);
         left_out.tell(&self.input, say);
         if in_text.rows > 0 {
             say.note(in_text);
@@ -147,22 +146,9 @@ impl Predict {
             if chunk.is_empty() {
                 break;
             }
-            match predictor.predict(&chunk) {
-                Ok(probabilities) => predictions.write(&probabilities)?,
-                Err(error) if self.data.lenient && error.example().is_some() => {
-                    for row in &chunk {
-                        match predictor.predict(std::slice::from_ref(row)) {
-                            Err(error) if error.example().is_none() => {
-                                return Err(self.explained(&self.model, error));
-                            }
-                            answer => {
-                                left_out.kept(answer).map_or(Ok(()), |answer| predictions.write(&answer))?;
-                            }
-                        }
-                    }
-                }
-                Err(error) => return Err(self.explained(&self.model, error)),
-            }
+            let explained = |error| self.explained(&self.model, error);
+            let outcomes = predictor.outcomes(&chunk).map_err(explained)?;
+            predictions.write(self.answered(&outcomes, &mut left_out).map_err(explained)?)?;
             progress.advance(chunk.len());
         }
         predictions.finish()?;
@@ -172,46 +158,41 @@ impl Predict {
         Ok(())
     }
 
+    /// The rows that were answered: all or, where some may be left out, all but those.
+    fn answered<'o>(
+        &self,
+        outcomes: &'o Outcomes,
+        left_out: &mut LeftOut,
+    ) -> Result<&'o Probabilities, PredictError> {
+        for error in outcomes.failed() {
+            if !self.data.lenient {
+                return Err(error.clone().into());
+            }
+            left_out.add(error);
+        }
+        Ok(outcomes.answered())
+    }
+
     /// An error with the name of the file that it is about: that of the rows where it is about one of them, else that of
     /// the model. Errors of reading and writing name their file themselves.
     fn explained(&self, model: &Path, error: impl Into<anyhow::Error>) -> anyhow::Error {
         use {re_data::Error as Data, re_formats::Error as Formats, re_model::Error as Model};
         let error = error.into();
+        match error.downcast_ref() {
+            Some(PredictError::Row(_)) => return error.context(self.input.display().to_string()),
+            Some(_) => return about(model, error),
+            None => {}
+        }
         let of_data = match (error.downcast_ref(), error.downcast_ref()) {
             (Some(Model::Data(error)), _) | (_, Some(Formats::Data(error))) => Some(error),
             (Some(_), _) => return about(model, error),
             _ => error.downcast_ref::<Data>(),
         };
         match of_data {
-            Some(of_data) if of_data.example().is_some() => error.context(self.input.display().to_string()),
             None | Some(Data::Io { .. }) => error,
             Some(_) => about(model, error),
         }
     }
-}
-
-/// Rows of a file that a model can read: where it is lenient, others are left out.
-struct Readable {
-    rows: Rows,
-    encoder: Arc<ExampleEncoder>,
-    lenient: bool,
-    left_out: LeftOut,
-}
-
-impl Iterator for Readable {
-    type Item = re_formats::Result<RelationExample>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let Self { rows, encoder, lenient, left_out } = self;
-        rows.find(|row| match row {
-            Ok(row) if *lenient => left_out.kept(encoder.encode(row)).is_some(),
-            _ => true,
-        })
-    }
-}
-
-fn lock(rows: &Mutex<Readable>) -> MutexGuard<'_, Readable> {
-    rows.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Rows that a model cannot answer.
@@ -222,13 +203,9 @@ struct LeftOut {
 }
 
 impl LeftOut {
-    /// What came of a row; `None` and counted where nothing did.
-    fn kept<T>(&mut self, row: re_data::Result<T>) -> Option<T> {
-        row.inspect_err(|error| {
-            self.count += 1;
-            self.first.get_or_insert_with(|| with_causes(error));
-        })
-        .ok()
+    fn add(&mut self, error: &RowError) {
+        self.count += 1;
+        self.first.get_or_insert_with(|| with_causes(error));
     }
 
     fn tell(&self, input: &Path, say: Say) {

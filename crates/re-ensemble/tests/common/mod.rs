@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use rand::RngExt;
 use re_data::random::stream;
-use re_data::{ByteSpan, Entity, LabelSet, Predictor, Probabilities, RelationExample};
+use re_data::{
+    ByteSpan, Entity, LabelSet, Outcomes, PredictError, Predictor, Probabilities, RelationExample, RowError,
+};
 use re_ensemble::{Gold, Member};
 
 pub fn labels(names: &[&str]) -> Arc<LabelSet> {
@@ -56,7 +58,7 @@ pub fn task(rows: usize, skills: &[f64], seed: u64) -> (Gold, Vec<Member>) {
     (Gold::new(rows).unwrap(), members)
 }
 
-/// A predictor that answers from a table, by the number in the id.
+/// A predictor that answers from a table, by the number in the id. Rows that it lacks, and empty ones, fail.
 pub struct Table {
     pub labels: Arc<LabelSet>,
     pub rows: Vec<Vec<f32>>,
@@ -67,13 +69,12 @@ impl Predictor for Table {
         &self.labels
     }
 
-    fn predict(&self, examples: &[RelationExample]) -> re_data::Result<Probabilities> {
-        let mut values = Vec::new();
-        for example in examples {
+    fn outcomes(&self, examples: &[RelationExample]) -> Result<Outcomes, PredictError> {
+        let rows = examples.iter().map(|example| {
             let row = example.id().parse::<usize>().ok().and_then(|row| self.rows.get(row));
-            values.extend(row.ok_or_else(|| re_data::Error::Predictor("no such row".into()))?);
-        }
-        let ids = examples.iter().map(|e| e.id().to_owned()).collect();
-        Probabilities::new(ids, Arc::clone(&self.labels), values)
+            let row = row.filter(|row| !row.is_empty());
+            Ok((example.id().to_owned(), row.ok_or_else(|| RowError::new(example.id(), "no such row"))?))
+        });
+        Ok(Outcomes::new(Arc::clone(&self.labels), rows)?)
     }
 }

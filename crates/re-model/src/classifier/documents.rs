@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::sync::Arc;
 
-use re_data::{Document, EncodeReport, Pair, PairRule, Probabilities, RelationExample};
+use re_data::{Document, EncodeReport, Outcomes, Pair, PairRule, RelationExample, RowError};
 
 use super::RelationClassifier;
 use crate::error::{Error, Result};
@@ -22,9 +22,9 @@ pub struct PredictedPairs<'a> {
     pub document: &'a Document,
     /// The pairs that the rule let pass, in its order.
     pub pairs: &'a [Pair],
-    /// What the classifier says of each.
-    pub probabilities: Probabilities,
-    /// What encoding did to them.
+    /// What became of each.
+    pub outcomes: Outcomes,
+    /// What encoding did to those that were answered.
     pub encoding: EncodeReport,
     /// Whether more pairs of the same document follow.
     pub more: bool,
@@ -55,9 +55,12 @@ impl RelationClassifier {
     /// let mentions = [(0, 5), (12, 6), (23, 5)].map(|(start, len)| Mention::new(CharSpan::with_len(start, len)));
     /// let documents = [Document::new("1", "Marie loves Pierre and Irène.", mentions.into())?];
     /// classifier.predict_pairs(&documents, &PairRule::default(), |found| {
-    ///     for (pair, row) in found.pairs.iter().zip(found.probabilities.predictions()) {
+    ///     for (pair, row) in found.pairs.iter().zip(found.outcomes.predictions()) {
     ///         let [subject, object] = [pair.subject, pair.object].map(|mention| found.document.surface(mention));
-    ///         println!("{subject} -> {object}: {} ({:.2})", row.label, row.probability);
+    ///         match row {
+    ///             Ok(row) => println!("{subject} -> {object}: {} ({:.2})", row.label, row.probability),
+    ///             Err(error) => eprintln!("{error}"),
+    ///         }
     ///     }
     ///     Ok::<(), Error>(())
     /// })?;
@@ -65,7 +68,7 @@ impl RelationClassifier {
     /// ```
     ///
     /// # Errors
-    /// The first one of encoding, of the model, or of `receive`.
+    /// The first one of the model or of `receive`. A pair that cannot be encoded ends nothing: its error is its outcome.
     pub fn predict_pairs<D: Borrow<Document> + Clone, E: From<Error>>(
         &self,
         documents: impl IntoIterator<Item = D>,
@@ -99,30 +102,27 @@ impl RelationClassifier {
         parts: &[Part<D>],
         receive: &mut impl FnMut(PredictedPairs<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let (mut rows, mut encoded) = (Vec::new(), Vec::with_capacity(parts.len()));
+        let (mut examples, mut encoded) = (Vec::new(), Vec::new());
+        let mut reports = Vec::with_capacity(parts.len());
         for Part { document, pairs, .. } in parts {
-            let examples = pairs.iter().map(|&pair| document.borrow().example(pair));
-            let examples: Vec<RelationExample> =
-                examples.collect::<re_data::Result<_>>().map_err(Error::Data)?;
-            let (of_part, report) = self.encoder.encode_batch(&examples).map_err(Error::Data)?;
-            rows.extend(of_part);
-            let ids: Vec<String> = examples.iter().map(|example| example.id().to_owned()).collect();
-            encoded.push((ids, report));
+            let of_part = pairs.iter().map(|&pair| document.borrow().example(pair));
+            let of_part: Vec<RelationExample> =
+                of_part.collect::<re_data::Result<_>>().map_err(Error::Data)?;
+            let (rows, report) = self.encoder.encode_rows(&of_part);
+            examples.extend(of_part);
+            encoded.extend(rows);
+            reports.push(report);
         }
-        let values = self.probabilities(&rows)?;
-        let mut values = values.as_slice();
-        for (Part { document, pairs, more }, (ids, encoding)) in parts.iter().zip(encoded) {
-            let (of_part, rest) = values.split_at(ids.len() * self.labels.len());
-            values = rest;
-            let probabilities =
-                Probabilities::new(ids, Arc::clone(&self.labels), of_part.to_vec()).map_err(Error::Data)?;
-            receive(PredictedPairs {
-                document: document.borrow(),
-                pairs,
-                probabilities,
-                encoding,
-                more: *more,
-            })?;
+        let outcomes = self.outcomes_of(&examples, encoded)?;
+        let mut rows = examples.iter().zip(outcomes.rows());
+        for (Part { document, pairs, more }, encoding) in parts.iter().zip(reports) {
+            let of_part = rows.by_ref().take(pairs.len()).map(|(example, row)| match row {
+                Ok(values) => Ok((example.id().to_owned(), values)),
+                Err(error) => Err(RowError::clone(error)),
+            });
+            let outcomes = Outcomes::new(Arc::clone(&self.labels), of_part).map_err(Error::Data)?;
+            let document = document.borrow();
+            receive(PredictedPairs { document, pairs, outcomes, encoding, more: *more })?;
         }
         Ok(())
     }

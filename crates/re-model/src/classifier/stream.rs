@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use re_data::stream::chunk;
-use re_data::{EncodeReport, Encoded, ExampleEncoder, Probabilities, RelationExample};
+use re_data::{EncodeReport, Encoded, ExampleEncoder, Outcomes, RelationExample};
 
 use super::RelationClassifier;
 use crate::error::{Error, Result};
@@ -17,16 +17,16 @@ use crate::error::{Error, Result};
 pub struct PredictedChunk {
     /// The examples, in the order of the stream.
     pub examples: Vec<RelationExample>,
-    /// What the classifier says of them.
-    pub probabilities: Probabilities,
-    /// What encoding did to them.
+    /// What became of each of them.
+    pub outcomes: Outcomes,
+    /// What encoding did to those that were answered.
     pub encoding: EncodeReport,
 }
 
 /// Some examples of a stream, ready for the model.
 struct Rows {
     examples: Vec<RelationExample>,
-    encoded: Vec<Encoded>,
+    encoded: Vec<re_data::Result<Encoded>>,
     report: EncodeReport,
 }
 
@@ -48,8 +48,11 @@ impl RelationClassifier {
     /// let classifier = RelationClassifier::from_pretrained("runs/xlmr/best")?;
     /// let reader = ExampleReader::open("large.tsv", &ReadOptions::default())?;
     /// classifier.predict_stream(reader, 4096.try_into()?, |chunk| {
-    ///     for row in chunk.probabilities.predictions() {
-    ///         println!("{}\t{}", row.id, row.label);
+    ///     for row in chunk.outcomes.predictions() {
+    ///         match row {
+    ///             Ok(row) => println!("{}\t{}", row.id, row.label),
+    ///             Err(error) => eprintln!("{error}"),
+    ///         }
     ///     }
     ///     Ok::<(), Box<dyn std::error::Error>>(())
     /// })?;
@@ -57,8 +60,8 @@ impl RelationClassifier {
     /// ```
     ///
     /// # Errors
-    /// The first one of the stream, of encoding, of the model, or of `receive`. What stands before the chunk in
-    /// which it occurred has then been handed on.
+    /// The first one of the stream, of the model, or of `receive`. What stands before the chunk in which it occurred has
+    /// then been handed on. A row that cannot be encoded ends nothing: its error is its outcome.
     pub fn predict_stream<S: Send + 'static, E: From<Error> + From<S>>(
         &self,
         examples: impl Iterator<Item = Result<RelationExample, S>> + Send + 'static,
@@ -79,11 +82,7 @@ impl RelationClassifier {
             }
         });
         for chunk in receiver {
-            match chunk {
-                Ok(rows) => receive(self.classify(rows)?)?,
-                Err(Failure::Stream(error)) => return Err(error.into()),
-                Err(Failure::Encoding(error)) => return Err(Error::from(error).into()),
-            }
+            receive(self.classify(chunk?)?)?;
         }
         // A panic must not look like the end of the stream.
         reader.join().unwrap_or_else(|panic| resume_unwind(panic));
@@ -92,17 +91,9 @@ impl RelationClassifier {
 
     fn classify(&self, rows: Rows) -> Result<PredictedChunk> {
         let Rows { examples, encoded, report } = rows;
-        let values = self.probabilities(&encoded)?;
-        let ids = examples.iter().map(|example| example.id().to_owned()).collect();
-        let probabilities = Probabilities::new(ids, Arc::clone(&self.labels), values)?;
-        Ok(PredictedChunk { examples, probabilities, encoding: report })
+        let outcomes = self.outcomes_of(&examples, encoded)?;
+        Ok(PredictedChunk { examples, outcomes, encoding: report })
     }
-}
-
-/// Why there are no further rows.
-enum Failure<S> {
-    Stream(S),
-    Encoding(re_data::Error),
 }
 
 /// The next examples, at most `rows`; `None` where the stream has ended.
@@ -110,18 +101,18 @@ fn next_rows<S>(
     encoder: &ExampleEncoder,
     examples: &mut impl Iterator<Item = Result<RelationExample, S>>,
     rows: NonZeroUsize,
-) -> Result<Option<Rows>, Failure<S>> {
-    let examples = chunk(examples, rows.get()).map_err(Failure::Stream)?;
+) -> Result<Option<Rows>, S> {
+    let examples = chunk(examples, rows.get())?;
     if examples.is_empty() {
         return Ok(None);
     }
-    let (encoded, report) = encoder.encode_batch(&examples).map_err(Failure::Encoding)?;
+    let (encoded, report) = encoder.encode_rows(&examples);
     Ok(Some(Rows { examples, encoded, report }))
 }
 
 #[cfg(test)]
 mod tests {
-    use re_data::{ByteSpan, Entity, LabelSet};
+    use re_data::{ByteSpan, Entity, LabelSet, Predictor, RowError};
 
     use super::*;
     use crate::classifier::ClassifierOptions;
@@ -148,8 +139,8 @@ mod tests {
         let received = classifier.predict_stream(stream, NonZeroUsize::new(4).unwrap(), |chunk| {
             sizes.push(chunk.examples.len());
             assert_eq!(chunk.encoding.rows, chunk.examples.len());
-            ids.extend_from_slice(chunk.probabilities.ids());
-            values.extend_from_slice(chunk.probabilities.values());
+            ids.extend_from_slice(chunk.outcomes.answered().ids());
+            values.extend_from_slice(chunk.outcomes.answered().values());
             Ok::<(), Error>(())
         });
         received.unwrap();
@@ -181,6 +172,37 @@ mod tests {
             Err(Error::Data(fault().unwrap_err()))
         });
         none.unwrap();
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_encoded_fails_alone_in_the_chunk_it_stands_in() {
+        let classifier = classifier();
+        // A combining accent is dropped by the tokenizer, so that no token covers it.
+        let entity = |start, len| Entity::new(ByteSpan::with_len(start, len));
+        let uncovered = |id: &str| {
+            RelationExample::new(id, "Cafe\u{301} met Ann", [entity(4, 2), entity(11, 3)]).unwrap()
+        };
+        let all = vec![uncovered("a"), example(0), example(1), uncovered("b"), example(2), uncovered("c")];
+        let answered = classifier.predict(&[0, 1, 2].map(example)).unwrap();
+        let outcomes = classifier.outcomes(&all).unwrap();
+        assert_eq!(outcomes.ids().collect::<Vec<_>>(), ["a", "0", "1", "b", "2", "c"]);
+        assert_eq!(outcomes.answered(), &answered);
+        for error in outcomes.failed() {
+            let error = error.reason().downcast_ref();
+            assert!(
+                matches!(error, Some(re_data::Error::EntityWithoutTokens { entity: 0, .. })),
+                "{error:?}"
+            );
+        }
+        let (mut failed, mut encoded) = (Vec::new(), Vec::new());
+        let stream = all.into_iter().map(Ok::<_, re_data::Error>);
+        let received = classifier.predict_stream(stream, NonZeroUsize::new(3).unwrap(), |chunk| {
+            failed.push(chunk.outcomes.failed().map(RowError::id).collect::<Vec<_>>().concat());
+            encoded.push((chunk.examples.len(), chunk.encoding.rows));
+            Ok::<(), Error>(())
+        });
+        received.unwrap();
+        assert_eq!((failed, encoded), (vec!["a".to_owned(), "bc".to_owned()], vec![(3, 2), (3, 1)]));
     }
 
     #[test]

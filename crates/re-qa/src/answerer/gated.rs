@@ -3,9 +3,16 @@
 use std::sync::Arc;
 
 use re_data::predict::argmax;
-use re_data::{Error, LabelSet, Predictor, Probabilities, RelationExample, Result};
+use re_data::{
+    Error, LabelSet, Outcomes, PredictError, Predictor, Probabilities, RelationExample, Result, RowError,
+};
 
 use super::{Answers, QuestionAnswerer, Rule};
+
+/// Name of the classifier in errors.
+const CLASSIFIER: &str = "classifier";
+/// Name of the answerer in errors.
+const ANSWERER: &str = "answerer";
 
 /// Asks only about the rows of which a classifier does not say that there is no relation.
 ///
@@ -72,21 +79,35 @@ impl<C: Predictor> GatedAnswerer<C> {
     /// Asks all questions about the rows of `examples` that the classifier lets pass.
     ///
     /// # Errors
-    /// [`Error::Predictor`] with whatever kept either model from answering.
-    pub fn ask(&self, examples: &[RelationExample]) -> Result<GatedAnswers> {
-        let first = self.classifier.predict(examples)?;
-        let none = self.none_of_classifier;
-        let passes: Vec<bool> = first.rows().map(|row| argmax(row) != none).collect();
-        let passed = examples.iter().zip(&passes).filter(|(_, passes)| **passes);
-        let passed: Vec<RelationExample> = passed.map(|(example, _)| example.clone()).collect();
-        let mut answers = self.answerer.ask(&passed).map_err(Error::predictor)?.into_iter();
+    /// Whatever kept either model from answering, such as a row that one of them cannot answer.
+    pub fn ask(&self, examples: &[RelationExample]) -> Result<GatedAnswers, PredictError> {
+        let (first, answers) = self.ask_rows(examples)?;
         Ok(GatedAnswers {
             labels: Arc::clone(&self.labels),
             columns: self.columns.clone(),
-            none_of_classifier: none,
-            classifier: first,
-            answers: passes.iter().map(|&passes| passes.then(|| answers.next()).flatten()).collect(),
+            none_of_classifier: self.none_of_classifier,
+            classifier: first.into_probabilities().map_err(|error| error.in_member(CLASSIFIER))?,
+            answers: answers.into_iter().collect::<Result<_, _>>()?,
         })
+    }
+
+    /// What the classifier says of each row, and the answers about those that it lets pass.
+    fn ask_rows(
+        &self,
+        examples: &[RelationExample],
+    ) -> Result<(Outcomes, Vec<Result<Option<Answers>, RowError>>), PredictError> {
+        let first = self.classifier.outcomes(examples)?.checked_for(examples)?;
+        let passes: Vec<bool> =
+            first.rows().map(|row| row.is_ok_and(|row| argmax(row) != self.none_of_classifier)).collect();
+        let passed = examples.iter().zip(&passes).filter(|(_, passes)| **passes);
+        let passed: Vec<RelationExample> = passed.map(|(example, _)| example.clone()).collect();
+        let mut answers = self.answerer.ask_rows(&passed)?.into_iter();
+        let of_row = |(example, passes): (&RelationExample, bool)| {
+            let answers = passes.then(|| answers.next()).flatten().transpose();
+            answers.map_err(|error| RowError::new(example.id(), error).in_member(ANSWERER))
+        };
+        let answers = examples.iter().zip(passes).map(of_row).collect();
+        Ok((first, answers))
     }
 }
 
@@ -95,8 +116,20 @@ impl<C: Predictor> Predictor for GatedAnswerer<C> {
         &self.labels
     }
 
-    fn predict(&self, examples: &[RelationExample]) -> Result<Probabilities> {
-        self.ask(examples)?.probabilities(self.answerer.rule())
+    fn outcomes(&self, examples: &[RelationExample]) -> Result<Outcomes, PredictError> {
+        let (first, answers) = self.ask_rows(examples)?;
+        let rule = self.answerer.rule();
+        let rows = examples.iter().zip(first.rows().zip(answers)).map(|(example, (first, answers))| {
+            let first = first.map_err(|error| error.clone().in_member(CLASSIFIER))?;
+            let row = combined(first, self.none_of_classifier, answers?.as_ref(), &self.columns, rule);
+            Ok((example.id().to_owned(), row))
+        });
+        Ok(Outcomes::new(Arc::clone(&self.labels), rows)?)
+    }
+
+    /// As if all rows passed.
+    fn tokens(&self, example: &RelationExample) -> usize {
+        self.classifier.tokens(example) + self.answerer.tokens(example)
     }
 
     fn reads_types(&self) -> bool {
@@ -149,23 +182,33 @@ impl GatedAnswers {
     pub fn probabilities(&self, rule: Rule) -> Result<Probabilities> {
         let mut values = Vec::with_capacity(self.classifier.len() * self.labels.len());
         for (first, answers) in self.classifier.rows().zip(&self.answers) {
-            let unrelated = first.get(self.none_of_classifier).copied().unwrap_or_default().min(1.0);
-            let relations = self.columns.iter().flatten().count().max(1);
-            let (none, shares) = match answers {
-                None => (unrelated, vec![1.0 / relations as f32; relations]),
-                Some(answers) => {
-                    let shares = answers.probabilities(rule);
-                    let best = shares.iter().copied().fold(0.0, f32::max);
-                    // At `n = best / (1 + best)` both would be equal.
-                    (unrelated.min(0.999 * best / (1.0 + best)), shares)
-                }
-            };
-            let share = |column: &usize| shares.get(*column).copied().unwrap_or_default();
-            values.extend(self.columns.iter().map(|column| match column {
-                None => none,
-                Some(column) => (1.0 - none) * share(column),
-            }));
+            values.extend(combined(first, self.none_of_classifier, answers.as_ref(), &self.columns, rule));
         }
         Probabilities::new(self.classifier.ids().to_vec(), Arc::clone(&self.labels), values)
     }
+}
+
+/// Class probabilities of a row: what the classifier leaves to the relations, shared out as its answers say.
+fn combined(
+    first: &[f32],
+    none_of_classifier: usize,
+    answers: Option<&Answers>,
+    columns: &[Option<usize>],
+    rule: Rule,
+) -> Vec<f32> {
+    let unrelated = first.get(none_of_classifier).copied().unwrap_or_default().min(1.0);
+    let relations = columns.iter().flatten().count().max(1);
+    let (none, shares) = match answers {
+        None => (unrelated, vec![1.0 / relations as f32; relations]),
+        Some(answers) => {
+            let shares = answers.probabilities(rule);
+            let best = shares.iter().copied().fold(0.0, f32::max);
+            // At `n = best / (1 + best)` both would be equal.
+            (unrelated.min(0.999 * best / (1.0 + best)), shares)
+        }
+    };
+    let share = |column: &usize| shares.get(*column).copied().unwrap_or_default();
+    let of_class =
+        |column: &Option<usize>| column.as_ref().map_or(none, |column| (1.0 - none) * share(column));
+    columns.iter().map(of_class).collect()
 }
