@@ -3,6 +3,6 @@
 //!
 //! Two encoders are given as `--model MBERT_DIR --model xlmr=XLMR_DIR`, trained runs as `--member xlmr=RUN@1800`.
 
-fn main() -> anyhow::Result<()> {
+fn main() -> std::process::ExitCode {
     re_examples::run("ensembles")
 }

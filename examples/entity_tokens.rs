@@ -2,6 +2,6 @@
 //!
 //! With `--config examples/configs/entity_embedding.toml` 1 is added to the token type ids of the entities, too.
 
-fn main() -> anyhow::Result<()> {
+fn main() -> std::process::ExitCode {
     re_examples::run("entity_tokens")
 }

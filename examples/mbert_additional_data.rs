@@ -2,6 +2,6 @@
 //!
 //! Additional rows whose sentences are evaluated on are left out and counted.
 
-fn main() -> anyhow::Result<()> {
+fn main() -> std::process::ExitCode {
     re_examples::run("mbert_additional_data")
 }

@@ -2,6 +2,6 @@
 //!
 //! Threshold and rounds: `--set plan.threshold=0.95 --set plan.rounds=2`. Rows with gold labels keep them.
 
-fn main() -> anyhow::Result<()> {
+fn main() -> std::process::ExitCode {
     re_examples::run("pseudo_labels")
 }

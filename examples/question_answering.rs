@@ -2,6 +2,6 @@
 //!
 //! Without flags it trains both models on the embedded default; `--member RUN@STEP` takes a trained classifier.
 
-fn main() -> anyhow::Result<()> {
+fn main() -> std::process::ExitCode {
     re_examples::run("question_answering")
 }

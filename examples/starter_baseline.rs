@@ -2,6 +2,6 @@
 //!
 //! Nothing is set aside for validation; `--val-size 0.3` does so.
 
-fn main() -> anyhow::Result<()> {
+fn main() -> std::process::ExitCode {
     re_examples::run("starter_baseline")
 }

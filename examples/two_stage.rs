@@ -1,6 +1,6 @@
 //! An idea of the report: a binary "related or not" model, then one of 41 relations; compared with a single model on the
 //! same split.
 
-fn main() -> anyhow::Result<()> {
+fn main() -> std::process::ExitCode {
     re_examples::run("two_stage")
 }

@@ -1,5 +1,5 @@
 //! An idea of the report: the entities' types in the markup (`--entity-types FILE`).
 
-fn main() -> anyhow::Result<()> {
+fn main() -> std::process::ExitCode {
     re_examples::run("typed_markers")
 }

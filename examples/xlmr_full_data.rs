@@ -2,6 +2,6 @@
 //!
 //! Without flags it trains on the embedded default; `--help` says how to pass real data and a checkpoint.
 
-fn main() -> anyhow::Result<()> {
+fn main() -> std::process::ExitCode {
     re_examples::run("xlmr_full_data")
 }

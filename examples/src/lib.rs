@@ -4,6 +4,7 @@ mod flags;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -13,11 +14,17 @@ use re_train::{Start, StopReason, Terminal};
 
 pub use flags::Flags;
 
-/// Runs the experiment whose settings are `examples/configs/NAME.toml`, with the command line's flags.
-///
-/// # Errors
-/// Whatever keeps the experiment from running, with what to do about it.
-pub fn run(name: &str) -> Result<()> {
+/// Runs the experiment whose settings are `examples/configs/NAME.toml`, with the command line's flags. What keeps it from
+/// running is told, with what to do about it, and is exit code 1.
+pub fn run(name: &str) -> ExitCode {
+    carry_out(name).unwrap_or_else(|error| {
+        // Where it came from in the program, which `main` would show, is of no use to who mistyped a name.
+        say(&format!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn carry_out(name: &str) -> Result<ExitCode> {
     let flags = Flags::parse();
     let folder = match &flags.out {
         Some(out) => RunFolder::new(out),
@@ -33,10 +40,10 @@ pub fn run(name: &str) -> Result<()> {
     let stop = StopSignal::install().context("installing the Ctrl-C handler")?;
     let summary = folder.run(&experiment, start, vec![Box::new(Terminal::default())], stop.flag())?;
     tell(name, &folder, &summary);
-    if summary.reason == StopReason::Interrupted {
-        std::process::exit(stop.exit_code().into());
-    }
-    Ok(())
+    Ok(match summary.reason {
+        StopReason::Interrupted => ExitCode::from(stop.exit_code()),
+        _ => ExitCode::SUCCESS,
+    })
 }
 
 /// The experiment's settings for the encoder and the rows that were given or, where they were not, for the embedded default.

@@ -43,6 +43,8 @@ fn every_example_has_settings_of_its_name() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{example}.rs"));
         let text = std::fs::read_to_string(path).unwrap();
         assert!(text.contains(&format!("re_examples::run(\"{example}\")")), "{example}");
+        // An error that `main` returned would be shown with the functions that it came through.
+        assert!(text.contains("fn main() -> std::process::ExitCode {"), "{example}");
     }
 }
 

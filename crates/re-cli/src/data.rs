@@ -112,7 +112,15 @@ impl DataArgs {
         let types = self.entity_types.as_ref().map(EntityTypes::open).transpose()?;
         let types_count = self.entity_types.is_some();
         Ok((
-            Rows { reader, types, untyped: 0, types_count, ids: None, repeated: Repeated::default() },
+            Rows {
+                reader,
+                types,
+                untyped: 0,
+                types_count,
+                ids: None,
+                repeated: Repeated::default(),
+                ended: false,
+            },
             progress,
         ))
     }
@@ -150,6 +158,8 @@ pub struct Rows {
     /// of 3 in a million.
     ids: Option<HashSet<u64>>,
     repeated: Repeated,
+    /// Whether it was said that no row is left.
+    ended: bool,
 }
 
 /// Rows whose id has stood before.
@@ -163,9 +173,10 @@ impl Iterator for Rows {
     type Item = re_formats::Result<RelationExample>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let example = match self.reader.next()? {
-            Ok(example) => example,
-            fault => return Some(fault),
+        let example = match self.reader.next() {
+            Some(Ok(example)) => example,
+            None => return self.nothing_left().map(Err),
+            fault => return fault,
         };
         let example = match self.types.as_ref().and_then(|types| types.get(example.id())) {
             Some(types) => example.with_entity_types(types.clone()),
@@ -183,6 +194,18 @@ impl Iterator for Rows {
 }
 
 impl Rows {
+    /// The first fault, once, of a file of which every record was left out: it is of another kind than was thought.
+    fn nothing_left(&mut self) -> Option<re_formats::Error> {
+        let report = self.reader.report();
+        let first = report.rejected.first.first().filter(|_| report.rows == 0)?;
+        if std::mem::replace(&mut self.ended, true) {
+            return None;
+        }
+        let mut fault = first.clone();
+        fault.expected += &format!("; all {} records are malformed, and none is left", report.rejected.count);
+        Some(re_formats::Error::Record(Box::new(fault)))
+    }
+
     /// What was met so far.
     pub fn report(&self) -> &ReadReport {
         self.reader.report()

@@ -77,8 +77,11 @@ pub fn message(error: &anyhow::Error) -> String {
     let causes: Vec<String> = error.chain().map(text).collect();
     let mut told: Vec<&str> = Vec::new();
     for (at, cause) in causes.iter().enumerate() {
-        let is_named =
-            |later: &String| later.starts_with(&format!("{cause}:")) || later.contains(&format!("{cause}/"));
+        let is_named = |later: &String| {
+            later.starts_with(&format!("{cause}:"))
+                || later.starts_with(&format!("model {cause}:"))
+                || later.contains(&format!("{cause}/"))
+        };
         if !told.iter().any(|earlier| earlier.contains(&**cause)) && !causes.iter().skip(at + 1).any(is_named)
         {
             told.push(cause);
@@ -135,6 +138,9 @@ mod tests {
             message(&about(Path::new("runs/a/"), named)),
             "runs/a/config.json: access failed: no space"
         );
+        let reason = "no such folder".to_owned();
+        let absent = re_model::Error::NoModel { name: path.to_owned(), reason };
+        assert_eq!(message(&about(path, absent)), "model runs/a: no such folder");
         let twice = about(path, about(path, anyhow::anyhow!("too long")));
         assert_eq!(message(&twice), "runs/a: too long");
         let member = about(path, re_data::Error::io("runs/a", io::Error::other("no space")));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use re_data::text::escaped;
 use re_data::{LabelSet, Probabilities, files};
 use re_formats::write::{PredictionFormat, PredictionWriter};
 use serde::Serialize;
@@ -55,7 +56,12 @@ impl ResultArgs {
         text: impl FnOnce() -> String,
         value: &impl Serialize,
     ) -> Result<()> {
-        write_text(output, &if self.json { serde_json::to_string_pretty(value)? + "\n" } else { text() })
+        // Names of files and labels may hold characters that steer a terminal.
+        let shown = |text: String| escaped(text.chars(), &['\n', '\t']);
+        write_text(
+            output,
+            &if self.json { serde_json::to_string_pretty(value)? + "\n" } else { shown(text()) },
+        )
     }
 
     /// Writes a text.

@@ -44,6 +44,13 @@ pub fn load_devices() {
 #[unsafe(link_section = ".init_array.00200")]
 static LEFT_TO_MAIN: extern "C" fn() = re_native::leave_cuda_part_to_main;
 
+/// The loader calls this before Rust opens what is closed.
+#[cfg(target_os = "linux")]
+#[used]
+#[allow(unsafe_code)]
+#[unsafe(link_section = ".init_array.00201")]
+static CLOSED_OUTPUT: extern "C" fn() = re_native::keep_closed_output_failing;
+
 #[cfg(not(target_os = "linux"))]
 fn again(_: &[(&str, &str)]) -> io::Result<Infallible> {
     Err(io::ErrorKind::Unsupported.into())

@@ -79,6 +79,19 @@ fn results_go_to_files() {
 }
 
 #[test]
+fn class_ids_of_members_that_number_otherwise_are_told_of() {
+    let (_folder, a, b) = members();
+    let submission = ["--output-format", "submission"];
+    let told = stderr(&[&["vote", &a, &b][..], &submission].concat());
+    assert_eq!(
+        told,
+        format!("class ids of the submission are those of {a}; {b} numbers its labels otherwise\n")
+    );
+    assert_eq!(stderr(&[&["vote", &a][..], &submission].concat()), "");
+    assert_eq!(stderr(&["vote", &a, &b]), "");
+}
+
+#[test]
 fn a_run_stands_for_its_predictions() {
     let (folder, a, _) = members();
     std::fs::create_dir(folder.path("run")).unwrap();

@@ -109,6 +109,31 @@ fn a_submission_needs_the_names_of_its_classes() {
 }
 
 #[test]
+fn a_model_names_the_classes_of_its_submission() {
+    let (folder, gold) = gold();
+    let submission = folder.file("s.csv", "pred\n1\n0\n2\n0\n");
+    std::fs::create_dir(folder.path("model")).unwrap();
+    let config = folder.file(
+        "model/config.json",
+        "{\"vocab_size\": 9, \"label2id\": {\"no_relation\": 0, \"employer\": 2, \"spouse\": 1}}",
+    );
+    for labels in [config, folder.path("model")] {
+        assert_eq!(json(&[&submission, &gold, "--labels", &labels])["accuracy"], 1.0);
+    }
+}
+
+#[test]
+fn the_predictions_of_a_run_are_pointed_to() {
+    let (folder, gold) = gold();
+    std::fs::create_dir(folder.path("run")).unwrap();
+    let run = folder.path("run");
+    let text = error(2, &["evaluate", &run, &gold]);
+    assert!(text.contains("run: a folder, expected a file of predictions"), "{text}");
+    let file = folder.file("run/validation_probabilities.csv", "");
+    assert!(error(2, &["evaluate", &run, &gold]).contains(&format!("this run's are in {file}")));
+}
+
+#[test]
 fn answers_to_semeval_are_measured_as_there() {
     let folder = Folder::new();
     let item = |id: u32, relation: &str| {

@@ -55,6 +55,22 @@ fn a_checkpoint_of_the_run_can_be_chosen() {
 }
 
 #[test]
+fn a_run_that_is_not_complete_is_told_of() {
+    let (run, test) = (trained().path("run"), trained().path("test.tsv"));
+    assert!(!stderr(&["predict", &run, &test]).contains("not complete"));
+    let folder = Folder::new();
+    let copy = folder.path("run");
+    let copied = std::process::Command::new("cp").args(["-r", &run, &copy]).status().unwrap();
+    assert!(copied.success());
+    std::fs::remove_file(folder.path("run/summary.json")).unwrap();
+    let told = stderr(&["predict", &copy, &test]);
+    assert!(
+        told.contains("run: the run is not complete; its latest checkpoint answers, of step 2"),
+        "{told}"
+    );
+}
+
+#[test]
 fn rows_come_from_a_pipe_in_any_layout() {
     let run = trained().path("run");
     let jsonl = output(&["convert", &trained().path("test.tsv"), "--to", "jsonl"]);

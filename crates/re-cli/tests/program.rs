@@ -84,6 +84,36 @@ fn what_would_steer_a_terminal_is_not_written_to_it() {
 }
 
 #[test]
+fn names_of_files_steer_no_terminal_on_standard_output_either() {
+    let folder = Folder::new();
+    let named = folder.file("red\u{1b}[31m.tsv", &rows("dev.tsv", 3));
+    let text = output(&["stats", &named]);
+    assert!(text.contains("red\\u{1b}[31m.tsv: 3 rows") && !text.contains('\u{1b}'), "{text}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_closed_standard_output_is_a_failure() {
+    for command in ["stats", "convert --to jsonl"] {
+        let script = format!("exec {} {command} {} >&-", env!("CARGO_BIN_EXE_re"), embedded("dev.tsv"));
+        let ended = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(1), "{command}: {said}");
+        assert!(said.starts_with("error: -: access failed"), "{said}");
+    }
+    // Where nothing is written to it, it may be closed.
+    let folder = Folder::new();
+    let script = format!(
+        "exec {} stats {} --output {} >&-",
+        env!("CARGO_BIN_EXE_re"),
+        embedded("dev.tsv"),
+        folder.path("out")
+    );
+    assert!(std::process::Command::new("sh").args(["-c", &script]).status().unwrap().success());
+    assert!(folder.read("out").contains("dev.tsv: "));
+}
+
+#[test]
 fn models_and_rows_in_each_others_place_are_told() {
     let (model, dev) = (embedded("model"), embedded("dev.tsv"));
     for command in ["predict", "encode"] {

@@ -174,6 +174,21 @@ fn malformed_rows_stop_or_are_left_out() {
     );
 }
 
+#[test]
+fn a_file_of_which_no_row_is_left_is_a_failure() {
+    let folder = Folder::new();
+    let dev = rows("dev.tsv", 3);
+    for name in ["rows.jsonl", "rows.tsv"] {
+        let text = if name == "rows.tsv" { dev.replace('\t', ";") } else { dev.clone() };
+        let named = folder.file(name, &text);
+        for command in [&["stats"][..], &["convert", "--to", "csv"]] {
+            let text = error(1, &[command, &[&named, "--lenient", "--quiet"]].concat());
+            assert!(text.contains(&format!("{name}:1: ")), "{text}");
+            assert!(text.contains("all 3 records are malformed, and none is left"), "{text}");
+        }
+    }
+}
+
 /// Layouts that `--help` names.
 fn layouts() -> Vec<String> {
     let help = output(&["convert", "--help"]);

@@ -23,6 +23,8 @@ fn a_run_says_what_came_out() {
     assert_eq!(folder.read("run/submission.csv").lines().count(), 11);
 
     // What is complete stays as it is, and another run does not overwrite it.
+    let told = stderr(&["resume", &run]);
+    assert!(told.contains(&format!("{run}: the run is complete; nothing is trained")), "{told}");
     let summary: Value = serde_json::from_str(&output(&["resume", &run, "--json", "--quiet"])).unwrap();
     assert_eq!(
         (&summary["reason"], &summary["evaluation"]["metrics"]["rows"]),
@@ -102,6 +104,28 @@ fn unknown_and_wrong_settings_are_named() {
     assert!(text.contains("unknown.toml:2: training.learnig_rate is not valid: "), "{text}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_model_whose_name_is_no_text_is_refused_by_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = Folder::new();
+    let config = config(&folder);
+    let mut command = re(&["train", &config, "--model"]);
+    command.arg(std::ffi::OsStr::from_bytes(b"models/\xff"));
+    let text = error_of(2, command);
+    assert!(text.contains("--model") && text.contains("expected a name in UTF-8"), "{text}");
+}
+
+#[test]
+fn epochs_that_steps_make_void_are_told_of() {
+    let folder = Folder::new();
+    let config = config(&folder);
+    let print = ["train", &config, "--print-config", "--set"];
+    let told = stderr(&[&print[..], &["training.epochs=3"]].concat());
+    assert!(told.contains("--set: training.epochs has no effect, as training.steps = 2"), "{told}");
+    assert_eq!(stderr(&[&print[..], &["training={ epochs = 3, steps = 0 }"]].concat()), "");
+}
+
 #[test]
 fn faults_end_a_run_before_it_begins() {
     let folder = Folder::new();
@@ -118,6 +142,21 @@ fn faults_end_a_run_before_it_begins() {
     let empty = folder.file("empty.tsv", "");
     let text = train(&format!("data.train={empty}"));
     assert!(text.contains("empty.tsv, which leaves no row to train on, expected at least 1"), "{text}");
+    // The setting is named, and no model that has nothing to do with it.
+    let text = train("training.device=mps");
+    assert!(text.starts_with("error: training.device: device mps is not available"), "{text}");
+    let text = train("data={ fold = { number = 1, of = 0 }, validation = \"\" }");
+    assert!(text.starts_with("error: data.fold.of = 0 for "), "{text}");
+    let text = train("model.layers=99");
+    assert!(text.starts_with("error: model.layers = 99, expected 1 to "), "{text}");
+    let text = train("model.folder=absent-model");
+    assert!(
+        text.starts_with("error: model absent-model: ") && text.matches("absent-model").count() == 1,
+        "{text}"
+    );
+    let bare = folder.file("bare.tsv", &rows("train.tsv", 5).replacen("관계_없음", "blind", 1));
+    let text = train(&format!("data.train={bare}"));
+    assert!(text.contains("bare.tsv, whose row ") && text.contains("has no label"), "{text}");
     for (setting, expected) in [
         ("training.learning_rate=-1", "learning_rate = -1, expected from 0 to 1"),
         ("data.val_size=1.5", "data.val_size = 1.5, expected from 0 up to"),
@@ -184,4 +223,28 @@ fn only_a_run_can_be_resumed() {
     let folder = Folder::new();
     let text = error(1, &["resume", &folder.path("")]);
     assert!(text.contains("no checkpoint to resume from"), "{text}");
+    let absent = folder.path("absent");
+    let text = error(1, &["resume", &absent]);
+    assert_eq!(text, format!("error: {absent}: access failed: No such file or directory\n"));
+}
+
+#[test]
+fn a_run_whose_rows_or_best_checkpoint_are_gone_does_not_go_on() {
+    let folder = Folder::new();
+    let (config, run) = (config(&folder), folder.path("run"));
+    output(&["train", &config, "--out", &run, "--quiet"]);
+    let state = "run/checkpoint-000002/trainer_state.json";
+    let text = folder.read(state);
+    // As if the first step had been the best one.
+    let mut json: Value = serde_json::from_str(&text).unwrap();
+    json["best"]["step"] = 1.into();
+    folder.file(state, &json.to_string());
+    std::fs::remove_file(folder.path("run/checkpoint-000002/manifest.json")).unwrap();
+    std::fs::remove_dir_all(folder.path("run/checkpoint-000001")).unwrap();
+    let text = error(1, &["resume", &run, "--quiet"]);
+    let best = folder.path("run/checkpoint-000001");
+    assert!(text.starts_with(&format!("error: {best}: the best checkpoint so far is not there")), "{text}");
+    folder.file("train.tsv", &rows("train.tsv", 59));
+    let text = error(1, &["resume", &run, "--quiet"]);
+    assert!(text.contains(&folder.path("train.tsv")) && text.contains("with hash"), "{text}");
 }

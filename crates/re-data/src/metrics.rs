@@ -63,7 +63,8 @@ impl Metrics {
     /// Compares true and predicted classes, row by row.
     ///
     /// # Errors
-    /// [`Error::Argument`] where the numbers of rows differ or a class is not in the label set.
+    /// [`Error::Argument`] where the numbers of rows differ, a class is not in the label set, or there are more than 4096
+    /// classes.
     pub fn of(gold: &[usize], predicted: &[usize], labels: &LabelSet) -> Result<Self> {
         let confusion = confusion(gold, predicted, labels.len())?;
         let per_label: Vec<LabelMetrics> = labels
@@ -229,9 +230,19 @@ fn tallies(confusion: &[Vec<usize>]) -> impl Iterator<Item = Tally> {
     })
 }
 
+/// Classes that are told apart at most: the numbers of rows of each pair of them are held in memory.
+const MOST_CLASSES: usize = 4096;
+
 fn confusion(gold: &[usize], predicted: &[usize], classes: usize) -> Result<Vec<Vec<usize>>> {
     check(gold, predicted.len(), classes)?;
     check(predicted, gold.len(), classes)?;
+    if classes > MOST_CLASSES {
+        return Err(Error::Argument {
+            name: "classes",
+            found: format!("{classes} different labels"),
+            expected: "at most 4096 (is this the column of the labels?)",
+        });
+    }
     let mut confusion = vec![vec![0; classes]; classes];
     for (&gold, &predicted) in gold.iter().zip(predicted) {
         if let Some(count) = confusion.get_mut(gold).and_then(|row| row.get_mut(predicted)) {

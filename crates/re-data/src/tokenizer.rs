@@ -16,8 +16,10 @@ mod template;
 mod unigram;
 mod words;
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use tokenizers::AddedToken;
 
@@ -308,10 +310,29 @@ impl Tokenizer {
     }
 }
 
-/// Calls what may end in a panic of the `tokenizers` crate, as its parsers do on files that no writer writes.
+thread_local! {
+    /// How many guarded calls this thread is in.
+    static GUARDED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Calls what may end in a panic of the `tokenizers` crate, as its parsers do on files that no writer writes. Its error
+/// says what the panic would have said.
 fn guarded<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
+    static QUIET: Once = Once::new();
+    // Every thread has the same hook: it is set once, and asks whether the thread that panics is in such a call.
+    QUIET.call_once(|| {
+        let others = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if GUARDED.get() == 0 {
+                others(panic);
+            }
+        }));
+    });
+    GUARDED.set(GUARDED.get() + 1);
     // What is left behind half-way is dropped: a tokenizer that is being read, or the tokens of one text.
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+    let result = catch_unwind(AssertUnwindSafe(call));
+    GUARDED.set(GUARDED.get() - 1);
+    result.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
         Err(Error::Tokenizer {

@@ -160,6 +160,19 @@ fn byte_level() -> Tokenizer {
     Tokenizer::from_folder(folder.path()).unwrap()
 }
 
+#[test]
+fn a_run_of_spaces_takes_no_more_memory_than_its_text() {
+    let text = format!("가 {}나", " ".repeat(1_000_000));
+    for name in ["wordpiece", "unigram"] {
+        let tokenizer = tokenizer(name);
+        let pieces = tokenizer.pieces(&text).unwrap();
+        assert_eq!(pieces.ids, tokenizer.pieces("가 나").unwrap().ids, "{name}");
+    }
+    // What looks at spaces cannot pass over them, and refuses what would take it gigabytes.
+    let error = byte_level().pieces(&text).unwrap_err().to_string();
+    assert!(error.contains("cannot cut a text of 1000007 bytes into words"), "{error}");
+}
+
 fn rows(tokenizer: &Tokenizer, markup: Box<dyn Markup>, examples: &[RelationExample]) -> Vec<Encoded> {
     let encoder = ExampleEncoder::new(tokenizer.clone(), markup, EncodeOptions::default()).unwrap();
     encoder.encode_batch(examples).unwrap().0

@@ -31,6 +31,13 @@ fn close(found: f64, expected: f64) {
 }
 
 #[test]
+fn more_classes_than_their_pairs_can_be_counted_are_refused() {
+    let labels = LabelSet::new((0..5000).map(|class| class.to_string())).unwrap();
+    let error = Metrics::of(&[0], &[1], &labels).unwrap_err().to_string();
+    assert!(error.contains("5000 different labels") && error.contains("at most 4096"), "{error}");
+}
+
+#[test]
 fn equal_to_scikit_learn() {
     let file = std::fs::read("../../fixtures/metrics/metrics.json").unwrap();
     let cases: Vec<Case> = serde_json::from_slice(&file).unwrap();

@@ -259,6 +259,26 @@ fn panics_of_the_tokenizers_crate_are_errors_that_name_the_file() {
 }
 
 #[test]
+fn a_panic_of_the_tokenizers_crate_is_silent_and_others_are_not() {
+    // The test runs once more as a process of its own, whose standard error is looked at.
+    if std::env::var_os("RE_PANICS").is_some() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = json!({"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]], "continuing_subword_prefix": "###"});
+        let file = json!({"version": "1.0", "added_tokens": [], "model": model});
+        fs::write(folder.path().join("tokenizer.json"), file.to_string()).unwrap();
+        Tokenizer::from_folder(folder.path()).unwrap_err();
+        panic!("of the caller");
+    }
+    let ended = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_panic_of_the_tokenizers_crate_is_silent_and_others_are_not", "--nocapture"])
+        .env("RE_PANICS", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(said.contains("of the caller") && said.matches("panicked at").count() == 1, "{said}");
+}
+
+#[test]
 fn padding_of_any_length_takes_no_memory() {
     let folder = folder_named("bert, no post-processor, generic");
     let path = folder.path().join("tokenizer.json");

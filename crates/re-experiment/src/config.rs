@@ -61,6 +61,15 @@ pub struct DataConfig {
     pub target: Target,
 }
 
+impl DataConfig {
+    /// The files that the rows of a run come from, for messages.
+    pub(crate) fn names(&self) -> String {
+        let others = [&self.validation, &self.test, &self.labels, &self.entity_types].into_iter().flatten();
+        let all = std::iter::once(&self.train).chain(&self.additional).chain(others);
+        all.map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    }
+}
+
 fn file<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<PathBuf>, D::Error> {
     let path = Option::<PathBuf>::deserialize(deserializer)?;
     Ok(path.filter(|path| !path.as_os_str().is_empty()))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use re_data::random::fnv1a;
 use re_data::split::{self, Split, letters};
-use re_data::text::quoted;
+use re_data::text::{brief, quoted};
 use re_data::{LabelSet, NoRelation, RelationExample, files};
 use re_formats::read::{self, EntityTypes, Format, ReadOptions, ReadReport};
 
@@ -53,13 +53,18 @@ impl ExperimentData {
         let seed = config.split_seed.unwrap_or(seed);
         let mut reader = Reader::new(config)?;
         let all = reader.read(&config.train)?;
+        check_labels("data.train", &config.train, &all)?;
         let labels = match &reader.labels {
             Some(labels) => Arc::new(reader.decided(LabelSet::clone(labels), false)?),
             None => Arc::new(reader.labels_of(&all)?),
         };
         reader.labels = Some(Arc::clone(&labels));
         let (mut train, mut validation) = match &config.validation {
-            Some(path) => (all, reader.read(path)?),
+            Some(path) => {
+                let rows = reader.read(path)?;
+                check_labels("data.validation", path, &rows)?;
+                (all, rows)
+            }
             None => divide(&all, &split::by_fraction(&all, config.val_size, seed)?),
         };
         if config.val_size > 0.0 && validation.is_empty() {
@@ -86,6 +91,7 @@ impl ExperimentData {
         }
         for path in &config.additional {
             let mut rows = reader.read(path)?;
+            check_labels("data.additional", path, &rows)?;
             let leaked = without_texts(&mut rows, &evaluated);
             if leaked > 0 {
                 let path = path.display();
@@ -192,6 +198,17 @@ pub(crate) fn read_rows(config: &DataConfig, path: &Path) -> Result<(Vec<Relatio
     let mut reader = Reader::new(config)?;
     let rows = reader.read(path)?;
     Ok((rows, reader.notes))
+}
+
+/// Makes sure that rows to learn from or to evaluate on have labels.
+fn check_labels(key: &'static str, path: &Path, rows: &[RelationExample]) -> Result<()> {
+    match rows.iter().find(|row| row.label().is_none()) {
+        None => Ok(()),
+        Some(row) => {
+            let found = format!("{}, whose row {} has no label", path.display(), brief(row.id()));
+            Err(Error::config(key, found, "labelled rows"))
+        }
+    }
 }
 
 /// Reads files with the same options and remembers what they reported.
@@ -332,12 +349,20 @@ pub(crate) fn unique_ids(name: &'static str, rows: &[RelationExample]) -> Result
 pub(crate) fn folds(config: &DataConfig, of: usize, seed: u64) -> Result<(Vec<RelationExample>, Vec<Split>)> {
     let gold = DataConfig { additional: Vec::new(), ..config.clone() };
     let rows = ExperimentData::read(&gold, seed)?.train;
-    let folds = split::k_fold(&rows, of, config.split_seed.unwrap_or(seed))?;
+    let folds = k_fold(&rows, of, config.split_seed.unwrap_or(seed), "plan.folds")?;
     Ok((rows, folds))
 }
 
+/// As [`split::k_fold`]; `key` is the setting that says how many folds.
+fn k_fold(rows: &[RelationExample], of: usize, seed: u64, key: &'static str) -> Result<Vec<Split>> {
+    split::k_fold(rows, of, seed).map_err(|error| match error {
+        re_data::Error::Argument { found, expected, .. } => Error::config(key, found, expected),
+        other => other.into(),
+    })
+}
+
 fn fold_split(rows: &[RelationExample], fold: Fold, seed: u64) -> Result<Split> {
-    let folds = split::k_fold(rows, fold.of, seed)?;
+    let folds = k_fold(rows, fold.of, seed, "data.fold.of")?;
     let index = fold.number.checked_sub(1);
     index.and_then(|index| folds.into_iter().nth(index)).ok_or_else(|| {
         Error::config("data.fold.number", fold.number.to_string(), format!("1 to {}", fold.of))

@@ -72,13 +72,36 @@ impl RunFolder {
     /// The resolved configuration of the run that lies here.
     ///
     /// # Errors
-    /// [`re_train::Error::NoCheckpoint`] where there is none, [`re_train::Error::Io`] where there are checkpoints without one.
+    /// [`re_train::Error::NoCheckpoint`] where there is none, [`re_train::Error::Io`] where there are checkpoints without
+    /// one, or no such folder.
     pub fn experiment(&self) -> Result<Experiment> {
         let path = self.0.join(CONFIG);
+        if !files::exists(&self.0)? {
+            return Err(Error::io(&self.0, ErrorKind::NotFound.into()));
+        }
         if !files::exists(&path)? && Checkpoint::list(&self.0)?.is_empty() {
             return Err(Error::Train(re_train::Error::NoCheckpoint { folder: self.0.clone() }));
         }
         Experiment::from_file(path)
+    }
+
+    /// Step of the latest checkpoint of a training that lies here and is not complete.
+    ///
+    /// # Errors
+    /// [`re_train::Error::Data`] where one cannot look.
+    pub fn unfinished_step(&self) -> Result<Option<u64>> {
+        if self.is_complete()? || files::is_file(self.0.join("config.json"))? {
+            return Ok(None);
+        }
+        Ok(Checkpoint::list(&self.0)?.pop().map(|checkpoint| checkpoint.step))
+    }
+
+    /// Whether the run that lies here is complete.
+    ///
+    /// # Errors
+    /// [`re_train::Error::Data`] where one cannot look.
+    pub fn is_complete(&self) -> Result<bool> {
+        Ok(files::is_file(self.0.join(SUMMARY))?)
     }
 
     /// The folder of a part that nothing is trained in.
@@ -122,12 +145,12 @@ impl RunFolder {
     }
 
     /// Makes sure that the rows are those that the run began with, as far as there is a record of them.
-    pub(crate) fn check_rows(&self, found: &str) -> Result<()> {
+    pub(crate) fn check_rows(&self, experiment: &Experiment, found: &str) -> Result<()> {
         match self.data_hash()? {
             Some(expected) if expected != found => Err(Error::Train(re_train::Error::Resume {
                 checkpoint: self.0.clone(),
                 what: "data",
-                found: format!("rows with hash {found}"),
+                found: format!("rows of {} with hash {found}", experiment.data.names()),
                 expected: format!("rows with hash {expected}"),
             })),
             _ => Ok(()),

@@ -7,6 +7,7 @@ mod table;
 
 use std::path::{Path, PathBuf};
 
+use re_data::files;
 use toml::{Table, Value};
 
 use crate::error::{Error, Result};
@@ -53,6 +54,8 @@ pub struct Layers {
     /// Whether a chain of files has ended with `base`, of the experiment or of a member.
     on_base: bool,
     encoders: Encoders,
+    /// Where epochs were given over steps that lie below them.
+    epochs_from: Option<PathBuf>,
 }
 
 /// Parses an argument of [`Layers::set`] no further than to its `=`, as command lines do before they read any file.
@@ -62,6 +65,9 @@ pub struct Layers {
 pub fn assignment(text: &str) -> std::result::Result<String, String> {
     split(text).map(|_| text.to_owned()).ok_or_else(|| format!("expected {ASSIGNMENT}"))
 }
+
+/// Parts of the longest key that may be set; each one is a table in the one before it.
+const DEEPEST: usize = 64;
 
 const ASSIGNMENT: &str = "KEY=VALUE, such as training.steps=100";
 
@@ -86,6 +92,11 @@ impl Experiment {
     pub fn parse(text: &str, path: impl AsRef<Path>) -> Result<Self> {
         Layers::default().text(text, path)?.experiment()
     }
+}
+
+/// A number of the training in settings.
+fn number(settings: &Table, key: &str) -> Option<i64> {
+    settings.get("training")?.get(key)?.as_integer()
 }
 
 impl Layers {
@@ -127,6 +138,11 @@ impl Layers {
     /// [`re_train::Error::Config`] where there is no `=` or no key before it, and as [`Layers::file`].
     pub fn set(mut self, assignment: &str) -> Result<Self> {
         let (key, value) = split(assignment).ok_or_else(|| Error::config("--set", assignment, ASSIGNMENT))?;
+        let depth = key.split('.').count();
+        if depth > DEEPEST {
+            let expected = format!("a key of at most {DEEPEST} parts");
+            return Err(Error::config("--set", format!("a key of {depth} parts"), expected));
+        }
         let value = match toml::from_str::<Table>(&format!("value = {value}")) {
             Ok(mut table) => table.remove("value").unwrap_or_else(|| Value::String(value.to_owned())),
             Err(_) => Value::String(value.to_owned()),
@@ -137,12 +153,34 @@ impl Layers {
             Value::Table(table)
         });
         let Value::Table(mut table) = nested else { return Ok(self) };
+        self.note_epochs(&table, Path::new("--set"));
         merge(&mut self.table, table.clone());
         table.remove("plan");
         merge(&mut self.keys, table);
         self.path = PathBuf::from("--set");
         self.resolved()?;
         Ok(self)
+    }
+
+    /// What to say where epochs were given that have no effect, as settings below them have steps.
+    pub fn unused_epochs(&self) -> Option<String> {
+        let (path, steps) =
+            (self.epochs_from.as_ref()?, number(&self.table, "steps").filter(|steps| *steps > 0)?);
+        Some(format!(
+            "{}: training.epochs has no effect, as training.steps = {steps} in settings below it; training.steps=0 makes \
+             the epochs count",
+            path.display()
+        ))
+    }
+
+    fn note_epochs(&mut self, above: &Table, path: &Path) {
+        if number(above, "steps").is_some() {
+            self.epochs_from = None;
+        } else if number(above, "epochs").is_some()
+            && number(&self.table, "steps").is_some_and(|steps| steps > 0)
+        {
+            self.epochs_from = Some(path.to_owned());
+        }
     }
 
     /// Names of the files that lie here, from the lowest: `embedded_corpus` for `base/embedded_corpus.toml`.
@@ -196,7 +234,8 @@ impl Layers {
     }
 
     fn document(mut self, mut document: Document) -> Result<Self> {
-        let place = std::path::absolute(&document.path).unwrap_or_else(|_| document.path.clone());
+        // A text that is called like a file need not be there.
+        let place = files::canonical(&document.path)?.unwrap_or_else(|| document.path.clone());
         if self.open.contains(&place) {
             let expected = "a file that does not extend itself or have itself as a member";
             return Err(Error::config("extends", document.path.display().to_string(), expected));
@@ -263,6 +302,7 @@ impl Layers {
                 .map(drop)
                 .map_err(|fault| fault.below(prefix).into_error(&document.path, Some(&document.text)))
         };
+        self.note_epochs(&document.table, &document.path);
         merge(&mut self.table, document.table.clone());
         check(&self.table, &[])?;
         for (name, settings) in &document.conditional {

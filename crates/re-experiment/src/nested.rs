@@ -28,7 +28,7 @@ impl RunFolder {
             let experiment = self.resolved(experiment)?;
             self.check_settings(&experiment)?;
             let data = ExperimentData::read(&experiment.data, experiment.training.seed)?;
-            self.check_rows(&data_hash(&experiment, &data)?)?;
+            self.check_rows(&experiment, &data_hash(&experiment, &data)?)?;
             if experiment.plan == (Plan::Single {}) {
                 match Origin::of(&experiment) {
                     // Nothing is trained here any more, and the record of what was is all that counts.

@@ -50,7 +50,7 @@ impl RunFolder {
         let hash = data_hash(experiment, data)?;
         match start {
             Start::Fresh => self.write(DATA_HASH, &hash)?,
-            Start::Resume | Start::ResumeChanged => self.check_rows(&hash)?,
+            Start::Resume | Start::ResumeChanged => self.check_rows(experiment, &hash)?,
         }
         if !single {
             self.begin_parts(experiment, data, start, session)?;

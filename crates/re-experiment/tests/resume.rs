@@ -145,7 +145,8 @@ fn a_checkpoint_goes_on_only_as_it_began() {
     let mut other_data = experiment(4, 1e-3);
     other_data.data.train.set_file_name("train.tsv");
     let other_data = go(&other_data, Start::Resume).unwrap_err().to_string();
-    assert!(other_data.contains(": data is rows with hash"), "{other_data}");
+    assert!(other_data.contains(": data is rows of "), "{other_data}");
+    assert!(other_data.contains("train.tsv with hash"), "{other_data}");
 
     let mut other_head = experiment(4, 1e-3);
     other_head.head = re_model::HeadConfig::EntityStart;
@@ -262,6 +263,29 @@ fn no_run_goes_on_from_a_checkpoint_that_was_changed() {
     // A checkpoint of before there were manifests.
     std::fs::remove_file(latest.join("manifest.json")).unwrap();
     go(Start::Resume).unwrap();
+    // One that was renamed.
+    let renamed = Checkpoint::path(folder.path(), 7);
+    std::fs::rename(&latest, &renamed).unwrap();
+    match go(Start::Resume).unwrap_err() {
+        Error::Train(re_train::Error::Checkpoint { source, .. }) => {
+            let text = source.to_string();
+            assert!(text.contains("trainer_state.json: step is 6, expected 7 as its folder says"), "{text}");
+        }
+        other => panic!("{other}"),
+    }
+    std::fs::rename(&renamed, &latest).unwrap();
+    // One whose best checkpoint was removed.
+    let path = latest.join("trainer_state.json");
+    let mut state: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    state["best"]["step"] = 3.into();
+    std::fs::write(&path, state.to_string()).unwrap();
+    std::fs::remove_dir_all(Checkpoint::path(folder.path(), 3)).unwrap();
+    match go(Start::Resume).unwrap_err() {
+        Error::Train(re_train::Error::NoBest { path }) => {
+            assert_eq!(path, Checkpoint::path(folder.path(), 3));
+        }
+        other => panic!("{other}"),
+    }
 }
 
 #[test]

@@ -175,6 +175,21 @@ fn a_label_that_would_be_read_as_none_is_refused() {
 }
 
 #[test]
+fn an_id_that_would_be_read_as_the_mark_of_the_file_is_refused() {
+    let entity = |start| Entity::new(ByteSpan::with_len(start, 1));
+    let example = |id: &str| RelationExample::new(id, "ab", [entity(0), entity(1)]).unwrap();
+    let marked = example("\u{feff}7");
+    let error = ExampleWriter::new(Vec::new(), "-", Format::CompetitionTsv).write(&marked).unwrap_err();
+    assert!(matches!(error, Error::Unwritable(fault) if fault.field == "id"));
+    let (file, _) = written(&[example("1"), marked], Format::CompetitionTsv);
+    let (rows, _) = read(&file, "-", &given(Format::CompetitionTsv));
+    assert_eq!(rows[1].as_ref().unwrap().id(), "\u{feff}7");
+    // As many marks as there may be begin a file, and no id.
+    let (rows, _) = read(&["\u{feff}\u{feff}".as_bytes(), &file].concat(), "-", &ReadOptions::default());
+    assert_eq!(rows[0].as_ref().unwrap().id(), "1");
+}
+
+#[test]
 fn an_empty_file_is_a_whole_one() {
     for format in Format::ALL {
         let (file, report) = written(&[], format);

@@ -128,7 +128,10 @@ fn a_fault_is_written_out_in_full() {
 #[case::leading_comma("[,GOOD]", 1, "found ',', expected an object", 1)]
 #[case::number("[1, GOOD]", 1, "found '1', expected an object", 1)]
 #[case::junk("[GOOD junk GOOD]", 2, "found 'j', expected a comma", 2)]
-#[case::behind("[GOOD] GOOD", 2, "found '{', expected nothing behind the array", 1)]
+#[case::behind("[GOOD] GOOD", 2, "found '{', expected nothing behind the array", 2)]
+#[case::closed_early("[GOOD], GOOD, GOOD]", 2, "found ',', expected nothing behind the array", 3)]
+#[case::two_files("[GOOD]\n[GOOD, GOOD]\n", 3, "found '[', expected nothing behind the array", 3)]
+#[case::comma_and_more("[GOOD,] GOOD]", 2, "found ']', expected an object", 2)]
 #[case::behind_nothing("[] x", 1, "found 'x', expected nothing behind the array", 0)]
 #[case::between("GOOD, GOOD", 2, "found ',', expected an object", 2)]
 #[case::syntax(
@@ -148,6 +151,31 @@ fn malformed_files(#[case] file: &str, #[case] line: u64, #[case] message: &str,
     let (found, report) = read(file.as_bytes(), "k.json", &ReadOptions { lenient: true, ..json() });
     assert_eq!(found.len(), rows, "{:?}", report.rejected);
     assert!(report.rejected.count >= 1);
+}
+
+#[test]
+fn an_object_that_does_not_close_costs_one_line() {
+    let good = GOOD.replace('\n', " ");
+    let faults = [
+        good.replacen("\"ORG\"}", "\"ORG\"", 1),
+        good.trim_end_matches('}').to_owned(),
+        good.replacen("\"가나 다\"", "\"가나 다", 1),
+        good.replacen("\"g\"", "\"g", 1),
+        good.replacen("\"PER\"", "\"PER", 1),
+        good.replacen("\"wikipedia\"", "\"wikipedia", 1),
+    ];
+    for fault in &faults {
+        for [begin, between, end] in [["[", ",\n", "]\n"], ["[\n", ",\n", "\n]"], ["", "\n", ""]] {
+            let mut rows = vec![good.as_str(); 100];
+            rows[9] = fault;
+            rows[59] = fault;
+            let file = format!("{begin}{}{end}", rows.join(between));
+            let (found, report) = read(file.as_bytes(), "k.json", &ReadOptions { lenient: true, ..json() });
+            assert_eq!((found.len(), report.rejected.count), (98, 2), "{fault}: {:?}", report.rejected.first);
+            let line = 10 + begin.matches('\n').count() as u64;
+            assert_eq!(report.rejected.first[0].line, line, "{fault}");
+        }
+    }
 }
 
 #[test]

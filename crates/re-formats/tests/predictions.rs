@@ -34,6 +34,16 @@ fn written(format: PredictionFormat) -> (TempDir, PathBuf) {
 }
 
 #[test]
+fn labels_that_differ_in_every_row_are_not_spread_over_all_of_them() {
+    let names = || (0..40_000).map(|row| row.to_string());
+    let labels = Arc::new(LabelSet::new(names()).unwrap());
+    let row = |label: String| SavedPrediction { id: label.clone(), label, probability: None };
+    let rows: Vec<_> = names().map(row).collect();
+    let error = SavedPrediction::as_certain(&rows, &labels).unwrap_err().to_string();
+    assert!(error.contains("40000 rows of 40000 different labels"), "{error}");
+}
+
+#[test]
 fn a_submission_has_one_class_id_a_line() {
     let (_folder, path) = written(PredictionFormat::Submission);
     assert_eq!(std::fs::read_to_string(path).unwrap(), "pred\n1\n2\n");

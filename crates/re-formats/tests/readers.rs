@@ -113,6 +113,23 @@ fn malformed_rows_say_what_is_wrong_where(
 }
 
 #[test]
+fn two_stray_quotes_cost_two_rows() {
+    // The text that the first one opens ends with the second one, and has nine columns.
+    let begins = "1\t\"가나 다\t가나\t0\t1\t다\t3\t3\tx\n";
+    let ends = "1\t나 라\"\t나\t0\t0\t라\t2\t2\tx\n";
+    let file = format!("{ROW}{begins}{}{ends}{ROW}", ROW.repeat(50));
+    let (rows, report) = read(file.as_bytes(), "t.tsv", &lenient());
+    let lines: Vec<u64> = report.rejected.first.iter().map(|fault| fault.line).collect();
+    assert_eq!((rows.len(), lines), (53, vec![2]), "{:?}", report.rejected);
+    let header = "id,text,entity1,start1,end1,entity2,start2,end2\n";
+    let row = "1,가나 다,가나,0,2,다,3,4\n";
+    let (begins, ends) = (row.replacen(",가", ",\"가", 1), "1,나 라\",나,0,1,라,2,3\n");
+    let file = format!("{header}{begins}{}{ends}{row}", row.repeat(50));
+    let (rows, report) = read(file.as_bytes(), "t.csv", &lenient());
+    assert_eq!((rows.len(), report.rejected.count), (52, 1), "{:?}", report.rejected);
+}
+
+#[test]
 fn strict_reading_ends_at_the_first_fault() {
     let (rows, _) = read(format!("{ROW}bad\n{ROW}").as_bytes(), "t.tsv", &ReadOptions::default());
     assert_eq!(rows.len(), 2);

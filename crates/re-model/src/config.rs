@@ -210,12 +210,7 @@ impl EncoderConfig {
     /// Keeps the first `layers` layers.
     pub(crate) fn keep_layers(&mut self, layers: i64, folder: &Path) -> Result<()> {
         if !(1..=self.num_hidden_layers).contains(&layers) {
-            return Err(Error::Config {
-                path: folder.join("config.json"),
-                field: "num_hidden_layers",
-                found: self.num_hidden_layers.to_string(),
-                expected: format!("at least the {layers} layers asked for, which must be 1 or more"),
-            });
+            return Err(Error::Layers { folder: folder.to_owned(), layers, most: self.num_hidden_layers });
         }
         self.num_hidden_layers = layers;
         Ok(())

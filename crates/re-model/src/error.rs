@@ -131,6 +131,16 @@ pub enum Error {
         /// Largest length.
         max: usize,
     },
+    /// A setting asks for other layers than the encoder has.
+    #[error("model.layers = {layers}, expected 1 to {most}, the layers of {}", folder.display())]
+    Layers {
+        /// The model.
+        folder: PathBuf,
+        /// The setting.
+        layers: i64,
+        /// Layers of the encoder.
+        most: i64,
+    },
     /// A weights file lacks tensors of the encoder.
     #[error(
         "{}: {} encoder tensors are missing: {}{}",

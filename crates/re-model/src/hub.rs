@@ -23,7 +23,9 @@ pub fn model_folder(name: &Path, download: bool) -> Result<PathBuf> {
 
 #[cfg(not(feature = "hub"))]
 fn named(name: &Path, _download: bool) -> Result<PathBuf> {
-    let reason = "no such folder; names of hub models need the feature `hub`".to_owned();
+    let reason =
+        "no such folder; name one that there is (names of hub models need a build with the feature `hub`)"
+            .to_owned();
     Err(Error::NoModel { name: name.to_owned(), reason })
 }
 
@@ -66,7 +68,8 @@ mod online {
         }
         if !download {
             return Err(absent(format!(
-                "neither a folder nor in the cache {place}, and downloads are not allowed"
+                "neither a folder nor in the cache {place}, and downloads are not allowed; name a folder that there is, or \
+                 allow them with --set model.download=true"
             )));
         }
         let failed = |source| Error::Hub { name: id.to_owned(), source: Box::new(source) };

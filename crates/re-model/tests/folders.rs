@@ -293,6 +293,36 @@ fn a_trained_model_that_says_it_has_fewer_layers_is_refused() {
     assert!(error.contains("num_hidden_layers") && error.contains("encoder.layer.2."), "{error}");
 }
 
+#[test]
+fn what_is_wrong_with_a_trained_folder_is_named_with_file_and_key() {
+    let folder = tempfile::tempdir().unwrap();
+    classifier(MarkupConfig::Plain {}, HeadConfig::EntityMean).save(folder.path()).unwrap();
+    std::fs::remove_file(folder.path().join("manifest.json")).unwrap();
+    let faults: [(&str, &str, serde_json::Value); 7] = [
+        ("config.json", "id2label", serde_json::json!({})),
+        ("config.json", "id2label", serde_json::json!({"0": "a", "1": "a"})),
+        ("config.json", "vocab_size", 5.into()),
+        ("relation_classifier.json", "no_relation", "nobody".into()),
+        ("relation_classifier.json", "logit_adjustment", serde_json::json!([0.5])),
+        ("relation_classifier.json", "encoding.max_length", 0.into()),
+        ("relation_classifier.json", "encoding.max_length", 100_000.into()),
+    ];
+    for (file, key, value) in faults {
+        let path = folder.path().join(file);
+        let good = std::fs::read_to_string(&path).unwrap();
+        let mut json: serde_json::Value = serde_json::from_str(&good).unwrap();
+        match key.split_once('.') {
+            Some((outer, inner)) => json[outer][inner] = value,
+            None => json[key] = value,
+        }
+        std::fs::write(&path, json.to_string()).unwrap();
+        let error = RelationClassifier::from_pretrained(folder.path()).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{}: {key} = ", path.display())), "{error}");
+        std::fs::write(&path, good).unwrap();
+    }
+    RelationClassifier::from_pretrained(folder.path()).unwrap();
+}
+
 /// Replaces the number behind a key of a JSON text.
 fn with_number(text: &str, key: &str, value: &str) -> String {
     let mut json: serde_json::Value = serde_json::from_str(text).unwrap();

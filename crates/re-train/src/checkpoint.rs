@@ -107,11 +107,18 @@ impl Checkpoint {
     /// Reads the trainer's state.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Json`].
+    /// [`Error::Io`] or [`Error::Json`]; [`Error::OtherStep`] where it is that of another step.
     pub fn state(&self) -> Result<TrainerState> {
         let path = self.path.join(STATE);
         let text = model_file::read_text(&path)?;
-        serde_json::from_str(&text).map_err(|source| Error::Json { path, source })
+        let state = match serde_json::from_str::<TrainerState>(&text) {
+            Ok(state) => state,
+            Err(source) => return Err(Error::Json { path, source }),
+        };
+        if state.step != self.step {
+            return Err(Error::OtherStep { path, found: state.step, expected: self.step });
+        }
+        Ok(state)
     }
 
     /// Saves a checkpoint: `fill` writes weights and optimizer into the folder it is given.

@@ -81,6 +81,25 @@ pub enum Error {
         /// What is wrong with it.
         source: Box<Self>,
     },
+    /// A checkpoint is in the folder of another step.
+    #[error("{}: step is {found}, expected {expected} as its folder says", path.display())]
+    OtherStep {
+        /// The file with its state.
+        path: PathBuf,
+        /// Step of the state.
+        found: u64,
+        /// Step that the name of the folder says.
+        expected: u64,
+    },
+    /// The best checkpoint of a run is gone.
+    #[error(
+        "{}: the best checkpoint so far is not there, at which the run would end; put it back, or train anew",
+        path.display()
+    )]
+    NoBest {
+        /// Its folder.
+        path: PathBuf,
+    },
     /// A folder has no checkpoint to continue from.
     #[error("{}: no checkpoint to resume from; start the training instead", folder.display())]
     NoCheckpoint {
@@ -161,6 +180,7 @@ impl Error {
                 re_model::Error::Io { source, .. } | re_model::Error::Data(re_data::Error::Io { source, .. }),
             ) => files::is_damage(source),
             Self::Resume { .. }
+            | Self::NoBest { .. }
             | Self::Torch(_)
             | Self::Model(re_model::Error::Torch(_) | re_model::Error::FileChanged { .. }) => false,
             _ => true,

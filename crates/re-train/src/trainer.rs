@@ -133,7 +133,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`Error::Config`] where the task is on another device than the settings say, [`Error::RunExists`] or
     /// [`Error::NoCheckpoint`] where `start` does not fit the folder, [`Error::Resume`] where settings, rows or
-    /// number of threads differ from the checkpoint's, [`Error::RunGone`] where the folder was moved or removed
+    /// number of threads differ from the checkpoint's, [`Error::NoBest`] where the best checkpoint so far was removed, [`Error::RunGone`] where the folder was moved or removed
     /// meanwhile, [`Error::NotFinite`] where training diverges, and whatever model, data, disk or observers return.
     pub fn train(&mut self, task: &dyn Task, start: Start) -> Result<Outcome> {
         let place = Place::create(&self.run)?;
@@ -299,6 +299,11 @@ impl<'a> Trainer<'a> {
         }
         let mut state = checkpoint.state()?;
         resume::check_resumable(checkpoint, &state, now)?;
+        if let Some(best) = state.best.filter(|_| self.config.keep_best)
+            && !Checkpoint::list(&self.run)?.iter().any(|checkpoint| checkpoint.step == best.step)
+        {
+            return Err(Error::NoBest { path: Checkpoint::path(&self.run, best.step) });
+        }
         state.config = self.config.clone();
         resume::restore(task.parameters(), &checkpoint.path)?;
         let schedule = self.config.schedule(now.steps)?;

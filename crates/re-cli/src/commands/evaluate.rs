@@ -7,11 +7,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use clap::Args;
 use re_data::metrics::Metrics;
-use re_data::{LabelSet, NoRelation, RelationExample};
+use re_data::{LabelSet, NoRelation, RelationExample, files};
 use re_ensemble::significance::p_text;
 use re_ensemble::{Bootstrap, Comparison, Evaluation, Member, Members, compare, evaluate};
+use re_experiment::model_folder;
 use re_formats::read::{self, Saved};
-use re_report::Confusion;
+use re_report::{Confusion, RowSet};
 use serde::Serialize;
 
 use crate::data::{AllRows, DataArgs};
@@ -43,8 +44,9 @@ pub struct Evaluate {
     predictions: PathBuf,
     /// Labelled rows
     gold: PathBuf,
-    /// Names of the classes (label_type.pkl, JSON, or one a line) [default: the labels that occur]
-    #[arg(long, value_name = "FILE")]
+    /// Names of the classes (label_type.pkl, JSON, or one a line), or a trained run or model, for those that it knows
+    /// [default: the labels that occur]
+    #[arg(long, value_name = "FILE|RUN")]
     labels: Option<PathBuf>,
     /// The label that says "no relation", which micro-F1 leaves out; "" where none does [default: that of the benchmark,
     /// else a customary name such as no_relation, which is told]
@@ -79,6 +81,7 @@ impl Evaluate {
     pub fn run(self, say: Say) -> Result<()> {
         let inputs = [&self.predictions, &self.gold].into_iter().chain(&self.against);
         self.data.check(inputs.map(PathBuf::as_path), [self.result.path()])?;
+        predictions_are_a_file(&self.predictions)?;
         let read = self.data.read(&self.gold, say)?;
         let mut saved = vec![(&self.predictions, read::saved(&self.predictions)?)];
         if let Some(against) = &self.against {
@@ -113,6 +116,8 @@ impl Evaluate {
             _ => None,
         };
         let labels = match (&self.labels, saved.clone().find_map(of_probabilities)) {
+            // A model knows its labels by its settings.
+            (Some(path), _) if files::is_dir(path)? => read::labels(model_folder(path)?.join("config.json"))?,
             (Some(path), _) => read::labels(path)?,
             (None, Some(labels)) => labels,
             (None, None) => {
@@ -174,6 +179,22 @@ impl Evaluate {
         let member = aligned.members().first().cloned();
         member.context(name)
     }
+}
+
+/// Makes sure that predictions are not sought in a run's folder, and names the file that it has of them.
+fn predictions_are_a_file(path: &Path) -> Result<()> {
+    if !files::is_dir(path)? {
+        return Ok(());
+    }
+    let mut text = format!("{}: a folder, expected a file of predictions", path.display());
+    for rows in [RowSet::Validation, RowSet::Test] {
+        let file = path.join(rows.file());
+        if files::is_file(&file)? {
+            text += &format!("; this run's are in {}", file.display());
+            break;
+        }
+    }
+    Err(Usage(text).into())
 }
 
 fn text(found: &Found, against: Option<&Path>) -> String {

@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use re_data::error::with_causes;
 use re_data::{Outcomes, PredictError, Predictor, Probabilities, RowError, TokensInText};
-use re_experiment::{Error, load_predictor, model_folder, trained_precision};
+use re_experiment::{Error, RunFolder, load_predictor, model_folder, trained_precision};
 use re_formats::write::PredictionFormat;
 use re_model::{Precision, RelationClassifier, TrainedParts};
 use re_qa::QuestionAnswerer;
@@ -73,6 +73,12 @@ impl Predict {
             Format::Bf16 => Precision::Bf16,
         });
         let settings = TrainConfig { device: self.device.clone(), precision, ..TrainConfig::default() };
+        if let Some(step) = RunFolder::new(&self.model).unfinished_step()? {
+            let run = self.model.display();
+            say.note(format!(
+                "{run}: the run is not complete; its latest checkpoint answers, of step {step}"
+            ));
+        }
         match model_folder(&self.model) {
             Ok(folder) if !QuestionAnswerer::is_in(&folder)? => self.stream(&folder, &settings, say),
             // Several models may answer together, or one by questions.

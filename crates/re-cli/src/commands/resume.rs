@@ -39,6 +39,13 @@ impl Resume {
     pub fn run(self, say: Say) -> Result<ExitCode> {
         let folder = RunFolder::new(self.folder);
         let start = if self.allow_changes { Start::ResumeChanged } else { Start::Resume };
-        run(&folder, &folder.experiment()?, start, &self.result, say)
+        let experiment = folder.experiment()?;
+        if folder.is_complete()? {
+            say.note(format!(
+                "{}: the run is complete; nothing is trained, its results are made again",
+                folder.path().display()
+            ));
+        }
+        run(&folder, &experiment, start, &self.result, say)
     }
 }

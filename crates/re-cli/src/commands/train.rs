@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use re_experiment::{Encoders, Error, Experiment, Layers, RunFolder, Summary, assignment};
 use re_train::observer::{Event, Observer, StopSignal};
 use re_train::{Error as Training, Start, StopReason, Terminal};
@@ -39,7 +40,7 @@ pub struct Train {
     #[arg(required = true, value_name = "CONFIG.toml")]
     configs: Vec<PathBuf>,
     /// Pretrained encoder: a folder; MEMBER=MODEL gives a member of a vote its own (repeatable)
-    #[arg(long, value_name = "[MEMBER=]MODEL")]
+    #[arg(long, value_name = "[MEMBER=]MODEL", value_parser = name())]
     model: Vec<String>,
     /// Settings below all others, in place of the base that the files name
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
@@ -53,7 +54,7 @@ pub struct Train {
     steps: Option<u64>,
     /// Trained run to vote in place of a member that would be trained (repeatable); without checkpoints, what it saved
     /// of the same rows votes
-    #[arg(long, value_name = "[MEMBER=]RUN[@STEP]")]
+    #[arg(long, value_name = "[MEMBER=]RUN[@STEP]", value_parser = name())]
     member: Vec<String>,
     /// Folder of the run [default: the first free runs/NAME-N, after the name of the last CONFIG.toml]
     #[arg(long, value_name = "RUN", value_parser = data::folder())]
@@ -63,6 +64,15 @@ pub struct Train {
     print_config: bool,
     #[command(flatten)]
     result: ResultArgs,
+}
+
+/// A name that settings can hold, which are text.
+fn name() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new().try_map(|name| {
+        name.into_string().map_err(|name| {
+            format!("expected a name in UTF-8, as settings are text: rename {}", name.to_string_lossy())
+        })
+    })
 }
 
 impl Train {
@@ -96,6 +106,11 @@ impl Train {
             }
         };
         say.detail(format!("settings of {}", layers.names().join(", ")));
+        if self.steps.is_none()
+            && let Some(epochs) = layers.unused_epochs()
+        {
+            say.note(epochs);
+        }
         let mut experiment = self.steps.map_or_else(|| layers.experiment(), |steps| layers.scaled(steps))?;
         if !self.model.is_empty() {
             experiment.fit_encoder()?.iter().for_each(|note| say.note(note));
@@ -117,9 +132,18 @@ pub fn run(
     result.check(folder.path())?;
     let stop = StopSignal::install().context("installing the Ctrl-C handler")?;
     let part = Rc::new(RefCell::new(None));
-    let watcher = Watcher { terminal: (say != Say::Nothing).then(Terminal::default), part: Rc::clone(&part) };
+    let watcher = Watcher {
+        terminal: (say != Say::Nothing).then(Terminal::default),
+        run: folder.path().to_owned(),
+        part: Rc::clone(&part),
+    };
     let summary = folder.run(experiment, start, vec![Box::new(watcher)], stop.flag());
     let summary = summary.map_err(|error| match (&error, part.take()) {
+        // Says all by itself, and is about settings.
+        (Error::Train(Training::Model(re_model::Error::Layers { .. })), _) => error.into(),
+        (Error::Train(Training::Model(re_model::Error::Device { .. })), _) => {
+            anyhow::Error::from(error).context("training.device")
+        }
         // Neither knows which of the models it was.
         (Error::Train(Training::Model(_) | Training::Torch(_)), Some(part)) => about(&part, error),
         (Error::Train(Training::Model(_) | Training::Torch(_)), None) => {
@@ -136,16 +160,24 @@ pub fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Shows progress, and keeps in mind the folder of the training that is under way among several.
+/// Shows progress, and keeps in mind the folder of the training that is under way: from its first step on no error is
+/// about the pretrained model.
 struct Watcher {
     terminal: Option<Terminal>,
+    run: PathBuf,
     part: Rc<RefCell<Option<PathBuf>>>,
 }
 
 impl Observer for Watcher {
     fn notify(&mut self, event: &Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        if let Event::Part { folder, .. } = event {
-            self.part.replace(Some(folder.to_path_buf()));
+        match event {
+            Event::Part { folder, .. } => {
+                self.part.replace(Some(folder.to_path_buf()));
+            }
+            Event::Started { .. } => {
+                self.part.borrow_mut().get_or_insert_with(|| self.run.clone());
+            }
+            _ => {}
         }
         match (&mut self.terminal, event) {
             (None, _) => Ok(()),

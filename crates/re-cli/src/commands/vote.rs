@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use re_data::Probabilities;
 use re_ensemble::{Bootstrap, Member, Members, Prior, estimate_prior, shift_prior};
+use re_formats::write::PredictionFormat;
 use re_report::RowSet;
 
 use crate::data::DataArgs;
@@ -92,7 +93,7 @@ impl Vote {
         let rows = [&self.gold, &self.train_prior, &self.target_prior].into_iter().flatten();
         let inputs = members.map(|member| &member.path).chain(rows);
         self.data.check(inputs.map(PathBuf::as_path), self.predictions.paths())?;
-        let members = self.members()?;
+        let members = self.members(say)?;
         let mut result = match self.tuned(&members, say)? {
             Some(result) => result,
             None => members.vote(self.how.into())?,
@@ -103,7 +104,7 @@ impl Vote {
         self.predictions.write(&result)
     }
 
-    fn members(&self) -> Result<Members> {
+    fn members(&self, say: Say) -> Result<Members> {
         let weights = self.weights.clone().unwrap_or_else(|| vec![1.0; self.files.len()]);
         if weights.len() != self.files.len() {
             let counts = (weights.len(), self.files.len());
@@ -115,7 +116,18 @@ impl Vote {
         MemberFile::check(&self.files)?;
         let members = self.files.iter().zip(weights);
         let members = members.map(|(file, weight)| Ok(file.read(RowSet::Test)?.with_weight(weight)));
-        Ok(Members::align(members.collect::<Result<Vec<Member>>>()?)?)
+        let members = members.collect::<Result<Vec<Member>>>()?;
+        let mut ids = members.iter().map(|member| (member.name(), member.probabilities().labels().names()));
+        if self.predictions.format() == PredictionFormat::Submission
+            && let Some((first, labels)) = ids.next()
+            && let Some((other, _)) = ids.find(|(_, others)| *others != labels)
+        {
+            say.note(format!(
+                "class ids of the submission are those of {first}; {other} numbers its labels otherwise"
+            ));
+        }
+        drop(ids);
+        Ok(Members::align(members)?)
     }
 
     fn tuned(&self, members: &Members, say: Say) -> Result<Option<Probabilities>> {

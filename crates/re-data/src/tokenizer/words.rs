@@ -27,7 +27,7 @@ use tokenizers::{
 use super::direct::{Direct, stands_alone};
 use super::model::{Inner, VocabularyModel};
 use super::{Pieces, fault};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::span::without_white_space;
 
 /// Independent parts of the memory, so that threads rarely wait for one another.
@@ -38,6 +38,8 @@ const WORDS_PER_SHARD: usize = 1 << 13;
 const SPACE_BYTE: char = 'Ġ';
 /// Longer words are not remembered: they hardly ever come twice.
 const LONGEST_WORD: usize = 128;
+/// Bytes of the longest text that the crate tokenizes as a whole, for which it takes some 500 times as much memory.
+const LONGEST_WHOLE: usize = 1 << 18;
 
 /// Tokens of one word: `(id, start, end)`, bytes from the start of the word. `None` where the word has to be
 /// tokenized together with its neighbours.
@@ -90,6 +92,11 @@ impl Words {
             let rest = text.get(start..).unwrap_or_default();
             let end = rest.bytes().skip(1).position(|byte| byte == b' ').map_or(rest.len(), |at| at + 1);
             let word = rest.get(..end).unwrap_or_default();
+            // One of a run of spaces, which the pre-tokenizer drops.
+            if word == " " && !cuts.refuse_white_space {
+                start += end;
+                continue;
+            }
             if !is_separable(word) || !self.split(cuts, inner, word, start, pieces)? {
                 return Ok(false);
             }
@@ -233,6 +240,13 @@ impl Cuts {
 /// White space at the ends of a token belongs to no word. The mark that byte-level tokenizers write for a space is such
 /// white space even where the tokenizer has added it before the first word.
 pub(super) fn tokenize_whole(inner: &Inner, text: &str, pieces: &mut Pieces) -> Result<()> {
+    if text.len() > LONGEST_WHOLE {
+        let reason = format!(
+            "cannot cut a text of {} bytes into words, expected at most {LONGEST_WHOLE} of such a text",
+            text.len()
+        );
+        return Err(Error::Tokenizer { path: None, reason, source: None });
+    }
     let failed = |e| fault("a text cannot be tokenized", e);
     let mut parts = inner.get_added_vocabulary().extract_and_normalize(inner.get_normalizer(), text);
     if let Some(pre_tokenizer) = inner.get_pre_tokenizer() {

@@ -33,6 +33,10 @@ struct Encoder {
 
 impl Encoder {
     fn new(name: &Path, download: bool) -> Result<Self> {
+        if name.to_str().is_none() {
+            let expected = "a name in UTF-8, as settings are text";
+            return Err(Error::config("--model", name.display().to_string(), expected));
+        }
         let hidden_size = EncoderConfig::from_folder(&hub::model_folder(name, download)?)?.hidden_size;
         Ok(Self { name: name.to_owned(), download, hidden_size })
     }

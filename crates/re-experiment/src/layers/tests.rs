@@ -233,3 +233,53 @@ fn what_is_set_does_not_scale_with_the_steps() {
         assert_eq!(found, (steps, 7, 40, 10));
     }
 }
+
+#[test]
+fn circles_are_found_whatever_leads_round() {
+    let circles: [&[(&str, &str)]; 2] = [
+        &[("a.toml", "extends = \"sub/../b.toml\""), ("b.toml", "extends = \"sub/../a.toml\"")],
+        &[(
+            "a.toml",
+            "plan = { name = \"vote\", members = [{ member = \"m\", config = \"sub/../a.toml\" }], votes = [] }",
+        )],
+    ];
+    for circle in circles {
+        let (folder, at) = files(circle);
+        std::fs::create_dir(folder.path().join("sub")).unwrap();
+        let error = Layers::default().file(at("a.toml")).unwrap_err().to_string();
+        assert!(error.starts_with("extends = ") && error.contains("does not extend itself"), "{error}");
+    }
+    #[cfg(unix)]
+    {
+        let (folder, at) = files(&[("a.toml", "extends = \"link/a.toml\"")]);
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("link")).unwrap();
+        let error = Layers::default().file(at("a.toml")).unwrap_err().to_string();
+        assert!(error.contains("does not extend itself"), "{error}");
+    }
+}
+
+#[test]
+fn a_key_of_many_parts_is_refused() {
+    let error = Layers::default().set(&format!("a{}=1", ".a".repeat(30_000))).unwrap_err().to_string();
+    assert_eq!(error, "--set = a key of 30001 parts, expected a key of at most 64 parts");
+}
+
+#[test]
+fn epochs_over_steps_are_told_of() {
+    let (_folder, at) = files(&[
+        ("a.toml", "training = { steps = 5 }\n"),
+        ("b.toml", "extends = \"a.toml\"\ntraining.epochs = 3\n"),
+    ]);
+    let told = |file: &str, set: &[&str]| {
+        let layers = Layers::default().file(at(file)).unwrap();
+        set.iter().fold(layers, |layers, set| layers.set(set).unwrap()).unused_epochs()
+    };
+    let text = told("a.toml", &["training.epochs=3"]).unwrap();
+    assert!(text.starts_with("--set: training.epochs has no effect, as training.steps = 5"), "{text}");
+    assert!(told("b.toml", &[]).unwrap().contains("b.toml: training.epochs has no effect"));
+    for set in
+        [&[][..], &["training.steps=0", "training.epochs=3"], &["training.epochs=3", "training.steps=0"]]
+    {
+        assert_eq!(told("a.toml", set), None);
+    }
+}

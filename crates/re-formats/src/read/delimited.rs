@@ -16,6 +16,8 @@ pub(crate) struct Records<'a> {
     lines: Lines<'a>,
     delimiter: u8,
     raw: Vec<u8>,
+    /// Where the first line of the record that was read last ends in `raw`, and how many lines follow it.
+    first: (usize, u64),
     fields: Fields,
 }
 
@@ -39,7 +41,8 @@ impl<'r> Record<'r> {
 
 impl<'a> Records<'a> {
     pub(crate) fn new(input: impl Read + Send + 'a, path: &Path, delimiter: u8) -> Self {
-        Self { lines: Lines::new(input, path), delimiter, raw: Vec::new(), fields: Fields::default() }
+        let lines = Lines::new(input, path);
+        Self { lines, delimiter, raw: Vec::new(), first: (0, 0), fields: Fields::default() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -49,6 +52,7 @@ impl<'a> Records<'a> {
     /// The next record; empty lines between records are passed over.
     pub(crate) fn next(&mut self) -> Result<Option<Record<'_>>> {
         self.raw.clear();
+        self.first = (0, 0);
         loop {
             if !self.lines.next(&mut self.raw)? {
                 return Ok(None);
@@ -70,8 +74,9 @@ impl<'a> Records<'a> {
             }
             state = self.fields.feed(self.raw.get(start..).unwrap_or_default(), self.delimiter);
         }
+        self.first = (first, self.lines.number() - line);
         if state != State::Complete {
-            return Err(self.unbalanced(state, line, first));
+            return Err(self.unbalanced(state, line));
         }
         match std::str::from_utf8(&self.fields.bytes) {
             Ok(text) => Ok(Some(Record { line, text, ends: &self.fields.ends })),
@@ -90,7 +95,7 @@ impl<'a> Records<'a> {
     }
 
     /// The fault of a record whose quotes do not pair; what follows its first line will be read anew.
-    fn unbalanced(&mut self, state: State, line: u64, first: usize) -> crate::Error {
+    fn unbalanced(&mut self, state: State, line: u64) -> crate::Error {
         let last = self.lines.number();
         let column = self.fields.ends.len() + 1;
         let reach = if last > line { format!(" that runs on to line {last}") } else { String::new() };
@@ -104,8 +109,17 @@ impl<'a> Records<'a> {
             found,
             "quotes around the whole field and each quote inside it doubled",
         );
-        self.lines.push_back(self.raw.get(first..).unwrap_or_default(), last - line);
+        self.read_again();
         fault
+    }
+
+    /// Makes all lines but the first of the record that was read last be read again, as records of their own: where it is
+    /// faulty, two stray quotes far apart may have joined them.
+    pub(crate) fn read_again(&mut self) {
+        let (first, count) = std::mem::take(&mut self.first);
+        if count > 0 {
+            self.lines.push_back(self.raw.get(first..).unwrap_or_default(), count);
+        }
     }
 }
 

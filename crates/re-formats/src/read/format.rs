@@ -8,7 +8,7 @@ use std::str::FromStr;
 use re_data::LabelSet;
 use serde::{Deserialize, Serialize};
 
-use super::lines::BOM;
+use super::lines::without_marks;
 use super::semeval::TAGS;
 use crate::error::Error;
 
@@ -141,7 +141,7 @@ impl Format {
     }
 
     fn of_content(head: &[u8]) -> Option<Self> {
-        let head = head.strip_prefix(BOM).unwrap_or(head).trim_ascii_start();
+        let head = without_marks(head).trim_ascii_start();
         let first = *head.first()?;
         if matches!(first, b'[' | b'{') {
             let key = |name| has_key(head, name);

@@ -12,14 +12,36 @@ use crate::json::{self, UniqueKeys};
 /// Cuts an input into objects.
 ///
 /// After a fault it goes on with the next object: brackets are counted, and a string ends with its line at the
-/// latest, as JSON has no line breaks in strings, so that a missing quote costs one object and not the rest of the file.
+/// latest, as JSON has no line breaks in strings. Where an object that is faulty has swallowed a line that begins with a
+/// brace, that line is read again as another object, so that a missing quote or brace costs one object and not the rest of
+/// the file.
 pub(crate) struct Items<'a> {
-    input: Box<dyn BufRead + Send + 'a>,
+    input: Input<'a>,
     path: PathBuf,
     line: u64,
     number: u64,
     state: State,
     bytes: Vec<u8>,
+    /// Whether a line that begins with a brace begins an object, as a fault has shown.
+    by_lines: bool,
+}
+
+/// Bytes to read, some of them again.
+struct Input<'a> {
+    rest: Box<dyn BufRead + Send + 'a>,
+    /// What comes before the rest, and how much of it has been read.
+    again: (Vec<u8>, usize),
+}
+
+/// How the bytes of an object end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    /// With the bracket that closes it.
+    Closed,
+    /// With the input.
+    Ended,
+    /// Before a line that begins another object.
+    Broken,
 }
 
 /// What is due next.
@@ -50,12 +72,13 @@ pub(crate) struct Item {
 impl<'a> Items<'a> {
     pub(crate) fn new(input: impl Read + Send + 'a, path: &Path) -> Self {
         Self {
-            input: Box::new(BufReader::with_capacity(1 << 16, input)),
+            input: Input { rest: Box::new(BufReader::with_capacity(1 << 16, input)), again: (Vec::new(), 0) },
             path: path.to_owned(),
             line: 1,
             number: 0,
             state: State::Start,
             bytes: Vec::new(),
+            by_lines: false,
         }
     }
 
@@ -92,12 +115,17 @@ impl<'a> Items<'a> {
         };
         let fault = self.unexpected(found, expected);
         self.state = match (state, found) {
-            (State::Start | State::Behind, _) | (_, None) | (State::Element, Some(b']')) => State::End,
+            (State::Start, _) | (_, None) => State::End,
+            (State::Element | State::Behind, Some(b']')) => self.pass(State::Behind),
+            // The array was closed too early, or another one follows it.
+            (State::Behind, Some(b'[')) => self.pass(State::First),
+            (State::Behind, Some(b',')) => State::Comma,
             (_, Some(b'{')) => State::Element,
             _ => match self.skip() {
                 Err(fault) => return fault,
                 Ok(_) if state == State::Sequence => State::Sequence,
                 Ok(Some(b'{')) => State::Element,
+                Ok(None) if state == State::Behind => State::End,
                 Ok(_) => State::Comma,
             },
         };
@@ -132,41 +160,76 @@ impl<'a> Items<'a> {
         self.number += 1;
         let (line, number) = (self.line, self.number);
         self.state = if self.state == State::Sequence { State::Sequence } else { State::Comma };
-        let complete = self.cut()?;
+        let (cut, another) = self.cut()?;
         let place = self.place(line, number);
-        if self.bytes.len() > MAX_RECORD {
-            let found = format!("an object of more than {MAX_RECORD} bytes");
-            return Err(place.error(None, found, "smaller objects"));
-        }
-        if !complete {
-            self.state = State::End;
-            let found = "the end of the file inside an object";
-            return Err(self.place(line, number).error(None, found, "a complete file"));
-        }
-        match serde_json::from_slice(&self.bytes) {
-            Ok(UniqueKeys(values)) => Ok(Item { line, number, object: Object::new(values, None) }),
-            Err(fault) => {
+        let fault = match serde_json::from_slice(&self.bytes) {
+            _ if self.bytes.len() > MAX_RECORD => {
+                let found = format!("an object of more than {MAX_RECORD} bytes");
+                place.error(None, found, "smaller objects")
+            }
+            _ if cut == Cut::Ended && another.is_none() => {
+                place.error(None, "the end of the file inside an object", "a complete file")
+            }
+            Ok(UniqueKeys(values)) if cut == Cut::Closed => {
+                return Ok(Item { line, number, object: Object::new(values, None) });
+            }
+            Ok(_) => place.error(None, "an object that is not closed", "a JSON object"),
+            Err(mut fault) => {
+                // What the object has swallowed is no part of its fault.
+                let own = self.bytes.get(..another.map_or(self.bytes.len(), |(at, _)| at));
+                if let Err(first) = serde_json::from_slice::<UniqueKeys>(own.unwrap_or_default()) {
+                    fault = first;
+                }
                 let at = line + fault.line().saturating_sub(1) as u64;
                 let found = format!("{} (on line {at})", json::what(&fault));
-                Err(place.error(None, found, "a JSON object"))
+                place.error(None, found, "a JSON object")
             }
+        };
+        match (cut, another) {
+            (Cut::Ended, None) => self.state = State::End,
+            // The rest of the line belongs to the same object, whose brackets do not pair.
+            (Cut::Closed, None) if self.bytes.len() <= MAX_RECORD => self.leave_line()?,
+            _ => {}
         }
+        if let Some((at, line)) = another {
+            self.by_lines = true;
+            self.input.push_back(self.bytes.get(at..).unwrap_or_default());
+            self.line = line;
+        }
+        if (another.is_some() || cut == Cut::Broken) && self.state == State::Comma {
+            self.state = State::Element;
+        }
+        Err(fault)
     }
 
     /// Moves everything up to the bracket that closes the first one into `bytes`, but not more than one byte above
-    /// the limit; false where the input ends before.
-    fn cut(&mut self) -> Result<bool> {
+    /// the limit. The first line behind that of the bracket that begins another object, as it seems, comes with its place in
+    /// `bytes`; where lines are known to begin objects, or there is no room for more, the object ends before it.
+    fn cut(&mut self) -> Result<(Cut, Option<(usize, u64)>)> {
         self.bytes.clear();
         let (mut depth, mut quoted, mut escaped) = (0usize, false, false);
+        let (mut fresh, mut another) = (false, None);
         loop {
-            let available = fill(&mut *self.input, &self.path)?;
+            let available = self.input.fill(&self.path)?;
             if available.is_empty() {
-                return Ok(false);
+                return Ok((Cut::Ended, another));
             }
-            let mut taken = 0;
-            let mut closed = false;
+            let (mut taken, mut end) = (0, None);
             for &byte in available {
+                let kept = self.bytes.len() + taken;
+                if fresh && byte == b'{' {
+                    if self.by_lines || kept > MAX_RECORD {
+                        end = Some(Cut::Broken);
+                        break;
+                    }
+                    another = another.or(Some((kept, self.line)));
+                }
+                if another.is_some() && kept >= MAX_RECORD {
+                    end = Some(Cut::Broken);
+                    break;
+                }
                 taken += 1;
+                fresh = byte == b'\n' || fresh && byte.is_ascii_whitespace();
                 self.line += u64::from(byte == b'\n');
                 match byte {
                     b'\n' => (quoted, escaped) = (false, false),
@@ -176,35 +239,69 @@ impl<'a> Items<'a> {
                     b'{' | b'[' if !quoted => depth += 1,
                     b'}' | b']' if !quoted => {
                         depth -= 1;
-                        closed = depth == 0;
+                        if depth == 0 {
+                            end = Some(Cut::Closed);
+                            break;
+                        }
                     }
                     _ => {}
-                }
-                if closed {
-                    break;
                 }
             }
             let room = (MAX_RECORD + 1).saturating_sub(self.bytes.len()).min(taken);
             self.bytes.extend_from_slice(available.get(..room).unwrap_or_default());
             self.input.consume(taken);
-            if closed {
-                return Ok(true);
+            if let Some(end) = end {
+                return Ok((end, another));
             }
         }
+    }
+
+    /// Passes over the rest of a line unless another object begins on it.
+    fn leave_line(&mut self) -> Result<()> {
+        let (mut rest, mut line) = (Vec::new(), 0);
+        while line == 0 && rest.len() <= MAX_RECORD {
+            let available = self.input.fill(&self.path)?;
+            let Some(part) = available.split_inclusive(|&byte| byte == b'\n').next() else { break };
+            rest.extend_from_slice(part);
+            line = u64::from(part.ends_with(b"\n"));
+            let read = part.len();
+            self.input.consume(read);
+        }
+        // The bracket that was read last comes before it.
+        let marks = rest.iter().copied().filter(|byte| !byte.is_ascii_whitespace());
+        let marks: Vec<u8> = std::iter::once(b'}').chain(marks).collect();
+        let begins = |from: &[u8]| from.starts_with(b"},{") || from.starts_with(b"}{");
+        let another = matches!(marks.as_slice(), [_] | [_, b','] | [_, b']', ..])
+            || (0..marks.len()).any(|at| marks.get(at..).is_some_and(begins))
+            || rest.len() > MAX_RECORD;
+        if another {
+            self.input.push_back(&rest);
+            return Ok(());
+        }
+        self.line += line;
+        let closed = marks.ends_with(b"]");
+        if self.state == State::Comma {
+            self.state = match self.peek()? {
+                _ if closed => State::Behind,
+                Some(b'{') => State::Element,
+                _ => State::Comma,
+            };
+        }
+        Ok(())
     }
 
     /// The next byte that is no white space, which stays where it is.
     fn peek(&mut self) -> Result<Option<u8>> {
         if self.state == State::Start {
-            for mark in BOM {
-                if fill(&mut *self.input, &self.path)?.first() != Some(mark) {
+            for mark in BOM.iter().cycle() {
+                if self.input.fill(&self.path)?.first() != Some(mark) {
                     break;
                 }
                 self.consume(1);
             }
         }
         loop {
-            let available = fill(&mut *self.input, &self.path)?;
+            let available = self.input.fill(&self.path)?;
             let space = available.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
             let (length, next) = (available.len(), available.get(space).copied());
             self.consume(space);
@@ -221,10 +318,45 @@ impl<'a> Items<'a> {
 
     fn consume(&mut self, bytes: usize) {
         if bytes > 0 {
-            let read = self.input.fill_buf().ok().and_then(|available| available.get(..bytes));
+            let read = self.input.fill(&self.path).ok().and_then(|available| available.get(..bytes));
             self.line += read.map_or(0, |read| read.iter().filter(|&&byte| byte == b'\n').count()) as u64;
             self.input.consume(bytes);
         }
+    }
+}
+
+impl Input<'_> {
+    /// Bytes that are there to be read; none at the end of the input.
+    fn fill(&mut self, path: &Path) -> Result<&[u8]> {
+        let (again, at) = &self.again;
+        if *at < again.len() {
+            return Ok(again.get(*at..).unwrap_or_default());
+        }
+        fill(&mut *self.rest, path)
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        let (again, at) = &mut self.again;
+        if *at == again.len() {
+            return self.rest.consume(bytes);
+        }
+        *at += bytes;
+        if *at == again.len() {
+            self.again = (Vec::new(), 0);
+        }
+    }
+
+    /// Makes what was read last be read again.
+    fn push_back(&mut self, bytes: &[u8]) {
+        let (again, at) = &mut self.again;
+        // What was read from there already need not be moved.
+        let start = at.checked_sub(bytes.len()).filter(|start| again.get(*start..*at) == Some(bytes));
+        if let Some(start) = start {
+            *at = start;
+            return;
+        }
+        again.splice(..*at, bytes.iter().copied());
+        *at = 0;
     }
 }
 

@@ -130,6 +130,10 @@ impl<'a> KlueCsv<'a> {
 }
 
 impl Source for KlueCsv<'_> {
+    fn read_again(&mut self) {
+        self.table.read_again();
+    }
+
     fn next_row(&mut self) -> Result<Option<Row>> {
         let path = self.table.path().to_owned();
         let ([id_at, sentence_at, subject_at, object_at], [label_at, source_at]) = self.columns;

@@ -19,7 +19,8 @@ const MAX_SIZE: u64 = 1 << 20;
 ///
 /// - `.pkl`, `.pickle`: a pickled dict of names and class ids, in either direction, such as the
 ///   competition's `label_type.pkl`; no code in it is run,
-/// - `.json`: an object of names and class ids, in either direction, or an array of names in class order,
+/// - `.json`: an object of names and class ids, in either direction, or an array of names in class order, or the
+///   `config.json` of a model, whose `label2id` is such an object,
 /// - any other: text with one name a line, in class order.
 ///
 /// What is invisible at the edges of a name is no part of it.
@@ -76,7 +77,11 @@ fn json(bytes: &[u8]) -> Result<Vec<String>, String> {
     let fault = |e: serde_json::Error| format!("found {}, expected JSON", brief(&e.to_string()));
     // `Json` would keep the last of two equal keys.
     if bytes.trim_ascii_start().starts_with(b"{") {
-        let UniqueKeys(map) = serde_json::from_slice(bytes).map_err(fault)?;
+        let UniqueKeys(mut map) = serde_json::from_slice(bytes).map_err(fault)?;
+        // The settings of a model have much else.
+        if let Some(Json::Object(names)) = map.get_mut("label2id") {
+            map = std::mem::take(names);
+        }
         let pairs = map.into_iter().map(|(key, value)| match (&value, value.as_i64(), key.parse()) {
             (_, Some(id), _) => Ok((key, id)),
             (Json::String(name), _, Ok(id)) => Ok((name.clone(), id)),

@@ -39,7 +39,7 @@ impl<'a> Lines<'a> {
         self.number
     }
 
-    /// Appends the next line to `line`; false at the end of the input. A byte order mark is dropped, and of a
+    /// Appends the next line to `line`; false at the end of the input. Byte order marks are dropped, and of a
     /// line above the limit only so much is kept that it still shows as too long.
     pub(crate) fn next(&mut self, line: &mut Vec<u8>) -> Result<bool> {
         let start = line.len();
@@ -47,7 +47,7 @@ impl<'a> Lines<'a> {
             return Ok(false);
         }
         self.number += 1;
-        if self.number == 1 && line.get(start..).is_some_and(|read| read.starts_with(BOM)) {
+        while self.number == 1 && line.get(start..).is_some_and(|read| read.starts_with(BOM)) {
             line.drain(start..start + BOM.len());
         }
         Ok(true)
@@ -65,9 +65,15 @@ impl<'a> Lines<'a> {
     /// Makes `lines`, which end at the line read last, be read again.
     pub(crate) fn push_back(&mut self, lines: &[u8], count: u64) {
         let (bytes, at) = &mut self.replay;
+        self.number -= count;
+        // What was read from there already need not be moved.
+        let start = at.checked_sub(lines.len()).filter(|start| bytes.get(*start..*at) == Some(lines));
+        if let Some(start) = start {
+            *at = start;
+            return;
+        }
         bytes.splice(..*at, lines.iter().copied());
         *at = 0;
-        self.number -= count;
     }
 
     fn replayed(&mut self, line: &mut Vec<u8>) -> bool {
@@ -127,6 +133,14 @@ pub(super) fn head(input: &mut impl Read, enough: impl Fn(&[u8]) -> bool) -> io:
             return Ok(head);
         }
     }
+}
+
+/// The beginning of an input without byte order marks, of which files that were put together have several.
+pub(crate) fn without_marks(mut head: &[u8]) -> &[u8] {
+    while let Some(rest) = head.strip_prefix(BOM) {
+        head = rest;
+    }
+    head
 }
 
 /// The line without its terminator, and the terminator.

@@ -109,6 +109,9 @@ impl ReadOptions {
 /// after any other the source is spent.
 trait Source: Send {
     fn next_row(&mut self) -> Result<Option<Row>>;
+
+    /// Makes of a row that turned out to be faulty everything be read again that may be rows of its own.
+    fn read_again(&mut self) {}
 }
 
 /// Streams the examples of one file. After the first error it ends.
@@ -205,6 +208,7 @@ impl Iterator for ExampleReader<'_> {
             let next = match self.read_example() {
                 Err(Error::Record(fault)) if self.options.lenient => {
                     self.report.rejected.add(|| *fault);
+                    self.source.iter_mut().for_each(|source| source.read_again());
                     continue;
                 }
                 next => next.transpose(),

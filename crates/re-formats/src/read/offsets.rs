@@ -204,19 +204,23 @@ impl Located<'_> {
             let stands = self.text.get(byte..)?.starts_with(form.surface);
             stands.then_some(ByteSpan::with_len(byte, form.surface.len()))
         };
-        let (mut near, mut far) = (Vec::new(), Vec::new());
-        for at in 0..starts.len() {
+        let stands = |at: usize| {
             let other = second.start.checked_add(at).and_then(|sum| sum.checked_sub(first.start));
-            let (Some(a), Some(b)) = (span_at(Some(at), &first), span_at(other, &second)) else { continue };
+            let [a, b] = [span_at(Some(at), &first)?, span_at(other, &second)?];
             let shift = at.abs_diff(first.start);
             let characters = if shift == 1 { "character" } else { "characters" };
             let side = if at < first.start { "right" } else { "left" };
-            let moved = ([a, b], format!("{shift} {characters} too far {side}"));
-            if shift <= self.max_shift { near.push(moved) } else { far.push(moved) }
+            Some(([a, b], format!("{shift} {characters} too far {side}")))
+        };
+        let low = first.start.saturating_sub(self.max_shift).min(starts.len());
+        let high = first.start.saturating_add(self.max_shift).saturating_add(1).clamp(low, starts.len());
+        let guessed = found.is_empty();
+        (low..high).filter_map(stands).for_each(|(spans, reading)| add(found, spans, reading));
+        // One more is enough to leave it open.
+        if guessed && found.len() == 1 {
+            let far = (0..low).chain(high..starts.len()).find_map(stands);
+            far.into_iter().for_each(|(spans, reading)| add(found, spans, reading));
         }
-        let guessed = found.is_empty() && !near.is_empty();
-        let far = far.into_iter().filter(|_| guessed);
-        near.into_iter().chain(far).for_each(|(spans, reading)| add(found, spans, reading));
     }
 
     /// Both entities to the left, the later one at least as far as the earlier one: as if the offsets were those of a text
@@ -281,7 +285,7 @@ impl Located<'_> {
             (_, true, _) => format!("{surface}, which stands where the other entity is"),
             (.., 0) if self.max_shift == 0 => format!("{surface} there"),
             (.., 0 | 1) => format!("{surface} there, or a reading of the offsets that fits both entities"),
-            (.., n) => format!("{surface} there, or one reading that fits both entities, not {n}"),
+            _ => format!("{surface} there, or one reading that fits both entities, not several"),
         };
         place.error(entity.field, stands, expected)
     }
@@ -382,6 +386,17 @@ mod tests {
         assert!(fault("Ann Bob", [("Bob", 0, 3), ("Ann", 4, 7)]).contains("where the other entity is"));
         let open = find("가 나", [(None, 2, 3), (Some("가"), 1, 2)], &[]).unwrap_err();
         assert!(open.contains("\" \" at characters 1..2, expected \"가\" there"), "{open}");
+    }
+
+    #[test]
+    fn a_name_that_stands_everywhere_is_looked_for_twice() {
+        // All places of 400,000 would be compared with each other.
+        let text = "가".repeat(400_000);
+        let open = fault(&text, [("가", 500_000, 500_001), ("가", 500_000, 500_001)]);
+        assert!(open.contains("or a reading of the offsets that fits both entities"), "{open}");
+        let end = 400_003;
+        let open = fault(&text, [("가", end, end + 1), ("가", end, end + 1)]);
+        assert!(open.contains("one reading that fits both entities, not several"), "{open}");
     }
 
     #[test]

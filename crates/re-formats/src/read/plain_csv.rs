@@ -67,6 +67,10 @@ impl<'a> PlainCsv<'a> {
 }
 
 impl Source for PlainCsv<'_> {
+    fn read_again(&mut self) {
+        self.table.read_again();
+    }
+
     fn next_row(&mut self) -> Result<Option<Row>> {
         let path = self.table.path().to_owned();
         let columns = &self.columns;

@@ -11,7 +11,7 @@ use re_data::{LabelSet, Probabilities};
 
 use super::columns::{Kind, class_of};
 use super::jsonl::Jsonl;
-use super::lines::{BOM, Lines, split_terminator};
+use super::lines::{Lines, split_terminator, without_marks};
 use super::place::{Field, Place};
 use super::table::{Table, TableRow, field};
 use crate::error::{Error, Result};
@@ -39,7 +39,7 @@ pub(super) fn open(path: &Path) -> Result<Opened> {
     let mut input = super::input(path)?;
     let line = |head: &[u8]| head.trim_ascii_start().contains(&b'\n');
     let head = super::lines::head(&mut input, line).map_err(|e| Error::io(path, e))?;
-    let start = head.strip_prefix(BOM).unwrap_or(&head).trim_ascii_start();
+    let start = without_marks(&head).trim_ascii_start();
     let digits = start.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (objects, answers) = (start.first() == Some(&b'{'), digits > 0 && start.get(digits) == Some(&b'\t'));
     let input = Cursor::new(head).chain(input);

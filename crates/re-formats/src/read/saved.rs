@@ -17,9 +17,19 @@ impl SavedPrediction {
     /// be compared and evaluated like those of a model that gives probabilities.
     ///
     /// # Errors
-    /// [`re_data::Error::UnknownLabel`] where a label is not in the set.
+    /// [`re_data::Error::UnknownLabel`] where a label is not in the set; [`re_data::Error::Argument`] where the probabilities
+    /// of so many rows and labels take more than 2 GiB.
     pub fn as_certain(rows: &[Self], labels: &Arc<LabelSet>) -> Result<Probabilities> {
-        let mut values = vec![0.0; rows.len() * labels.len()];
+        const MOST: usize = 1 << 29;
+        let size = rows.len().saturating_mul(labels.len());
+        if size > MOST {
+            return Err(Error::Data(re_data::Error::Argument {
+                name: "predicted labels",
+                found: format!("{} rows of {} different labels", rows.len(), labels.len()),
+                expected: "at most 2^29 probabilities, one of each row and label",
+            }));
+        }
+        let mut values = vec![0.0; size];
         for (row, slots) in rows.iter().zip(values.chunks_exact_mut(labels.len())) {
             let slot = labels.id(&row.label).and_then(|class| slots.get_mut(class));
             *slot.ok_or_else(|| {

@@ -98,6 +98,11 @@ impl<'a> Table<'a> {
         self.header_place().error(None, found, expected)
     }
 
+    /// See [`Records::read_again`].
+    pub(crate) fn read_again(&mut self) {
+        self.records.read_again();
+    }
+
     /// The next row; `id_at` is the column of its id, for messages.
     pub(crate) fn next(&mut self, id_at: usize) -> Result<Option<TableRow<'_>>> {
         let path = self.records.path().to_owned();

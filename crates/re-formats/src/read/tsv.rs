@@ -25,6 +25,10 @@ impl<'a> Tsv<'a> {
 }
 
 impl Source for Tsv<'_> {
+    fn read_again(&mut self) {
+        self.0.read_again();
+    }
+
     fn next_row(&mut self) -> Result<Option<Row>> {
         let path = self.0.path().to_owned();
         let Some(record) = self.0.next()? else { return Ok(None) };

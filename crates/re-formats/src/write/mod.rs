@@ -23,6 +23,9 @@ use self::tacred::TacredItem;
 use crate::error::{Error, Result, UnwritableError};
 use crate::read::{BLIND, Format, klue as klue_columns, plain_csv};
 
+/// A character that marks the order of bytes where a file begins with it.
+const BOM: char = '\u{feff}';
+
 /// A new file to write, or standard output where `path` is `-`. It is visible from the first byte on; [`NewFile`] is
 /// not before it is complete.
 ///
@@ -93,6 +96,11 @@ impl<W: Write> ExampleWriter<W> {
         let [first, second] = example.entities();
         let spans = [chars(example, 0, first)?, chars(example, 1, second)?];
         self.check_label(example)?;
+        // This layout has no header: the mark would be taken for that of the file.
+        if self.format == Format::CompetitionTsv && self.report.rows == 0 && example.id().starts_with(BOM) {
+            let expected = "an id that does not begin the file with a byte order mark";
+            return Err(self.unwritable(example, "id", example.id().to_owned(), expected));
+        }
         let lines = if self.format == Format::SemEval { self.block(example)? } else { String::new() };
         let began = if self.report.rows == 0 { self.begin() } else { Ok(()) };
         let written = began.and_then(|()| match &mut self.sink {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use re_data::files::{self, NewFolder};
 use re_data::manifest::Manifest;
 use re_data::model_file::read_text;
+use re_data::text::quoted;
 use re_data::{EncodeOptions, ExampleEncoder, LabelSet, Markup, MarkupConfig, Tokenizer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -99,17 +100,37 @@ pub fn tokenizer_in(folder: &Path) -> Result<Tokenizer> {
 /// The encoder of a trained folder's examples: all tokens are known to its model.
 ///
 /// # Errors
-/// [`Error::TokenId`] where they are not; those of reading the tokenizer.
+/// [`Error::Config`] where they are not, or rows are longer than it takes; those of reading the tokenizer.
 pub fn trained_encoder(
     folder: &Path,
     markup: &MarkupChoice,
     encoding: EncodeOptions,
     config: &EncoderConfig,
 ) -> Result<ExampleEncoder> {
+    let (shortest, longest) = (1, config.max_length());
+    if !(shortest..=longest).contains(&encoding.max_length) {
+        let mut path = folder.join(FILE);
+        for name in TRAINED.map(|name| folder.join(name)) {
+            if files::is_file(&name)? {
+                path = name;
+            }
+        }
+        return Err(Error::Config {
+            path,
+            field: "encoding.max_length",
+            found: encoding.max_length.to_string(),
+            expected: format!("{shortest} to {longest}, for which the encoder has position embeddings"),
+        });
+    }
     let encoder = example_encoder(Tokenizer::from_saved(folder)?, markup, encoding, config)?;
     let ids = encoder.tokenizer().vocab_size() as i64;
     if ids > config.vocab_size {
-        return Err(Error::TokenId { id: ids - 1, vocab_size: config.vocab_size });
+        return Err(Error::Config {
+            path: folder.join("config.json"),
+            field: "vocab_size",
+            found: config.vocab_size.to_string(),
+            expected: format!("at least {ids}, as many ids as the tokenizer has"),
+        });
     }
     Ok(encoder)
 }
@@ -196,7 +217,24 @@ impl RelationClassifier {
             (None, None) => return Err(own(&path, "head")),
         };
         let config = EncoderConfig::from_folder(folder)?;
-        let labels = labels(&config, folder)?.with_no_relation(settings.no_relation.as_deref())?;
+        let in_file = |field, found, expected: &str| Error::Config {
+            path: path.clone(),
+            field,
+            found,
+            expected: expected.to_owned(),
+        };
+        let labels = labels(&config, folder)?;
+        let none = settings.no_relation.as_deref();
+        if let Some(none) = none.filter(|none| labels.id(none).is_none()) {
+            return Err(in_file("no_relation", quoted(none), "a label of id2label in config.json"));
+        }
+        let labels = labels.with_no_relation(none)?;
+        if let Some(values) = settings.logit_adjustment.as_ref().filter(|values| values.len() != labels.len())
+        {
+            let found = format!("{} numbers", values.len());
+            let expected = format!("one for each of the {} classes of id2label in config.json", labels.len());
+            return Err(in_file("logit_adjustment", found, &expected));
+        }
         let encoder = trained_encoder(folder, &markup, settings.encoding, &config)?;
         let weights = Weights::open(folder)?;
         let device = parts.device.unwrap_or(Device::Cpu);
@@ -274,5 +312,9 @@ fn labels(config: &EncoderConfig, folder: &Path) -> Result<LabelSet> {
         let name = map.get(&id.to_string()).and_then(Value::as_str);
         name.ok_or_else(|| fault(format!("{} names, none for class {id}", map.len())))
     });
-    Ok(LabelSet::new(names.collect::<Result<Vec<_>>>()?)?)
+    let labels = LabelSet::new(names.collect::<Result<Vec<_>>>()?);
+    labels.map_err(|error| match error {
+        re_data::Error::LabelSet { reason, .. } => fault(reason),
+        other => other.into(),
+    })
 }
