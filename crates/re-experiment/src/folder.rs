@@ -76,7 +76,8 @@ impl RunFolder {
     /// one, or no such folder.
     pub fn experiment(&self) -> Result<Experiment> {
         let path = self.0.join(CONFIG);
-        if !files::exists(&self.0)? {
+        // Without a name it is the working directory.
+        if !self.0.as_os_str().is_empty() && !files::exists(&self.0)? {
             return Err(Error::io(&self.0, ErrorKind::NotFound.into()));
         }
         if !files::exists(&path)? && Checkpoint::list(&self.0)?.is_empty() {
@@ -150,7 +151,7 @@ impl RunFolder {
             Some(expected) if expected != found => Err(Error::Train(re_train::Error::Resume {
                 checkpoint: self.0.clone(),
                 what: "data",
-                found: format!("rows of {} with hash {found}", experiment.data.names()),
+                found: format!("rows with hash {found} in {}", experiment.data.names()),
                 expected: format!("rows with hash {expected}"),
             })),
             _ => Ok(()),
