@@ -39,7 +39,7 @@ const SPACE_BYTE: char = 'Ġ';
 /// Longer words are not remembered: they hardly ever come twice.
 const LONGEST_WORD: usize = 128;
 /// Bytes of the longest text that the crate tokenizes as a whole, for which it takes some 500 times as much memory.
-const LONGEST_WHOLE: usize = 1 << 18;
+const LONGEST_WHOLE: usize = 1 << 21;
 
 /// Tokens of one word: `(id, start, end)`, bytes from the start of the word. `None` where the word has to be
 /// tokenized together with its neighbours.
