@@ -165,7 +165,7 @@ impl Training {
     /// Goes on after a disturbance, with a training that is resumed or begins, and makes sure that all is as without it.
     fn recover(&self, run: &str, why: &str) {
         let mut output = plain(&["resume", run, "--threads", "1"]).output().unwrap();
-        if said(&output).contains("no checkpoint to resume from") {
+        if !Path::new(run).exists() || said(&output).contains("no checkpoint to resume from") {
             output = plain(&self.train(run)).output().unwrap();
         }
         assert!(output.status.success(), "{why}: {}", said(&output));
