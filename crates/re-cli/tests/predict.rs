@@ -99,9 +99,11 @@ fn a_run_of_several_models_predicts_with_all_of_them() {
     assert!(said.contains("rows without entity types"), "{said}");
     assert!(output(&["doctor", &run]).contains("folds: a run of several models, complete"));
     // A row that a member cannot encode fails alone.
-    let uncovered = folder.file("uncovered.tsv", &(rows("test.tsv", 3) + UNCOVERED + &rows("dev.tsv", 2)));
+    let name = ["가"; 1000].join(" ");
+    let too_long = format!("x\t{name} met Ann\t{name}\t0\t1998\tAnn\t2004\t2006\tblind\n");
+    let uncovered = folder.file("uncovered.tsv", &(rows("test.tsv", 3) + &too_long + &rows("dev.tsv", 2)));
     let text = error(1, &["predict", &run, &uncovered]);
-    let told = "fold-1: prediction failed: example x: no token covers entity 1";
+    let told = "fold-1: prediction failed: example x: entity 1 does not fit";
     assert!(text.contains(&format!("uncovered.tsv: {told}")), "{text}");
     let assert = re(&["predict", &run, &uncovered, "--lenient"]).assert().success();
     let ended = assert.get_output();

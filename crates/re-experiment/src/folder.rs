@@ -77,8 +77,8 @@ impl RunFolder {
     pub fn experiment(&self) -> Result<Experiment> {
         let path = self.0.join(CONFIG);
         // Without a name it is the working directory.
-        if !self.0.as_os_str().is_empty() && !files::exists(&self.0)? {
-            return Err(Error::io(&self.0, ErrorKind::NotFound.into()));
+        if !self.0.as_os_str().is_empty() {
+            std::fs::metadata(&self.0).map_err(|error| Error::io(&self.0, error))?;
         }
         if !files::exists(&path)? && Checkpoint::list(&self.0)?.is_empty() {
             return Err(Error::Train(re_train::Error::NoCheckpoint { folder: self.0.clone() }));

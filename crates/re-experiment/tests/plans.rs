@@ -350,12 +350,12 @@ fn what_a_plan_needs_is_known_before_training() {
             with(Plan::StepTransfer { split: None }, |e| e.data.val_size = 0.0),
             "data.val_size = 0, expected more than 0",
         ),
-        (with(Plan::KFold { folds: 1 }, none), "k = 1"),
+        (with(Plan::KFold { folds: 1 }, none), "plan.folds = 1"),
         (with(Plan::KFold { folds: 2 }, |e| e.data.target = Target::Related), "data.target = Related"),
         (with(Plan::TwoStage { gate: Gate::Decide { threshold: 2.0 } }, none), "threshold = 2"),
         (renamed, "a no-relation class, which data.no_relation names"),
         (doubled, "duplicate id"),
-        (doubled_validation, "validation rows: the id "),
+        (doubled_validation, "validation rows: duplicate id "),
         (
             with(Plan::StepTransfer { split: None }, |e| {
                 e.data.fold = Some(re_experiment::Fold { number: 1, of: 2 });

@@ -93,7 +93,7 @@ impl QuestionConfig {
     /// # Errors
     /// As [`Questions::from_path`] and [`Questions::for_labels`].
     pub fn questions(&self, labels: &LabelSet) -> Result<Questions> {
-        Ok(self.all_questions()?.for_labels(labels)?)
+        self.all_questions()?.for_labels(labels)
     }
 
     /// The questions for whatever relations there are.
@@ -101,7 +101,7 @@ impl QuestionConfig {
     /// # Errors
     /// As [`Questions::from_path`].
     pub fn all_questions(&self) -> Result<Questions> {
-        Ok(self.file.as_ref().map_or_else(Questions::korean, Questions::from_path)?)
+        self.file.as_ref().map_or_else(Questions::korean, Questions::from_path)
     }
 }
 

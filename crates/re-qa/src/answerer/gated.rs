@@ -39,6 +39,9 @@ pub struct GatedAnswers {
     answers: Vec<Option<Answers>>,
 }
 
+/// What was asked about a row: nothing where its class is known, or why it could not be asked about.
+type AskedRow = Result<Option<Answers>, RowError>;
+
 impl<C: Predictor> GatedAnswerer<C> {
     /// A classifier and an answerer that decide together between the classes `labels`.
     ///
@@ -92,10 +95,7 @@ impl<C: Predictor> GatedAnswerer<C> {
     }
 
     /// What the classifier says of each row, and the answers about those that it lets pass.
-    fn ask_rows(
-        &self,
-        examples: &[RelationExample],
-    ) -> Result<(Outcomes, Vec<Result<Option<Answers>, RowError>>), PredictError> {
+    fn ask_rows(&self, examples: &[RelationExample]) -> Result<(Outcomes, Vec<AskedRow>), PredictError> {
         let first = self.classifier.outcomes(examples)?.checked_for(examples)?;
         let passes: Vec<bool> =
             first.rows().map(|row| row.is_ok_and(|row| argmax(row) != self.none_of_classifier)).collect();
