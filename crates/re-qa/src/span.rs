@@ -28,7 +28,7 @@ impl Span {
 /// them, and for each row the tokens of its answer, counted from the row's first one.
 ///
 /// # Errors
-/// [`re_model::Error::Torch`](re_model::Error::Torch) where the number of answers is not that of the rows, or an answer lies
+/// [`re_model::Error::Torch`] where the number of answers is not that of the rows, or an answer lies
 /// outside its row.
 pub fn span_loss(logits: &[Tensor; 2], answers: &[TokenSpan]) -> Result<Tensor> {
     let starts: Vec<i64> = answers.iter().map(|answer| answer.start() as i64).collect();

@@ -39,7 +39,7 @@ impl Report {
     /// Writes the page to a file, which is visible only when it is complete, or to standard output where `path` is `-`.
     ///
     /// # Errors
-    /// [`Error::Data`] or [`Error::Io`] where it cannot be written.
+    /// [`Error::Data`](crate::Error::Data) or [`Error::Io`](crate::Error::Io) where it cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         Ok(files::write(path, self.to_html())?)
     }

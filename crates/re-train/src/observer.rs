@@ -179,7 +179,7 @@ impl StopSignal {
     }
 
     /// Becomes true on a signal, for [`Trainer::stop_when`](crate::Trainer::stop_when) and
-    /// [`RunFolder::run`](crate::experiment::RunFolder::run).
+    /// `re_experiment::RunFolder::run`.
     pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.raised)
     }
