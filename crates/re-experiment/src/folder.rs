@@ -192,7 +192,7 @@ impl RunFolder {
 
     /// Whether there is something to resume: checkpoints, a result, or trainings that have something to resume.
     pub(crate) fn begun(&self) -> Result<bool> {
-        if files::is_file(self.0.join(SUMMARY))? || !Checkpoint::list(&self.0)?.is_empty() {
+        if self.is_complete()? || !Checkpoint::list(&self.0)?.is_empty() {
             return Ok(true);
         }
         let config = self.0.join(CONFIG);

@@ -6,7 +6,7 @@ use re_qa::{AnswererOptions, Answers, QuestionAnswerer, QuestionConfig, Question
 use re_train::{Evaluation, Start, StopReason};
 
 use super::predictions::ids;
-use super::single::{describe, encoding, train_task};
+use super::single::{describe, describe_model, encoding, train_task};
 use crate::data::ExperimentData;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
@@ -35,7 +35,7 @@ pub(crate) fn run(
         session.note(note)?;
     }
     let (new, report) = build(experiment, data, questions)?;
-    session.note(&format!("model {}: {report}", experiment.model.folder.display()))?;
+    session.note(&describe_model(experiment, &report))?;
     let rows = |examples: &[RelationExample], what: &str, session: &mut Session<'_>| {
         let (rows, report) = QuestionRows::new(&new, examples)?;
         session.note(&describe(&report, what))?;

@@ -36,11 +36,7 @@ pub(crate) fn run(
         Some(augmentation) => LabelledRows::augmented(&classifier, data.train.clone(), augmentation)?,
     };
     let (validation, encoded_validation) = LabelledRows::new(&classifier, &data.validation)?;
-    let layers = match experiment.model.layers {
-        Some(layers) => format!("; the first {layers} layers are used (model.layers)"),
-        None => String::new(),
-    };
-    notes.push(format!("model {}: {report}{layers}", experiment.model.folder.display()));
+    notes.push(describe_model(experiment, &report));
     notes.push(describe(&encoded, "training set"));
     if !validation.is_empty() {
         notes.push(describe(&encoded_validation, "validation set"));
@@ -150,6 +146,15 @@ pub(crate) fn build(
     };
     let folder = hub::model_folder(&experiment.model.folder, experiment.model.download)?;
     Ok(RelationClassifier::new(folder, data.labels.as_ref().clone(), options)?)
+}
+
+/// What was loaded of the pretrained model.
+pub(crate) fn describe_model(experiment: &Experiment, report: &LoadReport) -> String {
+    let layers = match experiment.model.layers {
+        Some(layers) => format!("; the first {layers} layers are used (model.layers)"),
+        None => String::new(),
+    };
+    format!("model {}: {report}{layers}", experiment.model.folder.display())
 }
 
 pub(crate) fn encoding(experiment: &Experiment) -> EncodeOptions {
