@@ -102,7 +102,7 @@ fn a_run_of_several_models_predicts_with_all_of_them() {
     let name = ["가"; 1000].join(" ");
     let too_long = format!("x\t{name} met Ann\t{name}\t0\t1998\tAnn\t2004\t2006\tblind\n");
     let uncovered = folder.file("uncovered.tsv", &(rows("test.tsv", 3) + &too_long + &rows("dev.tsv", 2)));
-    let text = error(1, &["predict", &run, &uncovered]);
+    let text = error(1, &["predict", &run, &uncovered, "--output", &folder.path("p.csv")]);
     let told = "fold-1: prediction failed: example x: entity 1 does not fit";
     assert!(text.contains(&format!("uncovered.tsv: {told}")), "{text}");
     let assert = re(&["predict", &run, &uncovered, "--lenient"]).assert().success();

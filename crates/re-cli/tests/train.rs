@@ -225,7 +225,7 @@ fn only_a_run_can_be_resumed() {
     assert!(text.contains("no checkpoint to resume from"), "{text}");
     let absent = folder.path("absent");
     let text = error(1, &["resume", &absent]);
-    assert_eq!(text, format!("error: {absent}: access failed: No such file or directory\n"));
+    assert_eq!(text, format!("error: {absent}: access failed: No such file or directory (os error 2)\n"));
 }
 
 #[test]

@@ -293,7 +293,7 @@ mod tests {
         }
         let more = [&rows[..], &rows[..1]].concat();
         let text = checked(&more).unwrap_err().to_string();
-        assert_eq!(text, "answer 3 of 4 is for no row, expected id 1");
+        assert_eq!(text, "answer 3 of 4 is for no row, expected id \"1\"");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub enum Error {
         id: String,
     },
     /// A row that others have is missing.
-    #[error("{member}: no row with id {}, which {reference} has: all must have the same rows", brief(id))]
+    #[error("{member}: no row with id {}, which {reference} has", brief(id))]
     MissingId {
         /// Where it is missing.
         member: String,

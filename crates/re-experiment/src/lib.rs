@@ -22,7 +22,7 @@
 //! let summary = run.run(&experiment, Start::Fresh, Vec::new(), Default::default())?;
 //! println!("{summary}");
 //! let predictor = load_predictor(run.path(), &TrainConfig::default())?;
-//! # assert_eq!(summary.parts.len(), 2);
+//! # assert_eq!(summary.parts.len(), 1);
 //! # Ok(())
 //! # }
 //! ```

@@ -224,7 +224,7 @@ fn a_pair_that_cannot_be_encoded_fails_alone() {
         },
     );
     received.unwrap();
-    assert_eq!(failed, ["wide#0-1", "wide#0-2", "wide#1-0", "wide#2-0"]);
+    assert_eq!(failed, ["wide#0-1", "wide#1-0", "wide#0-2", "wide#2-0"]);
 }
 
 #[test]

@@ -175,7 +175,8 @@ fn what_the_caller_asks_for_must_be_there() {
     assert!(matches!(refused, Error::NoPredictions { .. }), "{refused}");
     assert!(refused.to_string().contains("test_probabilities.csv"), "{refused}");
     let refused = error(&run, &with_gold(runs.path().join("none.tsv")));
-    assert!(matches!(refused, Error::Data(re_data::Error::Io { .. })), "{refused}");
+    let expected = matches!(refused, Error::Formats(re_formats::Error::Data(re_data::Error::Io { .. })));
+    assert!(expected, "{refused}");
     let mut options = ReportOptions::default();
     options.bootstrap.resamples = 0;
     assert!(matches!(

@@ -75,6 +75,18 @@ pub struct Checkpoint {
     pub path: PathBuf,
 }
 
+impl TrainerState {
+    /// The state in the folder of a checkpoint, whatever the folder is called.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Json`].
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(STATE);
+        let text = model_file::read_text(&path)?;
+        serde_json::from_str(&text).map_err(|source| Error::Json { path, source })
+    }
+}
+
 impl Checkpoint {
     /// The checkpoints of a run, oldest first. Folders that were being written are no checkpoints.
     ///
@@ -109,13 +121,9 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Io`] or [`Error::Json`]; [`Error::OtherStep`] where it is that of another step.
     pub fn state(&self) -> Result<TrainerState> {
-        let path = self.path.join(STATE);
-        let text = model_file::read_text(&path)?;
-        let state = match serde_json::from_str::<TrainerState>(&text) {
-            Ok(state) => state,
-            Err(source) => return Err(Error::Json { path, source }),
-        };
+        let state = TrainerState::read(&self.path)?;
         if state.step != self.step {
+            let path = self.path.join(STATE);
             return Err(Error::OtherStep { path, found: state.step, expected: self.step });
         }
         Ok(state)

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use re_data::files;
-use re_train::{Checkpoint, StopReason, TrainConfig};
+use re_train::checkpoint::TrainerState;
+use re_train::{StopReason, TrainConfig};
 
 use super::derived::{on_everything, single_of};
 use super::predictions::adopt;
@@ -57,7 +58,7 @@ pub(crate) fn run(
 /// [`re_train::Error::Config`] where there is no such step; [`Error::NoModel`] where `STEP` was not kept.
 pub(crate) fn lent_step(run: &Path) -> Result<u64> {
     if split_step(run)?.1.is_some() || !files::is_file(run.join(CONFIG))? {
-        return Ok(Checkpoint { step: 0, path: model_folder(run)? }.state()?.step);
+        return Ok(TrainerState::read(&model_folder(run)?)?.step);
     }
     let own = RunFolder::new(run).experiment()?;
     let chosen = own.plan == (Plan::Single {}) && own.training.keep_best;
