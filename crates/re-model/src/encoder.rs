@@ -113,14 +113,14 @@ impl Encoder {
                 expected: "positions in ascending order, each once",
             }));
         }
-        let asked = tokens.map(|tokens| self.even(tokens));
+        let query_positions = tokens.map(|tokens| self.even(tokens));
         let mut states =
             self.embeddings.forward(&self.config, batch, mode)?.f_to_kind(self.precision.kind())?;
         if let Some((last, before)) = self.layers.split_last() {
             for layer in before {
                 states = layer.forward(&self.config, &states, batch, None, mode)?;
             }
-            states = last.forward(&self.config, &states, batch, asked.as_deref(), mode)?;
+            states = last.forward(&self.config, &states, batch, query_positions.as_deref(), mode)?;
         }
         let results = tokens.map_or(batch.tokens(), <[i64]>::len);
         Ok(states.f_narrow(0, 0, results as i64)?.f_to_kind(Kind::Float)?)

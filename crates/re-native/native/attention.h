@@ -74,18 +74,18 @@ private:
 };
 
 template <class S>
-void attend(Attended<const S> qkv, Heads heads, size_t head, Range asked, Range range, Dropout dropout, S* out,
+void attend(Attended<const S> qkv, Heads heads, size_t head, Range queried, Range range, Dropout dropout, S* out,
             float* log_sums) {
     HeadView view(heads, head);
     size_t n = range.length(), places = padded(n), width = padded(view.width);
     float factor = float(1.0 / std::sqrt(double(view.width)));
-    std::vector<float> queries = view.rows(qkv, 0, asked, factor), values = view.rows(qkv, 2, range, 1.0f);
+    std::vector<float> queries = view.rows(qkv, 0, queried, factor), values = view.rows(qkv, 2, range, 1.0f);
     std::vector<float> keys = view.columns(view.rows(qkv, 1, range, 1.0f), n);
     std::vector<float> weights(QUERIES * places), result(QUERIES * width);
     Mask mask = view.mask(dropout, range);
     std::vector<float> factors(mask.places());
-    for (size_t first = 0; first < asked.length(); first += QUERIES) {
-        size_t count = std::min(asked.length() - first, QUERIES);
+    for (size_t first = 0; first < queried.length(); first += QUERIES) {
+        size_t count = std::min(queried.length() - first, QUERIES);
         product(count, places, view.width, &queries[first * width], width, 1, keys.data(), places, weights.data(),
                 places, false);
         for (size_t i = 0; i < count; ++i) {
@@ -103,36 +103,36 @@ void attend(Attended<const S> qkv, Heads heads, size_t head, Range asked, Range 
             } else {
                 for (size_t j = 0; j < n; ++j) row[j] *= inverse;
             }
-            log_sums[asked.start + first + i] = largest + std::log(sum);
+            log_sums[queried.start + first + i] = largest + std::log(sum);
         }
         product(count, width, n, weights.data(), places, 1, values.data(), width, result.data(), width, false);
-        view.write(result.data(), count, 1.0f, out, heads.heads * heads.width, asked.start + first);
+        view.write(result.data(), count, 1.0f, out, heads.heads * heads.width, queried.start + first);
     }
 }
 
 template <class S>
-void attend_backward(Attended<const S> qkv, Heads heads, size_t head, Range asked, Range range, Dropout dropout,
+void attend_backward(Attended<const S> qkv, Heads heads, size_t head, Range queried, Range range, Dropout dropout,
                      const float* log_sums, const S* gradient, Attended<S> gradients) {
     HeadView view(heads, head);
     size_t n = range.length(), places = padded(n), width = padded(view.width);
     float factor = float(1.0 / std::sqrt(double(view.width)));
-    std::vector<float> queries = view.rows(qkv, 0, asked, factor), keys = view.rows(qkv, 1, range, 1.0f);
+    std::vector<float> queries = view.rows(qkv, 0, queried, factor), keys = view.rows(qkv, 1, range, 1.0f);
     std::vector<float> key_columns = view.columns(keys, n);
     std::vector<float> value_columns = view.columns(view.rows(qkv, 2, range, 1.0f), n);
-    std::vector<float> slopes = view.of_result(gradient, asked);
+    std::vector<float> slopes = view.of_result(gradient, queried);
     std::vector<float> weights(QUERIES * places), changes(QUERIES * places), of_queries(QUERIES * width);
     std::vector<float> of_keys(n * width), of_values(n * width);
     Mask mask = view.mask(dropout, range);
     std::vector<float> factors(mask.places(), 1.0f);
-    for (size_t first = 0; first < asked.length(); first += QUERIES) {
-        size_t count = std::min(asked.length() - first, QUERIES);
+    for (size_t first = 0; first < queried.length(); first += QUERIES) {
+        size_t count = std::min(queried.length() - first, QUERIES);
         const float *query = &queries[first * width], *slope = &slopes[first * width];
         product(count, places, view.width, query, width, 1, key_columns.data(), places, weights.data(), places, false);
         product(count, places, view.width, slope, width, 1, value_columns.data(), places, changes.data(), places,
                 false);
         for (size_t i = 0; i < count; ++i) {
             float *weight = &weights[i * places], *change = &changes[i * places];
-            float log_sum = log_sums[asked.start + first + i], sum = 0.0f, mean = 0.0f;
+            float log_sum = log_sums[queried.start + first + i], sum = 0.0f, mean = 0.0f;
             if (mask.active()) mask.fill(first + i, factors.data());
             for (size_t j = 0; j < n; ++j) {
                 float share = exponential(weight[j] - log_sum);
@@ -156,7 +156,7 @@ void attend_backward(Attended<const S> qkv, Heads heads, size_t head, Range aske
         product(n, width, count, weights.data(), 1, places, slope, width, of_values.data(), width, first > 0);
         product(count, width, n, changes.data(), places, 1, keys.data(), width, of_queries.data(), width, false);
         product(n, width, count, changes.data(), 1, places, query, width, of_keys.data(), width, first > 0);
-        view.write(of_queries.data(), count, factor, gradients.values[0], gradients.stride[0], asked.start + first);
+        view.write(of_queries.data(), count, factor, gradients.values[0], gradients.stride[0], queried.start + first);
     }
     view.write(of_keys.data(), n, 1.0f, gradients.values[1], gradients.stride[1], range.start);
     view.write(of_values.data(), n, 1.0f, gradients.values[2], gradients.stride[2], range.start);

@@ -86,13 +86,13 @@ void add_norm(S* in, const float* bias, const S* residual, Dropout dropout, cons
             values[i] = load(kept);
             total += values[i];
         }
-        float middle = total / float(width), spread = 0.0f;
-        for (size_t i = 0; i < width; ++i) spread += (values[i] - middle) * (values[i] - middle);
+        float average = total / float(width), spread = 0.0f;
+        for (size_t i = 0; i < width; ++i) spread += (values[i] - average) * (values[i] - average);
         float inverse = float(1.0 / std::sqrt(double(spread) / double(width) + eps));
         for (size_t i = 0; i < width; ++i) {
-            to[i] = store<S>((values[i] - middle) * inverse * weight[i] + shift[i]);
+            to[i] = store<S>((values[i] - average) * inverse * weight[i] + shift[i]);
         }
-        mean[row] = middle;
+        mean[row] = average;
         scale[row] = inverse;
     }
 }
@@ -108,20 +108,20 @@ void add_norm_backward(const S* sum, const float* mean, const float* scale, cons
         S* slope = gradient + row * width;
         S* of_in = in_gradient + row * width;
         if (mask.active()) mask.fill(row, factors.data());
-        float total = 0.0f, along = 0.0f;
+        float total = 0.0f, dot = 0.0f;
         for (size_t i = 0; i < width; ++i) {
             centred[i] = (load(from[i]) - mean[row]) * scale[row];
             float out = load(slope[i]);
             change[i] = out * weight[i];
             total += change[i];
-            along += change[i] * centred[i];
+            dot += change[i] * centred[i];
             of_weight[i] += out * centred[i];
             of_shift[i] += out;
         }
         total /= float(width);
-        along /= float(width);
+        dot /= float(width);
         for (size_t i = 0; i < width; ++i) {
-            float back = scale[row] * (change[i] - total - centred[i] * along);
+            float back = scale[row] * (change[i] - total - centred[i] * dot);
             slope[i] = store<S>(back);
             back *= factors[i];
             of_in[i] = store<S>(back);

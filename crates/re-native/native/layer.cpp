@@ -19,7 +19,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 // The layer's parameters, in the order in which Rust gives them.
-enum Parameter { QW, QB, KW, KB, VW, VB, OW, OB, NORM_W, NORM_B, IW, IB, EW, EB, END_W, END_B, PARAMETERS };
+enum Parameter { QW, QB, KW, KB, VW, VB, OW, OB, NORM_W, NORM_B, IW, IB, EW, EB, FFN_NORM_W, FFN_NORM_B, PARAMETERS };
 
 template <class S>
 struct Store;
@@ -107,49 +107,61 @@ template <class S>
 class Layer {
 public:
     Layer(const Settings& settings, const variable_list& parameters, const Rows& rows, int64_t tokens)
-        : settings_(settings), parameters_(parameters), starts_(rows.starts), asked_starts_(rows.starts),
+        : settings_(settings), parameters_(parameters), starts_(rows.starts), query_starts_(rows.starts),
           results_(tokens) {
         hidden_ = parameters[OW].size(0);
         inner_ = parameters[IW].size(0);
-        if (!rows.asked) return;
-        const std::vector<int64_t>& asked = *rows.asked;
-        asked_ = at::tensor(asked, at::kLong);
-        results_ = asked.size();
-        for (int64_t& start : asked_starts_) {
-            start = std::lower_bound(asked.begin(), asked.end(), start) - asked.begin();
+        if (!rows.query_positions) return;
+        const std::vector<int64_t>& positions = *rows.query_positions;
+        query_positions_ = at::tensor(positions, at::kLong);
+        results_ = positions.size();
+        for (int64_t& start : query_starts_) {
+            start = std::lower_bound(positions.begin(), positions.end(), start) - positions.begin();
         }
     }
 
     // What the backward pass needs of the forward pass.
     struct Kept {
-        Tensor queries, qkv, context, log_sums, middle, middle_mean, middle_scale, states, inner, end, end_mean, end_scale;
-        Tensor weights[4];
+        Tensor queries, qkv, context, log_sums, attention_output, attention_mean, attention_scale, states, inner,
+            ffn_output, ffn_mean, ffn_scale;
+        Weights weights;
 
         // All of it, in an order of its own.
         std::vector<Tensor*> all() {
-            return {&queries, &qkv,      &context,   &log_sums,   &middle,     &middle_mean, &middle_scale, &states,
-                    &inner,   &end,      &end_mean,  &end_scale,  &weights[0], &weights[1],  &weights[2],   &weights[3]};
+            return {&queries,   &qkv,         &context,    &log_sums,   &attention_output, &attention_mean,
+                    &attention_scale, &states, &inner,     &ffn_output, &ffn_mean,         &ffn_scale,
+                    &weights[0], &weights[1], &weights[2], &weights[3]};
         }
     };
 
-    Tensor forward(const Tensor& x, Kept& kept) {
-        prepare(kept.weights);
-        Tensor asked = of_asked(x);
-        if (asked_.defined()) kept.queries = product(asked, of_queries(kept.weights[0]));
+    // With `prepared`, weights are taken from there, and put there where others or none are.
+    Tensor forward(const Tensor& x, Kept& kept, PreparedWeights* prepared = nullptr) {
+        if (prepared == nullptr) {
+            prepare(kept.weights);
+        } else {
+            if (!prepared->are_of(parameters_, Store<S>::kind)) {
+                Weights weights;
+                prepare(weights);
+                prepared->set(parameters_, Store<S>::kind, weights);
+            }
+            kept.weights = prepared->weights();
+        }
+        Tensor queried = of_queried(x);
+        if (query_positions_.defined()) kept.queries = product(queried, of_queries(kept.weights[0]));
         kept.qkv = product(x, of_qkv(kept.weights[0]));
         kept.context = empty(hidden_);
         kept.log_sums = at::empty({settings_.heads, results_}, at::kFloat);
         attend(kept);
-        kept.middle = product(kept.context, weight(kept, 1, OW));
-        kept.states = add_norm(kept.middle, OB, asked, NORM_W, 0, kept.middle_mean, kept.middle_scale);
+        kept.attention_output = product(kept.context, weight(kept, 1, OW));
+        kept.states = add_norm(kept.attention_output, OB, queried, NORM_W, 0, kept.attention_mean, kept.attention_scale);
         kept.inner = product(kept.states, weight(kept, 2, IW));
         Tensor active = empty(inner_);
         parts(results_, ROWS, [&](size_t, size_t first, size_t last) {
             kernels<S>().activate(settings_.activation, of<S>(kept.inner), floats(parameters_[IB]), of<S>(active), first,
                                   last, inner_);
         });
-        kept.end = product(active, weight(kept, 3, EW));
-        return add_norm(kept.end, EB, kept.states, END_W, 1, kept.end_mean, kept.end_scale);
+        kept.ffn_output = product(active, weight(kept, 3, EW));
+        return add_norm(kept.ffn_output, EB, kept.states, FFN_NORM_W, 1, kept.ffn_mean, kept.ffn_scale);
     }
 
     // Gradients of x and of the parameters.
@@ -158,8 +170,8 @@ public:
         auto of_parameter = [&](int which) -> Tensor& { return gradients[1 + which]; };
 
         Tensor states_gradient = gradient_of_result.clone(at::MemoryFormat::Contiguous), out_gradient = empty(hidden_);
-        add_norm_backward(kept.end, kept.end_mean, kept.end_scale, END_W, 1, states_gradient, out_gradient,
-                          &of_parameter(END_W), &of_parameter(END_B), &of_parameter(EB));
+        add_norm_backward(kept.ffn_output, kept.ffn_mean, kept.ffn_scale, FFN_NORM_W, 1, states_gradient, out_gradient,
+                          &of_parameter(FFN_NORM_W), &of_parameter(FFN_NORM_B), &of_parameter(EB));
         Tensor inner_gradient = at::mm(out_gradient, weight(kept, 3, EW)), active = empty(inner_);
         of_parameter(IB) = sums(results_, inner_, [&](float* to, size_t first, size_t last) {
             kernels<S>().activate_backward(settings_.activation, of<S>(kept.inner), floats(parameters_[IB]),
@@ -171,25 +183,25 @@ public:
         states_gradient.addmm_(inner_gradient, weight(kept, 2, IW));
         inner_gradient.reset();
 
-        add_norm_backward(kept.middle, kept.middle_mean, kept.middle_scale, NORM_W, 0, states_gradient, out_gradient,
+        add_norm_backward(kept.attention_output, kept.attention_mean, kept.attention_scale, NORM_W, 0, states_gradient, out_gradient,
                           &of_parameter(NORM_W), &of_parameter(NORM_B), &of_parameter(OB));
         Tensor context_gradient = at::mm(out_gradient, weight(kept, 1, OW));
         of_parameter(OW) = at::mm(out_gradient.t(), kept.context);
         Tensor queries_gradient, qkv_gradient = at::empty_like(kept.qkv);
-        if (asked_.defined()) queries_gradient = at::empty_like(kept.queries);
+        if (query_positions_.defined()) queries_gradient = at::empty_like(kept.queries);
         attend_backward(kept, context_gradient, queries_gradient, qkv_gradient);
         Tensor joined = at::mm(qkv_gradient.t(), x), bias = column_sums(qkv_gradient);
-        if (asked_.defined()) {
-            joined = at::cat({at::mm(queries_gradient.t(), of_asked(x)), joined});
+        if (query_positions_.defined()) {
+            joined = at::cat({at::mm(queries_gradient.t(), of_queried(x)), joined});
             bias = at::cat({column_sums(queries_gradient), bias});
         }
         for (int which = 0; which < 3; ++which) {
             of_parameter(QW + 2 * which) = joined.narrow(0, which * hidden_, hidden_);
             of_parameter(QB + 2 * which) = bias.narrow(0, which * hidden_, hidden_);
         }
-        if (asked_.defined()) {
+        if (query_positions_.defined()) {
             states_gradient.addmm_(queries_gradient, of_queries(kept.weights[0]));
-            gradients[0] = at::mm(qkv_gradient, of_qkv(kept.weights[0])).index_add_(0, asked_, states_gradient);
+            gradients[0] = at::mm(qkv_gradient, of_qkv(kept.weights[0])).index_add_(0, query_positions_, states_gradient);
         } else {
             gradients[0] = states_gradient.addmm_(qkv_gradient, kept.weights[0]);
         }
@@ -206,19 +218,19 @@ public:
 private:
     Tensor empty(int64_t width) const { return at::empty({results_, width}, Store<S>::kind); }
 
-    // The rows of `x` whose results are asked for.
-    Tensor of_asked(const Tensor& x) const { return asked_.defined() ? x.index_select(0, asked_) : x; }
+    // The rows of `x` at the query positions.
+    Tensor of_queried(const Tensor& x) const { return query_positions_.defined() ? x.index_select(0, query_positions_) : x; }
 
-    // The joined weights that all tokens are multiplied with, and those for the tokens that are asked for, where these
-    // are some alone.
+    // The joined weights that all tokens are multiplied with, and those for the query positions, where these are some
+    // tokens alone.
     Tensor of_qkv(const Tensor& weights) const {
-        return asked_.defined() ? weights.narrow(0, hidden_, 2 * hidden_) : weights;
+        return query_positions_.defined() ? weights.narrow(0, hidden_, 2 * hidden_) : weights;
     }
     Tensor of_queries(const Tensor& weights) const { return weights.narrow(0, 0, hidden_); }
 
     // The weights as S. Those of queries, keys and values become one, so that `x` is read once; of the others, the
     // parameters themselves serve as 32-bit floats.
-    void prepare(Tensor (&weights)[4]) const {
+    void prepare(Weights& weights) const {
         weights[0] = at::empty({3 * hidden_, hidden_}, Store<S>::kind);
         for (int which = 0; which < 3; ++which) {
             narrow(parameters_[QW + 2 * which], of<S>(weights[0]) + which * hidden_ * hidden_);
@@ -257,7 +269,7 @@ private:
     Attended<T> attended(const Tensor& queries, const Tensor& qkv) const {
         T* values = of<S>(qkv);
         size_t hidden = hidden_;
-        if (!asked_.defined()) return {{values, values + hidden, values + 2 * hidden}, {3 * hidden, 3 * hidden, 3 * hidden}};
+        if (!query_positions_.defined()) return {{values, values + hidden, values + 2 * hidden}, {3 * hidden, 3 * hidden, 3 * hidden}};
         return {{of<S>(queries), values, values + hidden}, {hidden, 2 * hidden, 2 * hidden}};
     }
 
@@ -274,12 +286,12 @@ private:
         };
         parallel((starts_.size() - 1) * count, [&](size_t task) {
             Range keys = range(starts_, task / count);
-            if (keys.length() > 0) body(task % count, range(asked_starts_, task / count), keys);
+            if (keys.length() > 0) body(task % count, range(query_starts_, task / count), keys);
         });
     }
 
     void attend(const Kept& kept) const {
-        clear_rest(kept.context, asked_starts_.back());
+        clear_rest(kept.context, query_starts_.back());
         each_head([&](size_t head, Range queries, Range keys) {
             kernels<S>().attend(attended<const S>(kept.queries, kept.qkv), heads(), head, queries, keys,
                                 dropout(settings_.attention_dropout, 2), of<S>(kept.context),
@@ -334,8 +346,8 @@ private:
 
     Settings settings_;
     const variable_list& parameters_;
-    std::vector<int64_t> starts_, asked_starts_;
-    Tensor asked_;  // positions of the tokens whose results are asked for; undefined for all
+    std::vector<int64_t> starts_, query_starts_;
+    Tensor query_positions_;  // undefined for all tokens
     int64_t results_, hidden_, inner_;
 };
 
@@ -384,10 +396,11 @@ struct Function : torch::autograd::Function<Function<S>> {
 };
 
 template <class S>
-Tensor run(const Tensor& x, const variable_list& parameters, const Settings& settings, const Rows& rows) {
+Tensor run(const Tensor& x, const variable_list& parameters, const Settings& settings, const Rows& rows,
+           PreparedWeights* prepared) {
     if (at::GradMode::is_enabled()) return Function<S>::apply(x, at::TensorList(parameters), settings, rows);
     typename Layer<S>::Kept kept;
-    return Layer<S>(settings, parameters, rows, x.size(0)).forward(x, kept);
+    return Layer<S>(settings, parameters, rows, x.size(0)).forward(x, kept, prepared);
 }
 
 }  // namespace
@@ -431,10 +444,11 @@ void check(const Tensor& x, const variable_list& parameters, const Settings& set
     TORCH_CHECK(!starts.empty() && starts.front() == 0 && std::is_sorted(starts.begin(), starts.end()) &&
                     starts.back() <= x.size(0),
                 "rows must follow each other within the tokens");
-    TORCH_CHECK(!rows.asked || rows.asked->empty() ||
-                    (rows.asked->front() >= 0 && std::is_sorted(rows.asked->begin(), rows.asked->end()) &&
-                     rows.asked->back() < starts.back()),
-                "tokens that are asked for must follow each other within the rows");
+    TORCH_CHECK(!rows.query_positions || rows.query_positions->empty() ||
+                    (rows.query_positions->front() >= 0 &&
+                     std::is_sorted(rows.query_positions->begin(), rows.query_positions->end()) &&
+                     rows.query_positions->back() < starts.back()),
+                "query positions must follow each other within the rows");
 }
 
 bool use_kernels(int number) {
@@ -443,12 +457,27 @@ bool use_kernels(int number) {
     return true;
 }
 
-Tensor encoder_layer(const Tensor& x, const variable_list& parameters, const Settings& settings,
-                     const Rows& rows) {
+bool PreparedWeights::are_of(const variable_list& parameters, at::ScalarType kind) const {
+    auto same = [](const Tensor& parameter, const Origin& origin) {
+        return parameter.data_ptr() == origin.values && parameter._version() == origin.version;
+    };
+    return weights_[0].defined() && kind_ == kind && origins_.size() == parameters.size() &&
+           std::equal(parameters.begin(), parameters.end(), origins_.begin(), same);
+}
+
+void PreparedWeights::set(const variable_list& parameters, at::ScalarType kind, const Weights& weights) {
+    kind_ = kind;
+    weights_ = weights;
+    origins_.clear();
+    for (const Tensor& parameter : parameters) origins_.push_back({parameter.data_ptr(), parameter._version()});
+}
+
+Tensor encoder_layer(const Tensor& x, const variable_list& parameters, const Settings& settings, const Rows& rows,
+                     PreparedWeights* prepared) {
     check(x, parameters, settings, rows);
-    if (x.scalar_type() == at::kBFloat16) return run<bf16>(x, parameters, settings, rows);
+    if (x.scalar_type() == at::kBFloat16) return run<bf16>(x, parameters, settings, rows, prepared);
     TORCH_CHECK(x.scalar_type() == at::kFloat, "x must be of 32-bit floats or bfloat16");
-    return run<float>(x, parameters, settings, rows);
+    return run<float>(x, parameters, settings, rows, prepared);
 }
 
 }  // namespace re

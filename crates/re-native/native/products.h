@@ -4,17 +4,24 @@
 
 namespace re::RE_PROCESSOR {
 
-// Sixteen floats, at any address.
-typedef float Lane __attribute__((vector_size(64), aligned(4)));
+// As many floats as a register holds, at any address: the compiler keeps wider ones in memory.
+#if defined(__AVX512F__)
 constexpr size_t LANE = 16;
+#elif defined(__AVX2__)
+constexpr size_t LANE = 8;
+#else
+constexpr size_t LANE = 4;
+#endif
+typedef float Lane __attribute__((vector_size(LANE * 4), aligned(4)));
 
 // Widths of right-hand sides and results are multiples of a lane.
 inline size_t padded(size_t width) { return (width + LANE - 1) / LANE * LANE; }
 
+// Sums that fit the registers beside what is added to them.
 #ifdef __AVX512F__
 constexpr size_t TILE_ROWS = 6, TILE_LANES = 4;
 #else
-constexpr size_t TILE_ROWS = 3, TILE_LANES = 2;
+constexpr size_t TILE_ROWS = 6, TILE_LANES = 2;
 #endif
 
 template <size_t ROWS, size_t LANES>
@@ -51,7 +58,7 @@ inline void strip(size_t rows, size_t depth, const float* a, size_t row_step, si
     }
 }
 
-// Sixteen lanes as the columns of the matrix whose rows they were.
+// As many lanes as one has places, as the columns of the matrix whose rows they were.
 inline void transpose(Lane (&rows)[LANE]) {
 #ifdef __clang__
     for (size_t i = 0; i < LANE; ++i) {
@@ -63,7 +70,7 @@ inline void transpose(Lane (&rows)[LANE]) {
     }
 #else
     // Blocks of 8, 4, 2 and 1 change places, each pair of lanes in two instructions.
-    typedef int Places __attribute__((vector_size(64)));
+    typedef int Places __attribute__((vector_size(LANE * 4)));
 #pragma GCC unroll 4
     for (int size = LANE / 2; size > 0; size /= 2) {
         Places upper, lower;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstring>
 #include <memory>
+#include <new>
 
 #include "shim.h"
 
@@ -36,15 +37,22 @@ extern "C" {
 
 char* re_native_encoder_layer(const at::Tensor* x, const at::Tensor* const* parameters, size_t count,
                               const re::Settings* settings, const int64_t* starts, size_t starts_count,
-                              const int64_t* asked, size_t asked_count, at::Tensor** out) {
+                              const int64_t* query_positions, size_t query_count, re::PreparedWeights* prepared,
+                              at::Tensor** out) {
     return guarded([&] {
         std::vector<at::Tensor> all;
         re::Rows rows{{starts, starts + starts_count}, std::nullopt};
-        if (asked != nullptr) rows.asked.emplace(asked, asked + asked_count);
+        if (query_positions != nullptr) {
+            rows.query_positions.emplace(query_positions, query_positions + query_count);
+        }
         for (size_t i = 0; i < count; ++i) all.push_back(*parameters[i]);
-        *out = new at::Tensor(re::encoder_layer(*x, all, *settings, rows));
+        *out = new at::Tensor(re::encoder_layer(*x, all, *settings, rows, prepared));
     });
 }
+
+re::PreparedWeights* re_native_prepared_weights() { return new (std::nothrow) re::PreparedWeights; }
+
+void re_native_free_prepared_weights(re::PreparedWeights* prepared) { delete prepared; }
 
 // A tensor of 32-bit floats on memory that belongs to `owner`, which is let go of with the tensor, or at once where there
 // is none.
@@ -64,6 +72,11 @@ char* re_native_values(const at::Tensor* tensor, size_t width, void** data, size
         *data = tensor->data_ptr();
         *count = tensor->numel();
     });
+}
+
+// Says that the values of a tensor are written to past libtorch.
+char* re_native_written(const at::Tensor* tensor) {
+    return guarded([&] { tensor->unsafeGetTensorImpl()->bump_version(); });
 }
 
 // Normally distributed 32-bit floats.

@@ -2,6 +2,7 @@
 #pragma once
 #include <ATen/ATen.h>
 
+#include <array>
 #include <exception>
 #include <mutex>
 #include <optional>
@@ -21,10 +22,32 @@ struct Settings {
 };
 static_assert(sizeof(Settings) == 48);
 
-// Rows laid end to end, and the tokens whose results are asked for where those are not all, in their order.
+// Rows laid end to end, and the tokens whose results are wanted where those are not all, in their order.
 struct Rows {
     std::vector<int64_t> starts;
-    std::optional<std::vector<int64_t>> asked;
+    std::optional<std::vector<int64_t>> query_positions;
+};
+
+// A layer's matrices as its products read them: queries, keys and values joined, attention output, intermediate, output.
+// Undefined where the parameter itself serves.
+using Weights = std::array<at::Tensor, 4>;
+
+// Those of the last forward pass, for the next one with the same parameters.
+class PreparedWeights {
+public:
+    // Whether these were made of `parameters`, which have not changed since.
+    bool are_of(const std::vector<at::Tensor>& parameters, at::ScalarType kind) const;
+    void set(const std::vector<at::Tensor>& parameters, at::ScalarType kind, const Weights& weights);
+    const Weights& weights() const { return weights_; }
+
+private:
+    struct Origin {
+        const void* values;
+        uint32_t version;
+    };
+    at::ScalarType kind_ = at::kFloat;
+    Weights weights_;
+    std::vector<Origin> origins_;
 };
 
 // Chooses the kernels of a kind of processor (generic, AVX2, AVX-512); false where this one has none of them.
@@ -33,8 +56,9 @@ bool use_kernels(int number);
 // Whether the values of a tensor stand side by side in main memory, in the order of its indices, all of them as they are.
 bool is_plain(const at::Tensor& tensor);
 
+// Without gradients, `prepared` (which may be null) saves the weights' preparation.
 at::Tensor encoder_layer(const at::Tensor& x, const std::vector<at::Tensor>& parameters, const Settings& settings,
-                         const Rows& rows);
+                         const Rows& rows, PreparedWeights* prepared);
 
 }  // namespace re
 

@@ -20,6 +20,7 @@
 
 mod cuda;
 mod file_map;
+mod prepared;
 mod random;
 #[cfg(target_os = "linux")]
 mod standard;
@@ -41,6 +42,7 @@ use tch::{TchError, Tensor};
 use torch_sys::C_tensor;
 
 pub use file_map::FileMap;
+pub use prepared::PreparedWeights;
 
 /// Number of parameters of an encoder layer.
 pub const LAYER_PARAMETERS: usize = 16;
@@ -118,8 +120,9 @@ unsafe extern "C" {
         settings: *const LayerSettings,
         starts: *const i64,
         starts_count: usize,
-        asked: *const i64,
-        asked_count: usize,
+        query_positions: *const i64,
+        query_count: usize,
+        prepared: *mut prepared::Opaque,
         out: *mut *mut C_tensor,
     ) -> *mut c_char;
     fn re_native_borrow(
@@ -138,11 +141,14 @@ unsafe extern "C" {
 /// 32-bit floats. Row `r` of the batch has the tokens `starts[r]..starts[r + 1]`; tokens after the last one belong to
 /// no row. Everything but the matrix products is computed in 32-bit floats, whatever `x` is stored as.
 ///
-/// With `asked`, positions within the rows in their order, the states of those tokens alone are computed: of all others
-/// no more than their keys and values.
+/// With `query_positions`, positions within the rows in their order, the states of those tokens alone are computed: of all
+/// others no more than their keys and values.
+///
+/// Each pass begins with preparing the weights: those of queries, keys and values are joined, and all become numbers of
+/// the kind of `x`. Without gradients, `prepared` saves that for the passes after the first.
 ///
 /// # Shapes
-/// `[tokens, hidden]` to the same, or to `[asked, hidden]`; `x` of 32-bit floats or bfloat16, contiguous, on the CPU.
+/// `[tokens, hidden]` to the same, or to `[query_positions, hidden]`; `x` of 32-bit floats or bfloat16, contiguous, on the CPU.
 ///
 /// # Errors
 /// [`TchError`] where shapes or kinds do not fit.
@@ -150,8 +156,9 @@ pub fn encoder_layer(
     x: &Tensor,
     parameters: [&Tensor; LAYER_PARAMETERS],
     starts: &[i64],
-    asked: Option<&[i64]>,
+    query_positions: Option<&[i64]>,
     settings: &LayerSettings,
+    prepared: Option<&mut PreparedWeights>,
 ) -> Result<Tensor, TchError> {
     let pointers = parameters.map(Tensor::as_ptr);
     let mut out = std::ptr::null_mut();
@@ -164,8 +171,9 @@ pub fn encoder_layer(
             settings,
             starts.as_ptr(),
             starts.len(),
-            asked.map_or(std::ptr::null(), <[i64]>::as_ptr),
-            asked.map_or(0, <[i64]>::len),
+            query_positions.map_or(std::ptr::null(), <[i64]>::as_ptr),
+            query_positions.map_or(0, <[i64]>::len),
+            prepared.map_or(std::ptr::null_mut(), |prepared| prepared.as_mut_ptr()),
             &raw mut out,
         ))?;
         Ok(Tensor::from_ptr(out))

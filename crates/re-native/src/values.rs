@@ -14,6 +14,7 @@ unsafe extern "C" {
         data: *mut *mut c_void,
         count: *mut usize,
     ) -> *mut c_char;
+    fn re_native_written(tensor: *const C_tensor) -> *mut c_char;
 }
 
 mod sealed {
@@ -50,7 +51,7 @@ pub unsafe fn values<V: Stored>(tensor: &Tensor) -> Result<&[V], TchError> {
     Ok(unsafe { std::slice::from_raw_parts(data, count) })
 }
 
-/// As [`values`], to be changed.
+/// As [`values`], to be changed. libtorch takes the tensor for changed from now on.
 ///
 /// # Errors
 /// As [`values`].
@@ -60,6 +61,8 @@ pub unsafe fn values<V: Stored>(tensor: &Tensor) -> Result<&[V], TchError> {
 #[allow(clippy::mut_from_ref)]
 pub unsafe fn values_mut<V: Stored>(tensor: &Tensor) -> Result<&mut [V], TchError> {
     let (data, count) = place(tensor)?;
+    // SAFETY: the tensor lives.
+    unsafe { check(re_native_written(tensor.as_ptr()))? };
     // SAFETY: as in `values`; the caller keeps others from reading as well.
     Ok(unsafe { std::slice::from_raw_parts_mut(data, count) })
 }

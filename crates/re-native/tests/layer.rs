@@ -5,7 +5,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use re_native::{Activation, Kernels, LayerSettings, encoder_layer, normal, use_kernels};
+use re_native::{
+    Activation, Kernels, LayerSettings, PreparedWeights, encoder_layer, normal, use_kernels, values_mut,
+};
 use tch::{Device, Kind, Tensor};
 
 /// For tests whose results must be the same bits, and the one that changes the kernels of the process.
@@ -49,11 +51,11 @@ fn run_for(
     x: &Tensor,
     parameters: &[Tensor],
     starts: &[i64],
-    asked: Option<&[i64]>,
+    query_positions: Option<&[i64]>,
     settings: &LayerSettings,
 ) -> Tensor {
     let parameters: Vec<&Tensor> = parameters.iter().collect();
-    encoder_layer(x, parameters.try_into().unwrap(), starts, asked, settings).unwrap()
+    encoder_layer(x, parameters.try_into().unwrap(), starts, query_positions, settings, None).unwrap()
 }
 
 /// The gradient with dropout is that of the function which the masks of the forward pass give.
@@ -71,7 +73,7 @@ fn check_gradients() {
     // A row longer than the queries that are worked on together, an empty one, and tokens of no row.
     let (tokens, starts) = (90i64, [0, 70, 70, 85]);
     let some: Vec<i64> = (0..68).chain([84]).collect();
-    for (activation, asked) in [
+    for (activation, query_positions) in [
         (Activation::Gelu, None),
         (Activation::GeluTanh, None),
         (Activation::Relu, None),
@@ -82,12 +84,12 @@ fn check_gradients() {
     ] {
         let settings = LayerSettings { activation, ..settings(0.3, 11) };
         let x = random(&[tokens, HIDDEN], 99);
-        let results = asked.map_or(85, |asked| asked.len() as i64);
+        let results = query_positions.map_or(85, |query_positions| query_positions.len() as i64);
         let weight = random(&[results, HIDDEN], 98);
         let mut inputs = parameters();
         inputs.insert(0, x);
         let loss = |inputs: &[Tensor]| {
-            let states = run_for(&inputs[0], &inputs[1..], &starts, asked, &settings);
+            let states = run_for(&inputs[0], &inputs[1..], &starts, query_positions, &settings);
             (states.narrow(0, 0, results) * &weight).sum(Kind::Double)
         };
         let leaves: Vec<Tensor> = inputs.iter().map(|t| t.copy().set_requires_grad(true)).collect();
@@ -151,13 +153,48 @@ fn results_do_not_depend_on_the_number_of_threads() {
     assert!(on(1) == on(2));
 }
 
+/// Prepared weights change no bit, and follow every change of the parameters.
+#[test]
+fn prepared_weights_are_those_of_the_parameters() {
+    let all = parameters();
+    let x = random(&[10, HIDDEN], 5);
+    let mut prepared = PreparedWeights::new();
+    let mut both = |x: &Tensor, all: &[Tensor]| {
+        let _guard = tch::no_grad_guard();
+        let pass = |prepared| {
+            let parameters: Vec<&Tensor> = all.iter().collect();
+            let parameters = parameters.try_into().unwrap();
+            encoder_layer(x, parameters, &[0, 7, 10], Some(&[0, 7]), &settings(0.0, 0), prepared).unwrap()
+        };
+        let expected = pass(None);
+        for _ in 0..2 {
+            assert_eq!(pass(Some(&mut prepared)), expected);
+        }
+        expected
+    };
+    let first = both(&x, &all);
+    for which in [0, 6, 10, 12] {
+        let before = both(&x, &all);
+        // SAFETY: nothing else uses the tensor.
+        unsafe { values_mut::<f32>(&all[which]).unwrap()[0] += 1.0 };
+        let written = both(&x, &all);
+        assert_ne!(before, written, "parameter {which}");
+        let _ = all[which].shallow_clone().fill_(0.25);
+        assert_ne!(written, both(&x, &all), "parameter {which}");
+    }
+    both(&x.to_kind(Kind::BFloat16), &all);
+    assert_ne!(first, both(&x, &all));
+    assert_eq!(first, both(&x, &parameters()));
+}
+
 #[test]
 fn what_does_not_fit_is_an_error() {
     let all = parameters();
     let x = random(&[10, HIDDEN], 5);
     let check = |x: &Tensor, all: &[Tensor], starts: &[i64], settings: &LayerSettings, expected: &str| {
         let parameters: Vec<&Tensor> = all.iter().collect();
-        let error = encoder_layer(x, parameters.try_into().unwrap(), starts, None, settings).unwrap_err();
+        let error =
+            encoder_layer(x, parameters.try_into().unwrap(), starts, None, settings, None).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     };
     check(&x, &all, &[0, 11], &settings(0.0, 0), "within the tokens");
@@ -187,11 +224,13 @@ fn what_does_not_fit_is_an_error() {
     // Claims to be as large as `x`, on no memory at all.
     let hollow = Tensor::internal_efficientzerotensor([10, HIDDEN], (Kind::Float, Device::Cpu));
     check(&hollow, &all, &[0, 10], &settings(0.0, 0), "contiguous");
-    for asked in [&[10][..], &[-1], &[3, 2]] {
+    for query_positions in [&[10][..], &[-1], &[3, 2]] {
         let parameters: Vec<&Tensor> = all.iter().collect();
         let parameters = parameters.try_into().unwrap();
-        let error = encoder_layer(&x, parameters, &[0, 10], Some(asked), &settings(0.0, 0)).unwrap_err();
-        assert!(error.to_string().contains("tokens that are asked for"), "{error}");
+        let settings = settings(0.0, 0);
+        let error =
+            encoder_layer(&x, parameters, &[0, 10], Some(query_positions), &settings, None).unwrap_err();
+        assert!(error.to_string().contains("query positions must"), "{error}");
     }
     let mut wrong = parameters();
     wrong[10] = random(&[INNER, HIDDEN + 1], 1);

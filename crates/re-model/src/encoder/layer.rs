@@ -1,6 +1,8 @@
 //! A post-LayerNorm Transformer encoder layer (Vaswani et al. 2017).
 
-use re_native::{LAYER_PARAMETERS, LayerSettings};
+use std::cell::RefCell;
+
+use re_native::{LAYER_PARAMETERS, LayerSettings, PreparedWeights};
 use tch::{Device, Kind, Tensor};
 
 use crate::batch::TokenBatch;
@@ -19,6 +21,8 @@ pub(crate) struct Layer {
     intermediate: Linear,
     output: Linear,
     output_norm: LayerNorm,
+    /// What prediction keeps from pass to pass, and training does without.
+    prepared: RefCell<Option<PreparedWeights>>,
 }
 
 impl Layer {
@@ -42,13 +46,14 @@ impl Layer {
             intermediate,
             output,
             output_norm: norm("output")?,
+            prepared: RefCell::default(),
         })
     }
 
-    /// Applies the layer, on the CPU as one fused operation; with `asked`, for the tokens at these positions alone.
+    /// Applies the layer, on the CPU as one fused operation; with `query_positions`, for the tokens at these positions alone.
     ///
     /// # Shapes
-    /// `[T, hidden_size]` to the same, or to `[asked, hidden_size]`.
+    /// `[T, hidden_size]` to the same, or to `[query_positions, hidden_size]`.
     ///
     /// # Errors
     /// [`Error::Torch`](crate::Error::Torch).
@@ -57,12 +62,12 @@ impl Layer {
         config: &EncoderConfig,
         x: &Tensor,
         batch: &TokenBatch,
-        asked: Option<&[i64]>,
+        query_positions: Option<&[i64]>,
         mode: Mode<'_>,
     ) -> Result<Tensor> {
         match x.device() {
-            Device::Cpu => self.forward_fused(config, x, batch, asked, mode),
-            _ => self.forward_stepwise(config, x, batch, asked, mode),
+            Device::Cpu => self.forward_fused(config, x, batch, query_positions, mode),
+            _ => self.forward_stepwise(config, x, batch, query_positions, mode),
         }
     }
 
@@ -71,14 +76,19 @@ impl Layer {
         config: &EncoderConfig,
         x: &Tensor,
         batch: &TokenBatch,
-        asked: Option<&[i64]>,
+        query_positions: Option<&[i64]>,
         mode: Mode<'_>,
     ) -> Result<Tensor> {
+        let mut prepared = self.prepared.borrow_mut();
         let (attention_dropout, hidden_dropout, seed) = match mode {
             Mode::Train(masks) => {
+                *prepared = None;
                 (config.attention_probs_dropout_prob, config.hidden_dropout_prob, masks.next_seed())
             }
-            Mode::Eval => (0.0, 0.0, 0),
+            Mode::Eval => {
+                prepared.get_or_insert_default();
+                (0.0, 0.0, 0)
+            }
         };
         let settings = LayerSettings {
             heads: config.num_attention_heads,
@@ -88,12 +98,22 @@ impl Layer {
             hidden_dropout,
             seed,
         };
-        Ok(re_native::encoder_layer(x, self.parameters(), &batch.starts, asked, &settings)?)
+        let (parameters, prepared) = (self.parameters(), prepared.as_mut());
+        Ok(re_native::encoder_layer(x, parameters, &batch.starts, query_positions, &settings, prepared)?)
     }
 
     fn parameters(&self) -> [&Tensor; LAYER_PARAMETERS] {
-        let Self { query, key, value, attention_output, attention_norm, intermediate, output, output_norm } =
-            self;
+        let Self {
+            query,
+            key,
+            value,
+            attention_output,
+            attention_norm,
+            intermediate,
+            output,
+            output_norm,
+            prepared: _,
+        } = self;
         [
             &query.weight,
             &query.bias,
@@ -120,15 +140,16 @@ impl Layer {
         config: &EncoderConfig,
         x: &Tensor,
         batch: &TokenBatch,
-        asked: Option<&[i64]>,
+        query_positions: Option<&[i64]>,
         mode: Mode<'_>,
     ) -> Result<Tensor> {
         let rate = config.hidden_dropout_prob;
         let mut context = self.attend(config, x, batch, mode)?;
         let mut x = x.shallow_clone();
-        if let Some(asked) = asked {
-            let asked = Tensor::f_from_slice(asked)?.f_to_device(x.device())?;
-            (context, x) = (context.f_index_select(0, &asked)?, x.f_index_select(0, &asked)?);
+        if let Some(query_positions) = query_positions {
+            let query_positions = Tensor::f_from_slice(query_positions)?.f_to_device(x.device())?;
+            (context, x) =
+                (context.f_index_select(0, &query_positions)?, x.f_index_select(0, &query_positions)?);
         }
         let attended = self.attention_output.forward(&context)?;
         let x = self.attention_norm.forward(&dropout(&attended, rate, mode)?.f_add(&x)?)?;
@@ -267,15 +288,15 @@ mod tests {
             let batch = batch(&[3, 11, 1, 7], &encoder);
             let config = encoder.config();
             let layer = &encoder.layers[0];
-            let run = |fused: bool, asked: Option<&[i64]>| {
-                let results = asked.map_or(22, |asked| asked.len() as i64);
+            let run = |fused: bool, query_positions: Option<&[i64]>| {
+                let results = query_positions.map_or(22, |query_positions| query_positions.len() as i64);
                 let weight = Tensor::arange(results * config.hidden_size, (Kind::Float, Device::Cpu)).cos();
                 let weight = weight.view([results, config.hidden_size]);
                 let x = Tensor::arange(22 * config.hidden_size, (Kind::Float, Device::Cpu)).sin();
                 let x = x.view([22, config.hidden_size]).set_requires_grad(true);
                 let parameters = layer.parameters().map(|p| p.set_requires_grad(true));
                 let forward = if fused { Layer::forward_fused } else { Layer::forward_stepwise };
-                let out = forward(layer, config, &x, &batch, asked, Mode::Eval).unwrap();
+                let out = forward(layer, config, &x, &batch, query_positions, Mode::Eval).unwrap();
                 let mut found = Tensor::run_backward(
                     &[(&out * &weight).sum(Kind::Float)],
                     &std::iter::once(&x).chain(&parameters).collect::<Vec<_>>(),
@@ -287,14 +308,14 @@ mod tests {
             };
             let largest = |t: &Tensor| if t.numel() == 0 { 0.0 } else { t.abs().max().double_value(&[]) };
             // Of the second row nothing, of the last one a token twice.
-            for asked in [None, Some(&[0, 2, 14, 15, 21, 21][..]), Some(&[])] {
-                let (fused, stepwise) = (run(true, asked), run(false, asked));
+            for query_positions in [None, Some(&[0, 2, 14, 15, 21, 21][..]), Some(&[])] {
+                let (fused, stepwise) = (run(true, query_positions), run(false, query_positions));
                 let scale = stepwise.iter().map(largest).fold(0.0, f64::max);
                 for (at, (a, b)) in fused.iter().zip(&stepwise).enumerate() {
                     assert_eq!(a.size(), b.size());
                     let error = largest(&(a - b));
                     let allowed = 1e-5 * largest(b) + 1e-6 * scale;
-                    assert!(error <= allowed, "{case}, {asked:?}, tensor {at}: {error:e}");
+                    assert!(error <= allowed, "{case}, {query_positions:?}, tensor {at}: {error:e}");
                 }
             }
         }
