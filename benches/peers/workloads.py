@@ -1,5 +1,6 @@
 """The workloads: their programs, what is compared, and what is to be reached."""
 import statistics
+from pathlib import Path
 
 import common
 import floors
@@ -104,25 +105,36 @@ def train_large(harness: Harness) -> dict:
     return train(harness, "xlmr", "an XLM-R-large-shaped encoder", 3, 1, targets(3.5, 1.1, 0.6))
 
 
+def exported(harness: Harness, model: Path) -> Path:
+    """The model as ONNX, in 32-bit floats and in eight bits."""
+    onnx = harness.cache / "onnx" / model.name
+    if not (onnx / "model-int8.onnx").exists():
+        harness.run(harness.theirs("export", "export_onnx.py", "--model", model, "--out", onnx))
+    return onnx
+
+
+def answers(harness: Harness, name: str, prefix: str = "") -> list:
+    folder = harness.cache / "answers"
+    folder.mkdir(exist_ok=True)
+    return ["--out", folder / f"{prefix}{name.replace(' ', '-').replace(',', '')}.txt"]
+
+
+def labels_of(program: Program) -> list[str]:
+    return open(program.runs[-1]["labels"], encoding="utf-8").read().split()
+
+
 def predict(harness: Harness) -> dict:
     limit = 128 if harness.quick else 8000
     model = harness.trained("e5", 4 if harness.quick else 500)
     file = harness.rows(harness.model("e5"), limit)
-    onnx = harness.cache / "onnx" / model.name
-    if not (onnx / "model-int8.onnx").exists():
-        harness.run(harness.theirs("export", "export_onnx.py", "--model", model, "--out", onnx))
-    answers = harness.cache / "answers"
-    answers.mkdir(exist_ok=True)
-
-    def answer(name: str) -> list:
-        return ["--out", answers / f"{name.replace(' ', '-').replace(',', '')}.txt"]
+    onnx = exported(harness, model)
 
     def python(name: str, script: str, *extra) -> Program:
-        return harness.theirs(name, script, "--model", model, "--rows", file, *answer(name), *extra)
+        return harness.theirs(name, script, "--model", model, "--rows", file, *answers(harness, name), *extra)
 
     def own(name: str, *extra) -> Program:
         return harness.ours(name, "predict", "--data", harness.data / "train.tsv", "--limit", limit, "--model",
-                            model, *answer(name), *extra)
+                            model, *answers(harness, name), *extra)
 
     programs = [
         python("transformers fp32", "predict_transformers.py"),
@@ -136,7 +148,8 @@ def predict(harness: Harness) -> dict:
                    ("re, bf16", "ONNX Runtime int8", "time", 1.0), ("re, bf16", "transformers bf16", "time", 1.0)]
     if harness.candle:
         name = "candle fp32"
-        programs.append(harness.other(name, harness.candle, "--model", model, "--rows", file, *answer(name)))
+        programs.append(harness.other(name, harness.candle, "--model", model, "--rows", file,
+                                      *answers(harness, name)))
         comparisons.append(("re, fp32", name, "time", 1.0))
     harness.alternate(programs)
     rows = common.read_rows(file)
@@ -145,7 +158,7 @@ def predict(harness: Harness) -> dict:
             rate = harness.rates["fp32" if "fp32" in program.name else "bf16"]
             program.floor_seconds = floors.prediction(model, rows, rate)
 
-    labels = {p.name: open(p.runs[-1]["labels"], encoding="utf-8").read().split() for p in programs}
+    labels = {p.name: labels_of(p) for p in programs}
     reference = labels["transformers fp32"]
     agreement = {name: sum(map(str.__eq__, found, reference)) / limit for name, found in labels.items()}
     told = ", ".join(f"{name} {100 * share:.2f} %" for name, share in agreement.items())
@@ -163,18 +176,16 @@ def pairs(harness: Harness) -> dict:
     sentences, fewer = (4, 2) if harness.quick else (500, 40)
     steps = 4 if harness.quick else 100
     model, marked = harness.trained("e5", steps, plain=True), harness.trained("e5", steps)
-    answers = harness.cache / "answers"
-    answers.mkdir(exist_ok=True)
 
     def own(name: str, count: int, *extra) -> Program:
         return harness.ours(name, "pairs", "--data", harness.data / "train.tsv", "--model", model, "--sentences", count,
-                            "--out", answers / f"pairs-{name.replace(' ', '-').replace(',', '')}.txt", *extra)
+                            *answers(harness, name, "pairs-"), *extra)
 
     rows = harness.cache / f"pairs-{fewer}.jsonl"
     harness.run(harness.ours("rows", "pairs", "--rows", "--data", harness.data / "train.tsv", "--model", model,
                              "--sentences", fewer, "--out", rows))
     programs = [harness.theirs(f"transformers {precision}, marked pairs", "predict_transformers.py", "--model", marked,
-                               "--rows", rows, "--out", answers / "pairs-transformers.txt", "--precision", precision)
+                               "--rows", rows, *answers(harness, "transformers", "pairs-"), "--precision", precision)
                 for precision in ["fp32", "bf16"]]
     programs += [own("re, separate passes", fewer, "--separate"), own("re", sentences),
                  own("re, fp32, separate passes", fewer, "--separate", "--precision", "fp32"),
@@ -182,7 +193,7 @@ def pairs(harness: Harness) -> dict:
     harness.alternate(programs)
 
     def labels(name: str) -> list[str]:
-        return open(next(p for p in programs if p.name == name).runs[-1]["labels"], encoding="utf-8").read().split()
+        return labels_of(next(p for p in programs if p.name == name))
 
     notes = []
     for name in ["re", "re, fp32"]:
@@ -196,6 +207,39 @@ def pairs(harness: Harness) -> dict:
          ("re", "transformers fp32, marked pairs", "time", 40.0), ("re", "re, separate passes", "memory", 1.0),
          ("re, fp32", "re, fp32, separate passes", "time", 25.0)],
         [*notes, f"Separate passes and `transformers` judge the pairs of the first {fewer} sentences."])
+
+
+def single(harness: Harness, shape: str, title: str, limit: int, steps: int) -> dict:
+    """One row a call. The peers' tokenizers may do all rows at once before the first one."""
+    limit, steps = (16, 4) if harness.quick else (limit, steps)
+    model = harness.trained(shape, steps)
+    file = harness.rows(harness.model(shape), limit)
+    onnx = exported(harness, model)
+    peer = ["--model", model, "--rows", file, "--batch", 1]
+    own = ["predict", "--data", harness.data / "train.tsv", "--limit", limit, "--model", model, "--batch", 1]
+    programs = [
+        harness.theirs("transformers fp32", "predict_transformers.py", *peer, *answers(harness, "transformers", "single-")),
+        harness.ours("re, fp32", *own, *answers(harness, "re-fp32", "single-"), "--precision", "fp32"),
+        harness.theirs("ONNX Runtime fp32", "predict_onnx.py", *peer, *answers(harness, "onnx", "single-"), "--onnx",
+                       onnx / "model.onnx"),
+        harness.ours("re, bf16", *own, *answers(harness, "re-bf16", "single-"), "--precision", "bf16"),
+        harness.theirs("ONNX Runtime int8", "predict_onnx.py", *peer, *answers(harness, "onnx-int8", "single-"), "--onnx",
+                       onnx / "model-int8.onnx"),
+    ]
+    harness.alternate(programs)
+    rows = common.read_rows(file)
+    for program in programs:
+        if "int8" not in program.name:
+            rate = harness.rates["fp32" if "fp32" in program.name else "bf16"]
+            program.floor_seconds = 1000 / limit * floors.prediction(model, rows, rate)
+    reference = labels_of(programs[0])
+    same = ", ".join(f"{p.name} {sum(map(str.__eq__, labels_of(p), reference))}" for p in programs[1:])
+    lengths = [len(row["ids"]) for row in rows]
+    return measured(
+        f"{limit} rows, one at a time, {title}", "ms a row", programs, lambda run: 1000 * run["seconds"] / limit,
+        [("re, fp32", "transformers fp32", "time", 2.0), ("re, fp32", "ONNX Runtime fp32", "time", 1.0),
+         ("re, bf16", "transformers fp32", "time", 2.0)],
+        [f"Rows of {statistics.mean(lengths):.0f} tokens on average. Same label as transformers, of {limit}: {same}."])
 
 
 def first_prediction(harness: Harness) -> dict:
@@ -326,6 +370,8 @@ ALL = {
     "F": first_prediction,
     "G": stream,
     "H": pairs,
+    "I": lambda harness: single(harness, "e5", "fine-tuned stand-in", 1000, 500),
+    "I-mbert": lambda harness: single(harness, "mbert", "mBERT-shaped encoder", 200, 4),
     "equal-B": lambda harness: equal_losses(harness, "e5", "B", 50),
     "equal-C": lambda harness: equal_losses(harness, "mbert", "C", 50),
     "equal-D": lambda harness: equal_losses(harness, "xlmr", "D", 50),

@@ -30,7 +30,7 @@ pub struct Flags {
     /// Labelled rows to evaluate on, instead of --val-size
     #[arg(long, value_name = "FILE", conflicts_with = "val_size")]
     pub validation: Option<PathBuf>,
-    /// Rows to predict after training, into submission.csv; evaluated on where they have labels
+    /// Test set: predicted after training, into submission.csv; evaluated on where they have labels
     #[arg(long, value_name = "FILE")]
     pub test: Option<PathBuf>,
     /// Label map: label_type.pkl, JSON, or one name a line

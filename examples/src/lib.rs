@@ -39,7 +39,7 @@ fn carry_out(name: &str) -> Result<ExitCode> {
     }
     let stop = StopSignal::install().context("installing the Ctrl-C handler")?;
     let summary = folder.run(&experiment, start, vec![Box::new(Terminal::default())], stop.flag())?;
-    tell(name, &folder, &summary);
+    print_summary(name, &folder, &summary);
     Ok(match summary.reason {
         StopReason::Interrupted => ExitCode::from(stop.exit_code()),
         _ => ExitCode::SUCCESS,
@@ -127,7 +127,7 @@ fn in_repository(path: &Path) -> PathBuf {
     path.to_owned()
 }
 
-fn tell(name: &str, folder: &RunFolder, summary: &Summary) {
+fn print_summary(name: &str, folder: &RunFolder, summary: &Summary) {
     let out = folder.path().display();
     if summary.reason == StopReason::Interrupted {
         println!("interrupted; resume with");

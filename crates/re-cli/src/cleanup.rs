@@ -13,7 +13,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::reader;
-use crate::say::{failure, line};
+use crate::verbosity::{failure, line};
 
 /// How long a signal waits for a file that is being created: longer only where opening it blocks, as of a pipe.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use re_formats::read::{EntityTypes, ExampleReader, Format, ReadOptions, ReadRepo
 
 use crate::exit::Usage;
 use crate::progress::Progress;
-use crate::say::Say;
+use crate::verbosity::Verbosity;
 
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Reading rows")]
@@ -105,8 +105,8 @@ impl DataArgs {
     }
 
     /// Opens a file of rows, with a progress display that keeps out of `output`.
-    pub fn open(&self, path: &Path, output: &Path, say: Say) -> Result<(Rows, Progress)> {
-        let (progress, input) = Progress::open(path, output, say)?;
+    pub fn open(&self, path: &Path, output: &Path, verbosity: Verbosity) -> Result<(Rows, Progress)> {
+        let (progress, input) = Progress::open(path, output, verbosity)?;
         let options = ReadOptions { format: self.format, lenient: self.lenient, ..ReadOptions::default() };
         let reader = ExampleReader::new(input, path, &options)?;
         let types = self.entity_types.as_ref().map(EntityTypes::open).transpose()?;
@@ -126,15 +126,15 @@ impl DataArgs {
     }
 
     /// Reads all rows of a file, and says what was met.
-    pub fn read(&self, path: &Path, say: Say) -> Result<AllRows> {
-        let (examples, rows) = self.read_silently(path, say)?;
-        rows.tell(path, say);
+    pub fn read(&self, path: &Path, verbosity: Verbosity) -> Result<AllRows> {
+        let (examples, rows) = self.read_silently(path, verbosity)?;
+        rows.report(path, verbosity);
         Ok(AllRows { examples, format: rows.reader.format() })
     }
 
     /// Reads all rows of a file, for those who say themselves what was met.
-    pub fn read_silently(&self, path: &Path, say: Say) -> Result<(Vec<RelationExample>, Rows)> {
-        let (mut rows, mut progress) = self.open(path, Path::new(""), say)?;
+    pub fn read_silently(&self, path: &Path, verbosity: Verbosity) -> Result<(Vec<RelationExample>, Rows)> {
+        let (mut rows, mut progress) = self.open(path, Path::new(""), verbosity)?;
         let counted = rows.by_ref().inspect(|row| progress.advance(usize::from(row.is_ok())));
         let examples = counted.collect::<re_formats::Result<_>>();
         progress.finish();
@@ -212,22 +212,23 @@ impl Rows {
     }
 
     /// Says what was met while reading, where that is worth knowing.
-    pub fn tell(&self, path: &Path, say: Say) {
+    pub fn report(&self, path: &Path, verbosity: Verbosity) {
         let report = self.report();
         let text = format!("{}: {report}", path.display());
         if report.rows == 0 || report.repaired.count + report.rejected.count > 0 || self.hides_a_label() {
-            say.note(text);
+            verbosity.note(text);
         } else {
-            say.detail(text);
+            verbosity.detail(text);
         }
         for fault in &report.rejected.first {
-            say.detail(format!("left out: {fault}"));
+            verbosity.detail(format!("left out: {fault}"));
         }
         if let Some(first) = &self.repeated.first {
             let (path, count) = (path.display(), self.repeated.count);
-            say.note(format!("{path}: {count} rows have the id of a row before them, the first: {first}"));
+            verbosity
+                .note(format!("{path}: {count} rows have the id of a row before them, the first: {first}"));
         }
-        self.tell_types(path, say);
+        self.report_types(path, verbosity);
     }
 
     /// Whether a word that stands for no label may be meant as one. A file in the competition's layout that has it on all
@@ -237,20 +238,20 @@ impl Rows {
         blind.count > 0 && (blind.count < *rows || self.reader.format() != Format::CompetitionTsv)
     }
 
-    /// Repeated ids are told of.
+    /// Repeated ids are reported.
     pub fn want_unique_ids(&mut self) {
         self.ids = Some(HashSet::new());
     }
 
-    /// Where types matter, although no file of them was given, rows without are told of.
+    /// Where types matter, although no file of them was given, rows without are reported.
     pub fn want_types(&mut self, matter: bool) {
         self.types_count |= matter;
     }
 
     /// Says how many rows have no types, where types matter.
-    pub fn tell_types(&self, path: &Path, say: Say) {
+    pub fn report_types(&self, path: &Path, verbosity: Verbosity) {
         if self.types_count && self.untyped > 0 {
-            say.note(format!("{}: {} rows without entity types", path.display(), self.untyped));
+            verbosity.note(format!("{}: {} rows without entity types", path.display(), self.untyped));
         }
     }
 }

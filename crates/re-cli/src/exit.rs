@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use re_model::error::torch_message;
 
 use crate::cleanup;
-use crate::say::{failure, line, visible};
+use crate::verbosity::{failure, line, visible};
 
 /// For `--help`.
 pub const CODES: &str = "\

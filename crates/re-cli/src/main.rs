@@ -15,9 +15,9 @@ mod output;
 mod progress;
 mod reader;
 mod runtime;
-mod say;
 mod svg;
 mod tuning;
+mod verbosity;
 
 use std::process::ExitCode;
 
@@ -25,7 +25,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 
 use commands::Command;
-use say::Say;
+use verbosity::Verbosity;
 
 /// Relation extraction: how are two entities in a sentence related?
 #[derive(Debug, Parser)]
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
                 .context("starting threads")?;
             tch::set_num_threads(i32::from(threads));
         }
-        cli.command.run(Say::new(cli.quiet, cli.verbose))
+        cli.command.run(Verbosity::new(cli.quiet, cli.verbose))
     };
     run().unwrap_or_else(|error| exit::report(&error))
 }

@@ -12,7 +12,7 @@ use re_formats::read;
 use re_report::{RowSet, Run};
 
 use crate::exit::Usage;
-use crate::say::Say;
+use crate::verbosity::Verbosity;
 
 /// A file of probabilities, and the name that it goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl MemberFile {
     /// Reads what members say of rows that weights are found on and figures measured on. Run folders stand for the
     /// training rows, out of fold, where each of them has such predictions; else for their validation rows, and where
     /// these may have chosen a step, that is said.
-    pub fn read_unseen(files: &[Self], say: Say) -> Result<Vec<Member>> {
+    pub fn read_unseen(files: &[Self], verbosity: Verbosity) -> Result<Vec<Member>> {
         let (mut runs, mut out_of_fold) = (Vec::new(), true);
         for Self { path, .. } in files {
             if files::is_dir(path)? {
@@ -68,7 +68,7 @@ impl MemberFile {
         let chosen = |run: &&&PathBuf| Run::open(run).map_or(true, |run| run.chosen_on_validation());
         let chosen: Vec<String> = runs.iter().filter(chosen).map(|run| run.display().to_string()).collect();
         if !chosen.is_empty() {
-            say.note(format!(
+            verbosity.note(format!(
                 "{}: validation rows, by which the steps of these models may have been chosen: figures and weights \
                  found on them are optimistic. Those on out-of-fold rows of k_fold runs are not",
                 chosen.join(", ")
@@ -81,7 +81,7 @@ impl MemberFile {
     pub fn check(files: &[Self]) -> Result<()> {
         let mut known: HashMap<PathBuf, &Path> = HashMap::new();
         for Self { path, .. } in files {
-            // A file that is not there is told of when it is read.
+            // A file that is not there is reported when it is read.
             let Some(place) = files::canonical(path)? else { continue };
             if let Some(other) = known.insert(place, path) {
                 let (path, other) = (path.display(), other.display());

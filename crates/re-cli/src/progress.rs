@@ -9,14 +9,14 @@ use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cleanup;
-use crate::say::Say;
+use crate::verbosity::Verbosity;
 
 /// Time between two lines where there is no terminal for a bar.
 const QUIET: Duration = Duration::from_secs(30);
 
 /// Rows that are done, on standard error: a bar on a terminal, else now and then a line.
 pub struct Progress {
-    say: Say,
+    verbosity: Verbosity,
     bar: ProgressBar,
     rows: u64,
     began: Instant,
@@ -26,7 +26,7 @@ pub struct Progress {
 impl Progress {
     /// Opens `path` (standard input where it is `-`) so that the bar follows what is read of it; results go to
     /// `output` meanwhile.
-    pub fn open(path: &Path, output: &Path, say: Say) -> Result<(Self, Box<dyn Read + Send>)> {
+    pub fn open(path: &Path, output: &Path, verbosity: Verbosity) -> Result<(Self, Box<dyn Read + Send>)> {
         let io = |source| re_data::Error::io(path, source);
         let (bytes, input): (_, Box<dyn Read + Send>) = if path == Path::new("-") {
             (None, Box::new(io::stdin()))
@@ -35,7 +35,7 @@ impl Progress {
             let metadata = file.metadata().map_err(io)?;
             (metadata.is_file().then_some(metadata.len()), Box::new(file))
         };
-        let target = match say.shows_bars(output) {
+        let target = match verbosity.shows_bars(output) {
             true => ProgressDrawTarget::stderr_with_hz(4),
             false => ProgressDrawTarget::hidden(),
         };
@@ -46,7 +46,7 @@ impl Progress {
         })?);
         let input = Box::new(bar.wrap_read(input));
         let now = Instant::now();
-        Ok((Self { say, bar, rows: 0, began: now, said: now }, input))
+        Ok((Self { verbosity, bar, rows: 0, began: now, said: now }, input))
     }
 
     /// So many rows more are done.
@@ -56,14 +56,14 @@ impl Progress {
         self.bar.set_message(self.text());
         if self.bar.is_hidden() && self.said.elapsed() >= QUIET {
             self.said = Instant::now();
-            self.say.note(self.text());
+            self.verbosity.note(self.text());
         }
     }
 
     /// Says that all is done.
     pub fn finish(self) {
         self.bar.finish_and_clear();
-        self.say.detail(format!("{} in {:.1} s", self.text(), self.began.elapsed().as_secs_f64()));
+        self.verbosity.detail(format!("{} in {:.1} s", self.text(), self.began.elapsed().as_secs_f64()));
     }
 
     fn text(&self) -> String {

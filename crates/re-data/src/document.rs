@@ -162,7 +162,7 @@ impl Document {
     ///
     /// # Errors
     /// [`Error::Document`] where a relation names a mention that the document has not, relates a mention to itself, has
-    /// an empty label or a score outside 0..=1, or stands twice.
+    /// an empty label or a score outside 0..=1, or is duplicated.
     pub fn with_relations(mut self, relations: Vec<Relation>) -> Result<Self> {
         let mut seen = std::collections::HashSet::new();
         for (number, relation) in relations.iter().enumerate() {

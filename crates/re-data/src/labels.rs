@@ -35,7 +35,7 @@ impl LabelSet {
     /// recognised as such.
     ///
     /// # Errors
-    /// [`Error::LabelSet`] where there is no name, an empty one or one that stands twice.
+    /// [`Error::LabelSet`] where there is no name, an empty one or a duplicated one.
     pub fn new<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Result<Self> {
         let names = names.into_iter().map(|name| trim_invisible(&name.into()).to_owned());
         let names: Vec<String> = names.collect();

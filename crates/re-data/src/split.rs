@@ -1,7 +1,7 @@
 //! Training and validation parts that share no text and have the labels in equal shares.
 //!
 //! All rows of one text land on one side, since a model that has seen a sentence with one pair of entities
-//! knows more about its other pairs than it will of new sentences. Texts with the same [`letters`] are one. They
+//! knows more about its other pairs than it will of new sentences. Texts with the same [`normalized_text`] are one. They
 //! are drawn in an order that depends on the seed alone, and each one goes where it brings the label counts nearest
 //! to their due.
 
@@ -35,10 +35,10 @@ impl Split {
 /// marks and dashes.
 ///
 /// ```
-/// use re_data::split::letters;
-/// assert_eq!(letters("'서울'은 수도이다."), letters("서울은  수도이다"));
+/// use re_data::split::normalized_text;
+/// assert_eq!(normalized_text("'서울'은 수도이다."), normalized_text("서울은  수도이다"));
 /// ```
-pub fn letters(text: &str) -> String {
+pub fn normalized_text(text: &str) -> String {
     text.chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
@@ -189,7 +189,7 @@ impl Strata {
             if let Some(count) = counts.get_mut(label) {
                 *count += 1;
             }
-            let group = *group_of_text.entry(letters(example.text())).or_insert(groups.len());
+            let group = *group_of_text.entry(normalized_text(example.text())).or_insert(groups.len());
             if group == groups.len() {
                 groups.push(Group { rows: Vec::new(), labels: Vec::new() });
             }

@@ -8,19 +8,19 @@ use re_data::{LabelSet, Outcomes, PredictError, Predictor, RelationExample};
 
 use crate::error::{Error, Result};
 use crate::members::{Member, Members, check_members, common_labels, with_columns};
-use crate::vote::{Ballot, Scores, Vote};
+use crate::vote::{Combiner, Scores, Vote};
 
 /// Name of the ensemble in errors.
 const THIS: &str = "the ensemble";
 
 /// A predictor in an [`Ensemble`], with its name and weight.
-pub struct LiveMember<'a> {
+pub struct Voter<'a> {
     name: String,
     predictor: Box<dyn Predictor + 'a>,
     weight: f64,
 }
 
-impl<'a> LiveMember<'a> {
+impl<'a> Voter<'a> {
     /// A member of weight 1. A predictor that is used elsewhere too goes in as a [`re_data::SharedPredictor`].
     pub fn new(name: impl Into<String>, predictor: impl Predictor + 'a) -> Self {
         Self { name: name.into(), predictor: Box::new(predictor), weight: 1.0 }
@@ -34,15 +34,15 @@ impl<'a> LiveMember<'a> {
     }
 }
 
-impl LiveMember<'_> {
-    fn ask(&self, examples: &[RelationExample]) -> Result<Outcomes> {
-        ask(&self.name, self.predictor.as_ref(), examples)
+impl Voter<'_> {
+    fn outcomes_of(&self, examples: &[RelationExample]) -> Result<Outcomes> {
+        outcomes_of(&self.name, self.predictor.as_ref(), examples)
     }
 }
 
-impl fmt::Debug for LiveMember<'_> {
+impl fmt::Debug for Voter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LiveMember").field("name", &self.name).field("weight", &self.weight).finish()
+        f.debug_struct("Voter").field("name", &self.name).field("weight", &self.weight).finish()
     }
 }
 
@@ -52,7 +52,7 @@ impl fmt::Debug for LiveMember<'_> {
 pub struct Ensemble<'a> {
     vote: Vote,
     labels: Arc<LabelSet>,
-    members: Vec<LiveMember<'a>>,
+    members: Vec<Voter<'a>>,
 }
 
 impl<'a> Ensemble<'a> {
@@ -60,10 +60,10 @@ impl<'a> Ensemble<'a> {
     /// in the order that [`Members::align`] describes.
     ///
     /// # Errors
-    /// A typed error that names the member where there is none, a name stands twice, label sets differ or
+    /// A typed error that names the member where there is none, a name is duplicated, label sets differ or
     /// a weight is no finite number >= 0.
-    pub fn new(vote: Vote, members: impl IntoIterator<Item = LiveMember<'a>>) -> Result<Self> {
-        let members: Vec<LiveMember<'a>> = members.into_iter().collect();
+    pub fn new(vote: Vote, members: impl IntoIterator<Item = Voter<'a>>) -> Result<Self> {
+        let members: Vec<Voter<'a>> = members.into_iter().collect();
         check_members(members.iter().map(|m| (m.name.as_str(), m.weight)))?;
         let labels = common_labels(members.iter().map(|m| (m.name.as_str(), m.predictor.labels())))?.clone();
         Ok(Self { vote, labels, members })
@@ -80,7 +80,7 @@ impl<'a> Ensemble<'a> {
             .iter()
             .map(|m| {
                 let failed = |error| Error::member(&m.name, error);
-                let answer = m.ask(examples)?.into_probabilities().map_err(failed)?;
+                let answer = m.outcomes_of(examples)?.into_probabilities().map_err(failed)?;
                 let answer = with_columns(&m.name, answer, THIS, &self.labels)?;
                 Ok(Member::new(&*m.name, answer).with_weight(m.weight))
             })
@@ -93,7 +93,7 @@ impl<'a> Ensemble<'a> {
     fn combine(&self, examples: &[RelationExample]) -> Result<Outcomes> {
         let (mut scores, mut failed) = (Vec::new(), BTreeMap::new());
         for member in &self.members {
-            let outcomes = member.ask(examples)?;
+            let outcomes = member.outcomes_of(examples)?;
             let mut of_rows = Vec::with_capacity(examples.len());
             for (row, outcome) in outcomes.rows().enumerate() {
                 if let Err(error) = outcome {
@@ -105,7 +105,7 @@ impl<'a> Ensemble<'a> {
             scores.push((Scores::new(self.vote, &answered), of_rows));
         }
         let weights: Vec<f64> = self.members.iter().map(|m| m.weight).collect();
-        let mut ballot = Ballot::new(self.vote, &weights);
+        let mut combiner = Combiner::new(self.vote, &weights);
         let mut votes: Vec<_> = scores.iter().map(|(scores, answered)| (scores.rows(), answered)).collect();
         let outcomes = examples.iter().enumerate().map(|(row, example)| {
             let of_row = votes.iter_mut().filter(|(_, answered)| answered.get(row) == Some(&true));
@@ -113,7 +113,7 @@ impl<'a> Ensemble<'a> {
             match failed.remove(&row) {
                 Some(error) => Err(error),
                 None => {
-                    let vote = ballot.row(&of_row).iter().map(|share| share.min(1.0));
+                    let vote = combiner.row(&of_row).iter().map(|share| share.min(1.0));
                     Ok((example.id().to_owned(), vote.collect::<Vec<f32>>()))
                 }
             }
@@ -143,7 +143,11 @@ impl Predictor for Ensemble<'_> {
 }
 
 /// What a predictor says of the examples it was asked about, and of no others.
-pub(crate) fn ask(member: &str, predictor: &dyn Predictor, examples: &[RelationExample]) -> Result<Outcomes> {
+pub(crate) fn outcomes_of(
+    member: &str,
+    predictor: &dyn Predictor,
+    examples: &[RelationExample],
+) -> Result<Outcomes> {
     let outcomes = predictor.outcomes(examples).and_then(|outcomes| outcomes.checked_for(examples));
     outcomes.map_err(|source| Error::member(member, source))
 }

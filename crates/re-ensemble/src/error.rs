@@ -41,10 +41,10 @@ pub enum Error {
         /// Its weight.
         found: f64,
     },
-    /// A row stands twice, so that rows cannot be aligned by id.
+    /// An id is duplicated, so that rows cannot be aligned by id.
     #[error("{member}: duplicate id {}", brief(id))]
     DuplicateId {
-        /// Where it stands twice.
+        /// Where it is duplicated.
         member: String,
         /// The id.
         id: String,

@@ -1,7 +1,7 @@
 //! Gold labels of rows, and which rows belong together.
 
 use re_data::RelationExample;
-use re_data::split::letters;
+use re_data::split::normalized_text;
 
 use crate::error::{Error, Result};
 use crate::members::{Members, row_numbers, row_order};
@@ -16,16 +16,16 @@ pub struct Gold {
 }
 
 impl Gold {
-    /// Gold labels of labelled examples; examples whose texts have the same [`letters`] form a group, as in splits.
+    /// Gold labels of labelled examples; examples whose texts have the same [`normalized_text`] form a group, as in splits.
     ///
     /// # Errors
-    /// [`Error::Unlabelled`] where an example has no label, [`Error::DuplicateId`] where an id stands twice.
+    /// [`Error::Unlabelled`] where an example has no label, [`Error::DuplicateId`] where an id is duplicated.
     pub fn from_examples<'a>(examples: impl IntoIterator<Item = &'a RelationExample>) -> Result<Self> {
         let mut rows = Vec::new();
         for example in examples {
             let id = example.id().to_owned();
             let label = example.label().ok_or_else(|| Error::Unlabelled { id: id.clone() })?;
-            rows.push((id, label.to_owned(), letters(example.text())));
+            rows.push((id, label.to_owned(), normalized_text(example.text())));
         }
         Self::grouped(rows)
     }
@@ -33,7 +33,7 @@ impl Gold {
     /// Gold labels from pairs of id and label; each row is a group of its own.
     ///
     /// # Errors
-    /// [`Error::DuplicateId`] where an id stands twice.
+    /// [`Error::DuplicateId`] where an id is duplicated.
     pub fn new<S: Into<String>, L: Into<String>>(rows: impl IntoIterator<Item = (S, L)>) -> Result<Self> {
         Self::grouped(rows.into_iter().map(|(id, label)| {
             let id = id.into();
@@ -44,7 +44,7 @@ impl Gold {
     /// Gold labels from triples of id, label and the name of the group.
     ///
     /// # Errors
-    /// [`Error::DuplicateId`] where an id stands twice.
+    /// [`Error::DuplicateId`] where an id is duplicated.
     pub fn grouped(rows: impl IntoIterator<Item = (String, String, String)>) -> Result<Self> {
         let mut gold = Self { ids: Vec::new(), labels: Vec::new(), groups: Vec::new() };
         for (id, label, group) in rows {
@@ -69,7 +69,7 @@ impl Gold {
     /// Gold labels of some of the rows: those that a prediction file has, when the gold file has more.
     ///
     /// # Errors
-    /// [`Error::MissingId`] where an id has no gold label, [`Error::DuplicateId`] where one stands twice.
+    /// [`Error::MissingId`] where an id has no gold label, [`Error::DuplicateId`] where one is duplicated.
     pub fn select(&self, ids: &[String]) -> Result<Self> {
         row_numbers("predictions", ids)?;
         let rows = row_numbers("gold", &self.ids)?;

@@ -57,7 +57,7 @@ pub mod vote;
 
 pub use advice::Advice;
 pub use advise::{AdviceOptions, advise};
-pub use ensemble::{Ensemble, LiveMember};
+pub use ensemble::{Ensemble, Voter};
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, evaluate};
 pub use gold::Gold;

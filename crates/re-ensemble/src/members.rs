@@ -62,8 +62,8 @@ impl Members {
     /// class order and must not depend on which member stands first. [`Members::align_to`] chooses both.
     ///
     /// # Errors
-    /// A typed error that names the member and the id or label where a name stands twice, an id stands
-    /// twice, ids or label sets differ, or a weight is no finite number >= 0.
+    /// A typed error that names the member and the id or label where a name or an id is duplicated,
+    /// ids or label sets differ, or a weight is no finite number >= 0.
     pub fn align(members: impl IntoIterator<Item = Member>) -> Result<Self> {
         let members: Vec<Member> = members.into_iter().collect();
         let first = members.first().ok_or(Error::NoMembers)?;

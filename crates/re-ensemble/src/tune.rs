@@ -15,7 +15,7 @@ use crate::members::{Member, Members};
 use crate::part::{Data, Part};
 use crate::search::{greedy_weights, mixture_weights};
 use crate::significance::{Bootstrap, Estimate, accuracy, hits};
-use crate::vote::{Ballot, Scores, Vote, correct, probabilities};
+use crate::vote::{Combiner, Scores, Vote, correct, probabilities};
 
 /// How members are weighed. None has a random element.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -268,9 +268,9 @@ impl Pool {
         let mut out = Vec::new();
         match self {
             Self::Mean(weights) => {
-                let mut ballot = Ballot::new(Vote::Mean, weights);
+                let mut combiner = Combiner::new(Vote::Mean, weights);
                 for row in &part.rows {
-                    out.extend_from_slice(ballot.row(row));
+                    out.extend_from_slice(combiner.row(row));
                 }
             }
             Self::LogLinear { model, .. } => part.rows.iter().for_each(|row| model.row(row, &mut out)),

@@ -107,15 +107,19 @@ impl<F: Predictor, S: Predictor> TwoStage<F, S> {
     }
 
     fn combine(&self, examples: &[RelationExample]) -> Result<Outcomes> {
-        let first = ask(FIRST, &self.first, examples)?;
+        let first = outcomes_of(FIRST, &self.first, examples)?;
         let unrelated = |row: &[f32]| row.get(self.first_none).copied().unwrap_or_default().min(1.0);
         let kept = |n: f32| matches!(self.gate, Gate::Decide { threshold } if n >= threshold);
         let passes: Vec<bool> = first.rows().map(|row| row.is_ok_and(|row| !kept(unrelated(row)))).collect();
         let second = if passes.contains(&false) {
             let passed = examples.iter().zip(&passes).filter(|(_, passes)| **passes);
-            ask(SECOND, &self.second, &passed.map(|(example, _)| example.clone()).collect::<Vec<_>>())?
+            outcomes_of(
+                SECOND,
+                &self.second,
+                &passed.map(|(example, _)| example.clone()).collect::<Vec<_>>(),
+            )?
         } else {
-            ask(SECOND, &self.second, examples)?
+            outcomes_of(SECOND, &self.second, examples)?
         };
         let mut second = second.rows();
         let rows = examples.iter().zip(first.rows().zip(passes)).map(|(example, (first, passes))| {

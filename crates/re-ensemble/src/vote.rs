@@ -58,7 +58,7 @@ impl Members {
         let mut values = Vec::with_capacity(self.ids().len() * self.labels().len());
         let scores: Vec<Scores> = members.iter().map(|m| Scores::new(vote, m.probabilities())).collect();
         let weights: Vec<f64> = members.iter().map(|m| m.weight()).collect();
-        Ballot::new(vote, &weights).cast(&scores.iter().collect::<Vec<_>>(), |row| {
+        Combiner::new(vote, &weights).cast(&scores.iter().collect::<Vec<_>>(), |row| {
             values.extend_from_slice(row);
         });
         probabilities(self.ids().to_vec(), self.labels(), values)
@@ -97,7 +97,7 @@ impl Scores {
 }
 
 /// A vote with its weights and the buffers it needs.
-pub(crate) struct Ballot<'a> {
+pub(crate) struct Combiner<'a> {
     vote: Vote,
     weights: &'a [f64],
     total: f64,
@@ -106,7 +106,7 @@ pub(crate) struct Ballot<'a> {
     out: Vec<f32>,
 }
 
-impl<'a> Ballot<'a> {
+impl<'a> Combiner<'a> {
     /// One weight for each member.
     pub(crate) fn new(vote: Vote, weights: &'a [f64]) -> Self {
         let mut ascending = weights.to_vec();
@@ -187,6 +187,6 @@ pub(crate) fn softmax_into(scores: &[f64], out: &mut Vec<f32>) {
 pub(crate) fn correct(vote: Vote, weights: &[f64], scores: &[&Scores], gold: &[usize]) -> Vec<bool> {
     let mut gold = gold.iter();
     let mut correct = Vec::with_capacity(gold.len());
-    Ballot::new(vote, weights).cast(scores, |row| correct.push(gold.next() == Some(&argmax(row))));
+    Combiner::new(vote, weights).cast(scores, |row| correct.push(gold.next() == Some(&argmax(row))));
     correct
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::{Table, examples, labels};
 use re_data::{LabelSet, Outcomes, PredictError, Predictor, Probabilities, RelationExample, RowError};
-use re_ensemble::{Ensemble, Error, Gate, LiveMember, Members, TwoStage, Vote};
+use re_ensemble::{Ensemble, Error, Gate, Members, TwoStage, Vote, Voter};
 
 fn table(names: &[&str], rows: &[&[f32]]) -> Table {
     Table { labels: labels(names), rows: rows.iter().map(|row| row.to_vec()).collect() }
@@ -29,17 +29,16 @@ fn ensembles_nest_and_align_labels() {
     let xlmr = table(&["none", "a"], &[&[0.9, 0.1], &[0.3, 0.7]]);
     let mbert = table(&["a", "none"], &[&[0.6, 0.4], &[0.6, 0.4]]);
     let more = table(&["none", "a"], &[&[0.2, 0.8], &[0.7, 0.3]]);
-    let config04 =
-        Ensemble::new(Vote::Mean, [LiveMember::new("01", &mbert), LiveMember::new("03", &more)]).unwrap();
+    let config04 = Ensemble::new(Vote::Mean, [Voter::new("01", &mbert), Voter::new("03", &more)]).unwrap();
     // The members disagree on the order of classes: the alphabetically smaller one holds.
     assert_eq!(config04.labels().names(), ["a", "none"]);
     close(&values(&config04, 2), &[0.7, 0.3, 0.45, 0.55]);
     let config09 = Ensemble::new(
         Vote::Hard,
         [
-            LiveMember::new("07", &xlmr),
-            LiveMember::new("03", &more),
-            LiveMember::new("04", Box::new(config04)).with_weight(1.0),
+            Voter::new("07", &xlmr),
+            Voter::new("03", &more),
+            Voter::new("04", Box::new(config04)).with_weight(1.0),
         ],
     )
     .unwrap();
@@ -55,7 +54,7 @@ fn ensembles_nest_and_align_labels() {
 #[test]
 fn rows_with_one_id_are_no_obstacle_to_a_live_vote() {
     let a = table(&["none", "a"], &[&[0.9, 0.1]]);
-    let ensemble = Ensemble::new(Vote::Mean, [LiveMember::new("x", &a)]).unwrap();
+    let ensemble = Ensemble::new(Vote::Mean, [Voter::new("x", &a)]).unwrap();
     let twice = [examples(1), examples(1)].concat();
     assert_eq!(ensemble.predict(&twice).unwrap().len(), 2);
     assert!(matches!(ensemble.members(&twice), Err(Error::DuplicateId { .. })));
@@ -78,16 +77,16 @@ impl Predictor for Astray {
 fn faults_of_members_are_named() {
     let a = table(&["none", "a"], &[&[0.9, 0.1]]);
     let astray = Astray(labels(&["none", "a"]));
-    let ensemble = |other: LiveMember<'static>| {
-        Ensemble::new(Vote::Mean, [LiveMember::new("x", table(&["none", "a"], &[&[0.9, 0.1]])), other])
+    let ensemble = |other: Voter<'static>| {
+        Ensemble::new(Vote::Mean, [Voter::new("x", table(&["none", "a"], &[&[0.9, 0.1]])), other])
     };
-    let broken = Ensemble::new(Vote::Mean, [LiveMember::new("x", &a)]).unwrap();
+    let broken = Ensemble::new(Vote::Mean, [Voter::new("x", &a)]).unwrap();
     let error = broken.predict(&examples(2)).unwrap_err();
     let told = "x: prediction failed: example 1: prediction failed: no such row";
     assert_eq!(re_data::error::with_causes(&error), told);
     let error = broken.members(&examples(2)).unwrap_err();
     assert_eq!(re_data::error::with_causes(&error), told);
-    let wrong = Ensemble::new(Vote::Mean, [LiveMember::new("y", &astray)]).unwrap();
+    let wrong = Ensemble::new(Vote::Mean, [Voter::new("y", &astray)]).unwrap();
     for count in [1, 2, 3] {
         let error = wrong.members(&examples(count)).unwrap_err();
         let Error::Member { source: PredictError::OtherRows { row, .. }, .. } = error else {
@@ -100,10 +99,10 @@ fn faults_of_members_are_named() {
             "{error:?}"
         );
     }
-    let other = ensemble(LiveMember::new("y", table(&["none", "b"], &[])));
+    let other = ensemble(Voter::new("y", table(&["none", "b"], &[])));
     assert!(matches!(other, Err(Error::MissingLabel { member, .. }) if member == "y"));
     assert!(matches!(
-        ensemble(LiveMember::new("x", table(&["none", "a"], &[]))),
+        ensemble(Voter::new("x", table(&["none", "a"], &[]))),
         Err(Error::DuplicateMember { .. })
     ));
     assert!(matches!(Ensemble::new(Vote::Mean, []), Err(Error::NoMembers)));
@@ -121,7 +120,7 @@ fn outcomes(predictor: &dyn Predictor, count: usize) -> Vec<Result<Vec<f32>, Str
 fn a_row_fails_alone_where_a_member_cannot_answer_it() {
     let x = table(&["none", "a"], &[&[0.5, 0.5], &[], &[0.25, 0.75], &[], &[1.0, 0.0]]);
     let y = table(&["a", "none"], &[&[0.5, 0.5], &[0.5, 0.5], &[0.25, 0.75], &[]]);
-    let vote = Ensemble::new(Vote::Mean, [LiveMember::new("x", &x), LiveMember::new("y", &y)]).unwrap();
+    let vote = Ensemble::new(Vote::Mean, [Voter::new("x", &x), Voter::new("y", &y)]).unwrap();
     let failed = |members: &str, row| {
         Err(format!("{members}: prediction failed: example {row}: prediction failed: no such row"))
     };
@@ -129,7 +128,7 @@ fn a_row_fails_alone_where_a_member_cannot_answer_it() {
     // Its classes stand in the order of "y".
     let expected = [ok(0.5), failed("x", 1), ok(0.5), failed("x", 3), failed("y", 4)];
     assert_eq!(outcomes(&vote, 5), expected);
-    let nested = Ensemble::new(Vote::Hard, [LiveMember::new("vote", vote)]).unwrap();
+    let nested = Ensemble::new(Vote::Hard, [Voter::new("vote", vote)]).unwrap();
     assert_eq!(outcomes(&nested, 5)[1], failed("vote: prediction failed: x", 1));
     assert_eq!(outcomes(&nested, 5).iter().filter(|row| row.is_ok()).count(), 2);
 }
@@ -173,8 +172,8 @@ impl Predictor for Broken {
 fn a_member_that_fails_or_is_stopped_ends_the_vote() {
     let error = |of_member: PredictError| {
         let broken = Broken(labels(&["none", "a"]), of_member);
-        let inner = Ensemble::new(Vote::Mean, [LiveMember::new("x", broken)]).unwrap();
-        Ensemble::new(Vote::Mean, [LiveMember::new("y", inner)]).unwrap().outcomes(&examples(1)).unwrap_err()
+        let inner = Ensemble::new(Vote::Mean, [Voter::new("x", broken)]).unwrap();
+        Ensemble::new(Vote::Mean, [Voter::new("y", inner)]).unwrap().outcomes(&examples(1)).unwrap_err()
     };
     let failed = error(PredictError::model("out of memory"));
     let told = re_data::error::with_causes(&failed);
@@ -186,7 +185,7 @@ fn a_member_that_fails_or_is_stopped_ends_the_vote() {
 fn a_row_costs_what_all_members_take() {
     let row = &examples(1)[0];
     let one = || table(&["none", "a"], &[]);
-    let three = Ensemble::new(Vote::Mean, ["x", "y", "z"].map(|name| LiveMember::new(name, one()))).unwrap();
+    let three = Ensemble::new(Vote::Mean, ["x", "y", "z"].map(|name| Voter::new(name, one()))).unwrap();
     assert_eq!(three.tokens(row), 3 * one().tokens(row));
     let binary = table(&["no_relation", "related"], &[]);
     let two = TwoStage::new(binary, table(&["a", "b"], &[]), Gate::Product, labels(&RESULT)).unwrap();
@@ -220,7 +219,7 @@ fn a_deciding_first_stage_asks_the_second_only_about_the_rest() {
     let uniform = table(&["a", "b"], &[&[0.5, 0.5], &[0.5, 0.5], &[0.5, 0.5]]);
     let two = TwoStage::new(first(), &uniform, gate, labels(&RESULT)).unwrap();
     close(&values(&two, 3), &[0.0, 0.5, 0.5, 0.0, 0.5, 0.5, 0.0, 0.5, 0.5]);
-    let nested = Ensemble::new(Vote::Mean, [LiveMember::new("two stages", two)]).unwrap();
+    let nested = Ensemble::new(Vote::Mean, [Voter::new("two stages", two)]).unwrap();
     assert_eq!(nested.predict(&examples(3)).unwrap().len(), 3);
     let gates: Vec<Gate> = serde_json::from_str(r#"["product", {"decide": {"threshold": 0.5}}]"#).unwrap();
     assert_eq!(gates, [Gate::Product, Gate::Decide { threshold: 0.5 }]);

@@ -38,7 +38,7 @@ pub struct DataConfig {
     /// Seed of the division into training and validation rows and into folds; that of the training where left out. With
     /// one of its own, trainings of several seeds are compared on the same rows.
     pub split_seed: Option<u64>,
-    /// Rows to predict after training. Where all of them have labels they are evaluated on, too, and decide nothing.
+    /// The test set, predicted after training. Where all of them have labels they are evaluated on, too, and decide nothing.
     #[serde(deserialize_with = "file")]
     pub test: Option<PathBuf>,
     /// Names of the classes in order; where left out, the labels of the training rows, sorted, no-relation first.

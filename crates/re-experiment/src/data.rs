@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use re_data::random::fnv1a;
-use re_data::split::{self, Split, letters};
+use re_data::split::{self, Split, normalized_text};
 use re_data::text::{brief, quoted};
 use re_data::{LabelSet, NoRelation, RelationExample, files};
 use re_formats::read::{self, EntityTypes, Format, ReadOptions, ReadReport};
@@ -28,7 +28,7 @@ pub struct ExperimentData {
     pub validation: Vec<RelationExample>,
     /// Rows that were set aside before the training rows were divided into folds; none without folds.
     pub holdout: Vec<RelationExample>,
-    /// Rows to predict, possibly none.
+    /// The test set, possibly empty.
     pub test: Vec<RelationExample>,
     /// What is worth knowing about the files, one line each.
     pub notes: Vec<String>,
@@ -103,7 +103,7 @@ impl ExperimentData {
         }
         data.notes = reader.notes;
         data.notes.extend(data.repeated_ids());
-        let data = data.ask(config.target)?;
+        let data = data.for_target(config.target)?;
         if data.train.is_empty() {
             let found = format!("{}, which leaves no row to train on", config.train.display());
             return Err(Error::config("data.train", found, "at least 1"));
@@ -128,13 +128,13 @@ impl ExperimentData {
         self.validation.iter().chain(&self.holdout).chain(test)
     }
 
-    /// [`letters`] of their sentences.
+    /// [`normalized_text`] of their sentences.
     pub(crate) fn evaluated_texts(&self) -> HashSet<String> {
-        self.evaluated_rows().map(|row| letters(row.text())).collect()
+        self.evaluated_rows().map(|row| normalized_text(row.text())).collect()
     }
 
     /// The same rows, labelled for another question.
-    fn ask(mut self, target: Target) -> Result<Self> {
+    fn for_target(mut self, target: Target) -> Result<Self> {
         if target == Target::Relation {
             return Ok(self);
         }
@@ -324,19 +324,19 @@ fn labelled(rows: &[RelationExample]) -> bool {
     !rows.is_empty() && rows.iter().all(|example| example.label().is_some())
 }
 
-/// How many of the rows have sentences with these [`letters`].
+/// How many of the rows have sentences with these [`normalized_text`].
 pub(crate) fn with_texts(rows: &[RelationExample], texts: &HashSet<String>) -> usize {
-    rows.iter().filter(|row| texts.contains(&letters(row.text()))).count()
+    rows.iter().filter(|row| texts.contains(&normalized_text(row.text()))).count()
 }
 
-/// Removes the rows whose sentences have these [`letters`], and says how many.
+/// Removes the rows whose sentences have these [`normalized_text`], and says how many.
 pub(crate) fn without_texts(rows: &mut Vec<RelationExample>, texts: &HashSet<String>) -> usize {
     let before = rows.len();
-    rows.retain(|example| !texts.contains(&letters(example.text())));
+    rows.retain(|example| !texts.contains(&normalized_text(example.text())));
     before - rows.len()
 }
 
-/// Makes sure that no id stands twice.
+/// Makes sure that no id is duplicated.
 pub(crate) fn unique_ids(name: &'static str, rows: &[RelationExample]) -> Result<()> {
     let mut seen = HashSet::new();
     match rows.iter().find(|example| !seen.insert(example.id())) {

@@ -44,7 +44,7 @@ impl<'a> Session<'a> {
         if !self.told.insert(text.to_owned()) {
             return Ok(());
         }
-        self.tell(&Event::Notice(text))
+        self.notify(&Event::Notice(text))
     }
 
     /// Says how many trainings the plan at hand makes.
@@ -62,7 +62,7 @@ impl<'a> Session<'a> {
         self.number += 1;
         self.trail.push(name.to_owned());
         let (number, of) = (self.number, self.of);
-        self.tell(&Event::Part { name: &self.trail.join("/"), number, of, folder })?;
+        self.notify(&Event::Part { name: &self.trail.join("/"), number, of, folder })?;
         (self.number, self.of) = (0, None);
         let result = work(self);
         (self.number, self.of) = (number, of);
@@ -75,7 +75,7 @@ impl<'a> Session<'a> {
         self.stop.load(Ordering::Relaxed)
     }
 
-    fn tell(&mut self, event: &Event<'_>) -> Result<()> {
+    fn notify(&mut self, event: &Event<'_>) -> Result<()> {
         Ok(self.observer.notify(event).map_err(re_train::Error::Observer)?)
     }
 }

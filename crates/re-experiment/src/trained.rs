@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use re_data::split::letters;
+use re_data::split::normalized_text;
 use re_data::{LabelSet, NoRelation, Predictor, SharedPredictor};
-use re_ensemble::{Ensemble, Gate, LiveMember, TwoStage, Vote};
+use re_ensemble::{Ensemble, Gate, TwoStage, Vote, Voter};
 use re_model::{Precision, RelationClassifier, TrainedParts};
 use re_qa::{GatedAnswerer, QuestionAnswerer};
 use re_train::TrainConfig;
@@ -123,7 +123,7 @@ pub(crate) fn load(reference: &Path, loading: Loading<'_>) -> Result<Box<dyn Pre
         Plan::KFold { folds } => {
             let names = (1..=folds).map(|number| format!("fold-{number}"));
             let members =
-                names.map(|name| Ok(LiveMember::new(&*name, part(&name)?))).collect::<Result<Vec<_>>>()?;
+                names.map(|name| Ok(Voter::new(&*name, part(&name)?))).collect::<Result<Vec<_>>>()?;
             Ok(Box::new(Ensemble::new(Vote::Mean, members)?))
         }
         Plan::TwoStage { gate } => two_stage(reference, gate, loading),
@@ -139,14 +139,14 @@ pub(crate) fn load(reference: &Path, loading: Loading<'_>) -> Result<Box<dyn Pre
         }
         Plan::Vote { members, votes } => {
             let last = votes.last().map(|vote| vote.vote.clone()).unwrap_or_default();
-            let mut election = Election {
+            let mut loader = VoteLoader {
                 run: reference,
                 members: &members,
                 votes: &votes,
                 loading,
                 loaded: HashMap::new(),
             };
-            Ok(Box::new(election.predictor(&last)?))
+            Ok(Box::new(loader.predictor(&last)?))
         }
         Plan::Single {} | Plan::StepTransfer { .. } | Plan::PseudoLabels { .. } => {
             Err(Error::NoModel { reference: reference.to_owned() })
@@ -194,7 +194,7 @@ fn two_stage(run: &Path, gate: Gate, loading: Loading<'_>) -> Result<Box<dyn Pre
 }
 
 /// Members and votes of a run, loaded once however many votes they take part in.
-struct Election<'a> {
+struct VoteLoader<'a> {
     run: &'a Path,
     members: &'a [MemberConfig],
     votes: &'a [VoteConfig],
@@ -202,7 +202,7 @@ struct Election<'a> {
     loaded: HashMap<String, SharedPredictor>,
 }
 
-impl Election<'_> {
+impl VoteLoader<'_> {
     fn predictor(&mut self, name: &str) -> Result<SharedPredictor> {
         if let Some(known) = self.loaded.get(name) {
             return Ok(known.clone());
@@ -223,7 +223,7 @@ impl Election<'_> {
     fn vote(&mut self, vote: &VoteConfig) -> Result<Ensemble<'static>> {
         let mut voters = Vec::new();
         for (at, name) in vote.of.iter().enumerate() {
-            voters.push(LiveMember::new(name, self.predictor(name)?).with_weight(vote.weight(at)));
+            voters.push(Voter::new(name, self.predictor(name)?).with_weight(vote.weight(at)));
         }
         Ok(Ensemble::new(vote.how, voters)?)
     }
@@ -247,7 +247,7 @@ pub(crate) fn recorded(reference: &Path) -> Result<Option<(RunFolder, Experiment
     Ok(None)
 }
 
-/// [`letters`] of the sentences that a run's models were trained on, and before them the models that they began with;
+/// [`normalized_text`] of the sentences that a run's models were trained on, and before them the models that they began with;
 /// `None` where there is no record of them or its files are gone or changed.
 pub(crate) fn trained_on(reference: &Path) -> Result<Option<HashSet<String>>> {
     match recorded(reference)? {
@@ -264,7 +264,7 @@ fn of_run(run: &RunFolder, experiment: &Experiment) -> Result<Option<HashSet<Str
             Err(error) if !error.is_damage() => return Err(error),
             _ => return Ok(None),
         };
-        let mut texts: HashSet<String> = data.train.iter().map(|row| letters(row.text())).collect();
+        let mut texts: HashSet<String> = data.train.iter().map(|row| normalized_text(row.text())).collect();
         let Some((base, of_base)) = recorded(&experiment.model.folder)? else { return Ok(Some(texts)) };
         return Ok(of_run(&base, &of_base)?.map(|before| {
             texts.extend(before);

@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
-/// An object with its keys in their order. A key that stands twice in it, at any depth, is a fault: nobody can tell
+/// An object with its keys in their order. A duplicate key in it, at any depth, is a fault: nobody can tell
 /// which of the two values is meant.
 pub struct UniqueKeys(pub Map<String, Value>);
 

@@ -26,7 +26,7 @@ pub enum Value<'a, O> {
     Tuple(Vec<Id>),
     /// A list; what stands in it is not kept.
     List,
-    /// Keys and values of a dict in the order in which they were set; a key that was set twice stands twice.
+    /// Keys and values of a dict in the order in which they were set; a key that was set twice is there twice.
     Dict(Vec<(Id, Id)>),
     /// What a class, a function or a reference stands for ([`Objects`](crate::Objects)).
     Object(O),

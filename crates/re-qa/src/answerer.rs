@@ -158,8 +158,8 @@ impl QuestionAnswerer {
     ///
     /// # Errors
     /// [`Error::Data`] where an example cannot be encoded, such as one whose entities do not fit.
-    pub fn ask(&self, examples: &[RelationExample]) -> Result<Vec<Answers>> {
-        let rows = self.ask_rows(examples)?.into_iter().collect::<re_data::Result<_>>();
+    pub fn answer(&self, examples: &[RelationExample]) -> Result<Vec<Answers>> {
+        let rows = self.answer_rows(examples)?.into_iter().collect::<re_data::Result<_>>();
         Ok(rows?)
     }
 
@@ -167,7 +167,7 @@ impl QuestionAnswerer {
     ///
     /// # Errors
     /// Those of the model.
-    pub fn ask_rows(&self, examples: &[RelationExample]) -> Result<Vec<re_data::Result<Answers>>> {
+    pub fn answer_rows(&self, examples: &[RelationExample]) -> Result<Vec<re_data::Result<Answers>>> {
         let relations = self.questions.labels();
         let mut all = Vec::with_capacity(examples.len());
         for part in examples.chunks(EXAMPLES_AT_ONCE) {
@@ -221,7 +221,7 @@ impl Predictor for QuestionAnswerer {
     }
 
     fn outcomes(&self, examples: &[RelationExample]) -> std::result::Result<Outcomes, PredictError> {
-        let rows = examples.iter().zip(self.ask_rows(examples)?).map(|(example, answers)| match answers {
+        let rows = examples.iter().zip(self.answer_rows(examples)?).map(|(example, answers)| match answers {
             Ok(answers) => Ok((example.id().to_owned(), answers.probabilities(self.rule))),
             Err(error) => Err(RowError::new(example.id(), error)),
         });

@@ -13,7 +13,7 @@
 //!
 //! let entity = |start, len| Entity::new(ByteSpan::with_len(start, len));
 //! let example = RelationExample::new("1", "하늘은 바다와 결혼했다.", [entity(0, 6), entity(10, 6)])?;
-//! let answers = answerer.ask(&[example])?;
+//! let answers = answerer.answer(&[example])?;
 //! assert_eq!(answers[0].all().len(), 2);
 //! # Ok(())
 //! # }

@@ -35,7 +35,7 @@ const KOREAN: (&str, &str) = (include_str!("questions/ko.json"), "questions/ko.j
 /// let questions = Questions::korean()?.for_labels(&labels)?;
 /// let entity = |start, len| Entity::new(ByteSpan::with_len(start, len));
 /// let example = RelationExample::new("1", "이순신은 1598년 전사했다.", [entity(0, 9), entity(13, 7)])?;
-/// assert_eq!(questions.ask("인물:사망_일시", &example).as_deref(), Some("이순신은 언제 사망했나요?"));
+/// assert_eq!(questions.question("인물:사망_일시", &example).as_deref(), Some("이순신은 언제 사망했나요?"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -138,9 +138,9 @@ impl Questions {
     }
 
     /// The question whether `example` has the relation `label`; `None` where there is none for that label.
-    pub fn ask(&self, label: &str, example: &RelationExample) -> Option<String> {
+    pub fn question(&self, label: &str, example: &RelationExample) -> Option<String> {
         let template = self.templates.get(self.labels.id(label)?)?;
-        Some(template.ask(example.surface(0)))
+        Some(template.question(example.surface(0)))
     }
 
     /// The text of a file that [`Questions::parse`] reads back.
@@ -159,7 +159,7 @@ impl Markup for Questions {
     fn write(&self, example: &RelationExample, _: &str) -> re_data::Result<MarkedText> {
         let missing = || re_data::Error::MissingLabel { id: example.id().to_owned() };
         let label = example.label().ok_or_else(missing)?;
-        let question = self.ask(label, example).ok_or_else(|| re_data::Error::UnknownLabel {
+        let question = self.question(label, example).ok_or_else(|| re_data::Error::UnknownLabel {
             id: example.id().to_owned(),
             found: label.to_owned(),
             expected: self.labels.len(),

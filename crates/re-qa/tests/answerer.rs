@@ -101,12 +101,12 @@ fn lively(answerer: QuestionAnswerer) -> QuestionAnswerer {
 fn every_question_is_asked_and_a_row_does_not_depend_on_its_company() {
     let answerer = lively(answerer(EncodeOptions::default()));
     let examples = examples(70);
-    let together = answerer.ask(&examples).unwrap();
+    let together = answerer.answer(&examples).unwrap();
     assert_eq!(together.len(), 70);
     assert!(together.iter().all(|row| row.all().len() == 41));
     assert!(together.iter().any(|row| row.distinct() > 1));
     for (at, example) in examples.iter().enumerate().step_by(23) {
-        let alone = answerer.ask(std::slice::from_ref(example)).unwrap();
+        let alone = answerer.answer(std::slice::from_ref(example)).unwrap();
         for (a, b) in alone[0].all().iter().zip(together[at].all()) {
             let allowed = 1e-3 * (1.0 + b.span_log_probability.abs());
             assert!((a.span_log_probability - b.span_log_probability).abs() < allowed, "{a:?} and {b:?}");
@@ -137,7 +137,7 @@ fn a_saved_answerer_comes_back_with_the_same_bits() {
     before.save(folder.path()).unwrap();
     let after = QuestionAnswerer::from_pretrained(folder.path()).unwrap();
     let examples = examples(20);
-    assert_eq!(before.ask(&examples).unwrap(), after.ask(&examples).unwrap());
+    assert_eq!(before.answer(&examples).unwrap(), after.answer(&examples).unwrap());
     assert_eq!(Predictor::labels(&after).names(), &labels().names()[1..]);
     let predictions = after.predict(&examples).unwrap();
     assert!(predictions.rows().all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-4));
@@ -185,12 +185,12 @@ fn only_rows_that_pass_the_classifier_are_asked_about() {
     )
     .unwrap();
     let examples = examples(4);
-    let found = gated.ask(&examples).unwrap();
+    let found = gated.answer(&examples).unwrap();
     // At equal probabilities the first class wins, which is here "related".
     let asked: Vec<bool> = found.answers().iter().map(Option::is_some).collect();
     assert_eq!(asked, [false, true, true, true]);
     assert_eq!(found.distinct().count(), 3);
-    let alone = gated.answerer().ask(&examples).unwrap();
+    let alone = gated.answerer().answer(&examples).unwrap();
     for rule in [Rule::Distance, Rule::SpanLogProbability] {
         let probabilities = found.probabilities(rule).unwrap();
         assert_eq!(probabilities.labels(), &all);
@@ -206,7 +206,7 @@ fn only_rows_that_pass_the_classifier_are_asked_about() {
         assert_eq!(probabilities.rows().next().unwrap()[0], 0.9);
     }
     let (first, rest) = examples.split_at(1);
-    let parts = [first, rest].map(|rows| gated.ask(rows).unwrap());
+    let parts = [first, rest].map(|rows| gated.answer(rows).unwrap());
     let parts = GatedAnswers::concat(parts).unwrap().unwrap();
     assert_eq!(parts.classifier().ids(), found.classifier().ids());
     assert_eq!(parts.distinct().count(), 3);
@@ -240,7 +240,7 @@ fn an_object_that_truncation_removes_is_refused_or_leaves_all_relations_alike() 
             .unwrap();
     let encoding =
         |lost_entities| EncodeOptions { max_length: 40, lost_entities, ..EncodeOptions::default() };
-    let strict = answerer(encoding(LostEntities::Error)).ask(std::slice::from_ref(&example));
+    let strict = answerer(encoding(LostEntities::Error)).answer(std::slice::from_ref(&example));
     assert!(matches!(strict, Err(Error::Data(re_data::Error::LostEntity { entity: 1, .. }))), "{strict:?}");
     // The other rows are answered, also behind a classifier.
     let short = |id| RelationExample::new(id, "하늘은 바다와 산다.", [entity(0, 6), entity(10, 6)]).unwrap();
@@ -266,7 +266,7 @@ fn an_object_that_truncation_removes_is_refused_or_leaves_all_relations_alike() 
 fn a_folder_whose_questions_have_changed_answers_nothing() {
     let folder = tempfile::tempdir().unwrap();
     answerer(EncodeOptions::default()).save(folder.path()).unwrap();
-    QuestionAnswerer::from_pretrained(folder.path()).unwrap().ask(&examples(2)).unwrap();
+    QuestionAnswerer::from_pretrained(folder.path()).unwrap().answer(&examples(2)).unwrap();
     let path = folder.path().join("questions.json");
     let text = std::fs::read_to_string(&path).unwrap();
     let mut questions: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -276,7 +276,7 @@ fn a_folder_whose_questions_have_changed_answers_nothing() {
         Error::Data(re_data::Error::Changed(mismatch)) => assert_eq!(mismatch.file, path),
         other => panic!("{other}"),
     };
-    changed(QuestionAnswerer::from_pretrained(folder.path()).unwrap().ask(&examples(2)).unwrap_err());
+    changed(QuestionAnswerer::from_pretrained(folder.path()).unwrap().answer(&examples(2)).unwrap_err());
     match QuestionAnswerer::trained_encoder(folder.path()).unwrap_err() {
         re_qa::Error::Train(re_train::Error::Model(error)) => changed(error),
         other => panic!("{other}"),

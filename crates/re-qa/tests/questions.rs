@@ -39,8 +39,12 @@ fn every_relation_has_a_question_of_its_own() {
         let end = subject.len();
         let text = format!("{subject} 조선");
         let example = RelationExample::new("1", text, [entity(0, end), entity(end + 1, end + 7)]).unwrap();
-        let asked: BTreeSet<String> =
-            questions.labels().names().iter().map(|label| questions.ask(label, &example).unwrap()).collect();
+        let asked: BTreeSet<String> = questions
+            .labels()
+            .names()
+            .iter()
+            .map(|label| questions.question(label, &example).unwrap())
+            .collect();
         assert_eq!(asked.len(), 41, "no two are the same");
         for question in &asked {
             let behind = question.strip_prefix(subject).unwrap();
@@ -52,7 +56,7 @@ fn every_relation_has_a_question_of_its_own() {
             assert!(!question.contains("조선"), "{question}");
         }
     }
-    let ask = |label| questions.ask(label, &example());
+    let ask = |label| questions.question(label, &example());
     assert_eq!(ask("인물:배우자").as_deref(), Some("이순신의 배우자는 누구인가요?"));
     assert_eq!(ask("인물:출생_국가").as_deref(), Some("이순신은 어느 나라에서 태어났나요?"));
     assert_eq!(ask("관계_없음"), None);
@@ -78,7 +82,7 @@ fn a_file_is_read_back_as_it_was_written() {
     let again = Questions::from_path(&path).unwrap();
     assert_eq!(again.labels(), questions.labels());
     for label in again.labels().names() {
-        assert_eq!(again.ask(label, &example()), questions.ask(label, &example()));
+        assert_eq!(again.question(label, &example()), questions.question(label, &example()));
     }
     let absent = Questions::from_path(folder.path().join("absent"));
     assert!(

@@ -64,7 +64,7 @@ fn what_was_trained_on_is_answered() {
     let trained = QuestionAnswerer::from_pretrained(&outcome.last.path).unwrap();
     let labels = Predictor::labels(&trained).clone();
     let gold: Vec<usize> = examples.iter().map(|e| labels.class_of(e).unwrap().unwrap()).collect();
-    let answers = trained.ask(&examples).unwrap();
+    let answers = trained.answer(&examples).unwrap();
     for rule in [Rule::SpanLogProbability, Rule::Distance] {
         let classes: Vec<usize> =
             answers.iter().map(|row| re_data::predict::argmax(&row.probabilities(rule))).collect();

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use re_data::error::with_causes;
 use re_data::metrics::Metrics;
-use re_data::split::letters;
+use re_data::split::normalized_text;
 use re_data::text::{brief, quoted};
 use re_data::{LabelSet, NoRelation, Prediction, Probabilities, RelationExample, files};
 use re_ensemble::{Gold, Member};
@@ -69,8 +69,9 @@ impl Scored {
         let ids = chosen.iter().map(|row| row.example.id().to_owned()).collect();
         let probabilities = Probabilities::new(ids, self.probabilities.labels().clone(), values)?;
         let label = |class| self.labels().name(class).unwrap_or_default().to_owned();
-        let triple =
-            |row: &&Row<'_>| (row.example.id().to_owned(), label(row.gold), letters(row.example.text()));
+        let triple = |row: &&Row<'_>| {
+            (row.example.id().to_owned(), label(row.gold), normalized_text(row.example.text()))
+        };
         Ok((Member::new(name, probabilities), Gold::grouped(chosen.iter().map(triple))?))
     }
 }
@@ -173,7 +174,7 @@ fn scored(
 ) -> Result<Scored, String> {
     let mut by_id: HashMap<&str, Option<&RelationExample>> = HashMap::new();
     for example in files.iter().flat_map(|file| file.iter()) {
-        // A row that stands twice is one row; rows that differ under one id are told apart by nothing.
+        // A duplicated row is one row; rows that differ under one id are told apart by nothing.
         let known = by_id.entry(example.id()).or_insert(Some(example));
         *known = known.filter(|known| *known == example);
     }

@@ -47,7 +47,7 @@ pub enum RowSet {
     OutOfFold,
     /// Rows that were set aside before the folds were made.
     Holdout,
-    /// The rows to predict.
+    /// The test set.
     Test,
 }
 

@@ -147,7 +147,7 @@ impl<O: Observer + ?Sized> Observer for Box<O> {
 
 /// Watches a training.
 pub trait Observer {
-    /// Is told of `event` when it has happened.
+    /// Receives `event` after it has happened.
     ///
     /// # Errors
     /// An error ends the training.

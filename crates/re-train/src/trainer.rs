@@ -162,7 +162,7 @@ impl<'a> Trainer<'a> {
         let mut sampler = Sampler::new(task.rows(), group, self.config.seed, texts);
 
         let began = Instant::now();
-        self.tell(&Event::Started { step: state.step, steps: end, rows: task.rows() })?;
+        self.notify(&Event::Started { step: state.step, steps: end, rows: task.rows() })?;
         let (mut rows_seen, mut in_steps, mut evaluation) = (0, Duration::ZERO, None);
         // A run that had stopped early stays stopped when it is resumed.
         let stalled = self.stalled(&state);
@@ -175,7 +175,7 @@ impl<'a> Trainer<'a> {
                 in_steps += step_began.elapsed();
                 rows_seen += report.rows as u64;
                 state.step += 1;
-                self.tell(&Event::Step(&StepReport { rows_seen, elapsed: in_steps, ..report }))?;
+                self.notify(&Event::Step(&StepReport { rows_seen, elapsed: in_steps, ..report }))?;
             }
             (unevaluated, state.stopped) = (false, None);
 
@@ -223,7 +223,7 @@ impl<'a> Trainer<'a> {
                 Err(error) => return Err(error),
             }
         }
-        self.tell(&Event::Finished { step: state.step, reason, elapsed: began.elapsed() })?;
+        self.notify(&Event::Finished { step: state.step, reason, elapsed: began.elapsed() })?;
         let last = Checkpoint { step: state.step, path: Checkpoint::path(&self.run, state.step) };
         Ok(Outcome { reason, last, best, evaluation })
     }
@@ -274,12 +274,12 @@ impl<'a> Trainer<'a> {
                 found: now.to_string(),
                 expected: saved.to_string(),
             }),
-            Some(saved) => self.tell(&Event::Notice(&format!(
+            Some(saved) => self.notify(&Event::Notice(&format!(
                 "{}: was saved with {saved} threads, goes on with {now}: the result will differ from that of an \
                  uninterrupted run",
                 path.display()
             ))),
-            None => self.tell(&Event::Notice(&format!(
+            None => self.notify(&Event::Notice(&format!(
                 "{}: has no record of the number of threads; if it was not {now}, the result will differ from that of an \
                  uninterrupted run",
                 path.display()
@@ -373,7 +373,7 @@ impl<'a> Trainer<'a> {
         } else {
             state.evaluations_without_improvement += 1;
         }
-        self.tell(&Event::Evaluated { step: state.step, evaluation, best: improved, counts: true })?;
+        self.notify(&Event::Evaluated { step: state.step, evaluation, best: improved, counts: true })?;
         Ok(improved)
     }
 
@@ -387,7 +387,7 @@ impl<'a> Trainer<'a> {
         let Some(evaluation) = task.evaluate()? else { return Ok(None) };
         let here = Best { step: state.step, value: evaluation.chosen_by(self.config.metric) };
         let best = state.best.is_none_or(|best| here.value > best.value);
-        self.tell(&Event::Evaluated { step: here.step, evaluation: &evaluation, best, counts: false })?;
+        self.notify(&Event::Evaluated { step: here.step, evaluation: &evaluation, best, counts: false })?;
         Ok(Some((evaluation, if best { Some(here) } else { state.best })))
     }
 
@@ -401,13 +401,13 @@ impl<'a> Trainer<'a> {
         if finite.any(|finite| !matches!(finite, Ok(1))) {
             self.check_finite("parameters", f64::NAN, state.step)?;
         }
-        self.tell(&Event::Saving { step: state.step })?;
+        self.notify(&Event::Saving { step: state.step })?;
         let saved = Checkpoint::save(&self.run, state, |folder| {
             task.save(folder)?;
             optimizer.save(&folder.join(OPTIMIZER), task.parameters())
         })?;
         self.prune(state)?;
-        self.tell(&Event::Saved { step: state.step, path: &saved.path })
+        self.notify(&Event::Saved { step: state.step, path: &saved.path })
     }
 
     fn prune(&self, state: &TrainerState) -> Result<()> {
@@ -423,7 +423,7 @@ impl<'a> Trainer<'a> {
         Err(Error::NotFinite { step, what, value, checkpoint })
     }
 
-    fn tell(&mut self, event: &Event<'_>) -> Result<()> {
+    fn notify(&mut self, event: &Event<'_>) -> Result<()> {
         self.observers.iter_mut().try_for_each(|observer| observer.notify(event).map_err(Error::Observer))
     }
 }

@@ -1,4 +1,4 @@
-//! Workload E.
+//! Workloads E and I.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -20,6 +20,9 @@ pub struct Predict {
     /// `fp32` or `bf16`
     #[arg(long, default_value = "fp32")]
     precision: String,
+    /// Rows of one call; all of them where left out
+    #[arg(long)]
+    batch: Option<usize>,
     /// File for the class of each row, one a line
     #[arg(long)]
     out: PathBuf,
@@ -34,9 +37,12 @@ impl Predict {
         // The first pass finds libtorch's kernels and memory unprepared, for the peers as for us.
         classifier.predict(examples.get(..examples.len().min(64)).unwrap_or_default())?;
         let began = Instant::now();
-        let probabilities = classifier.predict(&examples)?;
+        let mut classes = Vec::with_capacity(examples.len());
+        for rows in examples.chunks(self.batch.unwrap_or(examples.len()).max(1)) {
+            classes.extend(classifier.predict(rows)?.classes());
+        }
         let seconds = began.elapsed().as_secs_f64();
-        let lines: String = probabilities.classes().iter().map(|class| format!("{class}\n")).collect();
+        let lines: String = classes.iter().map(|class| format!("{class}\n")).collect();
         std::fs::write(&self.out, lines)?;
         let mut report = report("predict", examples.len());
         report.insert("seconds".to_owned(), seconds.into());

@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::data::DataArgs;
 use crate::members::{How, MemberFile, gold};
 use crate::output::ResultArgs;
-use crate::say::Say;
 use crate::tuning::{TuneArgs, coverage, describe};
+use crate::verbosity::Verbosity;
 
 /// Say which models a vote needs, and which hurt it
 ///
@@ -82,12 +82,12 @@ struct FoundWeights {
 }
 
 impl Advise {
-    pub fn run(self, say: Say) -> Result<()> {
+    pub fn run(self, verbosity: Verbosity) -> Result<()> {
         let inputs = self.files.iter().map(|member| member.path.as_path()).chain([self.gold.as_path()]);
         self.data.check(inputs, [self.result.path()])?;
         MemberFile::check(&self.files)?;
-        let members = Members::align(MemberFile::read_unseen(&self.files, say)?)?;
-        let rows = self.data.read(&self.gold, say)?.examples;
+        let members = Members::align(MemberFile::read_unseen(&self.files, verbosity)?)?;
+        let rows = self.data.read(&self.gold, verbosity)?.examples;
         let gold = gold(&self.gold, &rows, members.ids(), self.subset)?;
         let bootstrap = Bootstrap { level: self.level, resamples: self.resamples, seed: self.seed };
         let options =

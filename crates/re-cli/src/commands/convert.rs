@@ -10,7 +10,7 @@ use re_formats::write::ExampleWriter;
 use crate::cleanup::Output;
 use crate::data::{DataArgs, formats};
 use crate::exit::Usage;
-use crate::say::Say;
+use crate::verbosity::Verbosity;
 
 /// Convert rows from one layout into another
 ///
@@ -36,7 +36,7 @@ pub struct Convert {
 }
 
 impl Convert {
-    pub fn run(self, say: Say) -> Result<()> {
+    pub fn run(self, verbosity: Verbosity) -> Result<()> {
         let to = match self.to.or_else(|| Format::guess(&self.output, &[])) {
             Some(to) => to,
             None => {
@@ -45,7 +45,7 @@ impl Convert {
             }
         };
         self.data.check([self.input.as_path()], [self.output.as_path()])?;
-        let (mut rows, mut progress) = self.data.open(&self.input, &self.output, say)?;
+        let (mut rows, mut progress) = self.data.open(&self.input, &self.output, verbosity)?;
         let mut writer = ExampleWriter::new(Output::create(&self.output)?, &self.output, to);
         for row in &mut rows {
             writer.write(&row?)?;
@@ -54,12 +54,13 @@ impl Convert {
         let written = writer.report().clone();
         writer.finish()?.commit()?;
         progress.finish();
-        rows.tell(&self.input, say);
+        rows.report(&self.input, verbosity);
         if !written.is_lossless() {
-            say.note(format!("{}: {written}", self.output.display()));
+            verbosity.note(format!("{}: {written}", self.output.display()));
         }
         for (name, rows) in &rows.report().unread {
-            say.note(format!("{}: {name} of {rows} rows has no place in an example", self.input.display()));
+            verbosity
+                .note(format!("{}: {name} of {rows} rows has no place in an example", self.input.display()));
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::exit::{about, message};
 use crate::output::ResultArgs;
-use crate::say::visible;
+use crate::verbosity::visible;
 
 /// The version that this program was made for.
 const LIBTORCH: &str = "2.11.0";

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::data::{DataArgs, Rows, model_first};
 use crate::encoder::{EncoderArgs, ModelArg};
 use crate::output::ResultArgs;
-use crate::say::Say;
+use crate::verbosity::Verbosity;
 
 /// Rows that are in memory at a time.
 const CHUNK: usize = 1024;
@@ -47,14 +47,14 @@ pub struct Encode {
 }
 
 impl Encode {
-    pub fn run(self, say: Say) -> Result<()> {
+    pub fn run(self, verbosity: Verbosity) -> Result<()> {
         model_first(&self.model.model, &self.rows)?;
         self.data.check([self.rows.as_path()], [self.result.path()])?;
         let encoder = self.encoder.load(&self.model.model)?;
         let mut output = self.result.create()?;
         let colours = output.path() == Path::new("-")
             && anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
-        let (mut rows, mut progress) = self.data.open(&self.rows, output.path(), say)?;
+        let (mut rows, mut progress) = self.data.open(&self.rows, output.path(), verbosity)?;
         rows.want_types(encoder.markup().writes_types());
         let mut wanted: HashSet<&str> = self.id.iter().map(String::as_str).collect();
         let mut left = self.limit.unwrap_or(usize::MAX);
@@ -83,10 +83,10 @@ impl Encode {
         }
         output.commit()?;
         progress.finish();
-        rows.tell(&self.rows, say);
-        say.note(describe(&total, lost));
+        rows.report(&self.rows, verbosity);
+        verbosity.note(describe(&total, lost));
         if total.tokens_in_text.rows > 0 {
-            say.note(&total.tokens_in_text);
+            verbosity.note(&total.tokens_in_text);
         }
         // Rows behind the last one that --limit lets through may have it.
         match self.id.iter().find(|id| left > 0 && wanted.contains(id.as_str())) {

@@ -19,8 +19,8 @@ use crate::data::{AllRows, DataArgs};
 use crate::exit::Usage;
 use crate::members::gold;
 use crate::output::ResultArgs;
-use crate::say::Say;
 use crate::tuning::coverage;
+use crate::verbosity::Verbosity;
 
 /// The most frequent mistakes that are shown.
 const MISTAKES: usize = 8;
@@ -78,16 +78,16 @@ struct Found {
 }
 
 impl Evaluate {
-    pub fn run(self, say: Say) -> Result<()> {
+    pub fn run(self, verbosity: Verbosity) -> Result<()> {
         let inputs = [&self.predictions, &self.gold].into_iter().chain(&self.against);
         self.data.check(inputs.map(PathBuf::as_path), [self.result.path()])?;
         predictions_are_a_file(&self.predictions)?;
-        let read = self.data.read(&self.gold, say)?;
+        let read = self.data.read(&self.gold, verbosity)?;
         let mut saved = vec![(&self.predictions, read::saved(&self.predictions)?)];
         if let Some(against) = &self.against {
             saved.push((against, read::saved(against)?));
         }
-        let labels = self.labels(&read, saved.iter().map(|(_, saved)| saved), say)?;
+        let labels = self.labels(&read, saved.iter().map(|(_, saved)| saved), verbosity)?;
         let mut members = saved
             .into_iter()
             .map(|(path, saved)| self.member(path, saved, &labels, &read.examples))
@@ -109,7 +109,7 @@ impl Evaluate {
         &self,
         read: &AllRows,
         saved: impl Iterator<Item = &'s Saved> + Clone,
-        say: Say,
+        verbosity: Verbosity,
     ) -> Result<Arc<LabelSet>> {
         let of_probabilities = |saved: &Saved| match saved {
             Saved::Probabilities(probabilities) => Some(LabelSet::clone(probabilities.labels())),
@@ -136,7 +136,7 @@ impl Evaluate {
                 let names = gold.names().iter().map(String::as_str);
                 let all = LabelSet::of_names(names.chain(predicted.flatten()), self.no_relation.as_ref())?;
                 for name in all.names().iter().filter(|name| gold.id(name).is_none()) {
-                    say.note(format!(
+                    verbosity.note(format!(
                         "label {name:?} is predicted, and no row of {} has it",
                         self.gold.display()
                     ));
@@ -145,7 +145,7 @@ impl Evaluate {
             }
         };
         if self.no_relation.is_none() && read.format.labels_with(&labels).is_none() {
-            say.note(labels.guessed_no_relation("--no-relation"));
+            verbosity.note(labels.guessed_no_relation("--no-relation"));
         }
         self.decided(labels).map(Arc::new)
     }

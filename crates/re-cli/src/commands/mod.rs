@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::say::Say;
+use crate::verbosity::Verbosity;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -48,19 +48,19 @@ impl Command {
     }
 
     /// Does what was asked.
-    pub fn run(self, say: Say) -> Result<ExitCode> {
+    pub fn run(self, verbosity: Verbosity) -> Result<ExitCode> {
         match self {
-            Self::Train(train) => return train.run(say),
-            Self::Resume(resume) => return resume.run(say),
+            Self::Train(train) => return train.run(verbosity),
+            Self::Resume(resume) => return resume.run(verbosity),
             Self::Doctor(doctor) => return doctor.run(),
-            Self::Predict(predict) => predict.run(say)?,
-            Self::Evaluate(evaluate) => evaluate.run(say)?,
-            Self::Vote(vote) => vote.run(say)?,
-            Self::Advise(advise) => advise.run(say)?,
-            Self::Encode(encode) => encode.run(say)?,
-            Self::Stats(stats) => stats.run(say)?,
-            Self::Convert(convert) => convert.run(say)?,
-            Self::Report(report) => report.run(say)?,
+            Self::Predict(predict) => predict.run(verbosity)?,
+            Self::Evaluate(evaluate) => evaluate.run(verbosity)?,
+            Self::Vote(vote) => vote.run(verbosity)?,
+            Self::Advise(advise) => advise.run(verbosity)?,
+            Self::Encode(encode) => encode.run(verbosity)?,
+            Self::Stats(stats) => stats.run(verbosity)?,
+            Self::Convert(convert) => convert.run(verbosity)?,
+            Self::Report(report) => report.run(verbosity)?,
             Self::Completions(completions) => completions.run()?,
         }
         Ok(ExitCode::SUCCESS)

@@ -17,7 +17,7 @@ use re_train::TrainConfig;
 use crate::data::{DataArgs, folder, model_first};
 use crate::exit::{Usage, about};
 use crate::output::PredictionArgs;
-use crate::say::Say;
+use crate::verbosity::Verbosity;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
@@ -61,7 +61,7 @@ pub struct Predict {
 }
 
 impl Predict {
-    pub fn run(self, say: Say) -> Result<()> {
+    pub fn run(self, verbosity: Verbosity) -> Result<()> {
         if self.data.lenient && self.predictions.format() == PredictionFormat::Submission {
             let text = "a submission has a line for every row: --lenient would shift its lines";
             return Err(Usage(text.to_owned()).into());
@@ -75,24 +75,24 @@ impl Predict {
         let settings = TrainConfig { device: self.device.clone(), precision, ..TrainConfig::default() };
         if let Some(step) = RunFolder::new(&self.model).unfinished_step()? {
             let run = self.model.display();
-            say.note(format!(
+            verbosity.note(format!(
                 "{run}: the run is not complete; its latest checkpoint answers, of step {step}"
             ));
         }
         match model_folder(&self.model) {
-            Ok(folder) if !QuestionAnswerer::is_in(&folder)? => self.stream(&folder, &settings, say),
+            Ok(folder) if !QuestionAnswerer::is_in(&folder)? => self.stream(&folder, &settings, verbosity),
             // Several models may answer together, or one by questions.
             Ok(_) | Err(Error::NoModel { .. }) => {
                 settings.device()?;
                 let predictor = load_predictor(&self.model, &settings);
-                self.ask(&*predictor.map_err(|error| about(&self.model, error))?, say)
+                self.predict_rows(&*predictor.map_err(|error| about(&self.model, error))?, verbosity)
             }
             Err(error) => Err(error.into()),
         }
     }
 
     /// Predicts with a single model, which reads and encodes rows while it computes.
-    fn stream(&self, folder: &Path, settings: &TrainConfig, say: Say) -> Result<()> {
+    fn stream(&self, folder: &Path, settings: &TrainConfig, verbosity: Verbosity) -> Result<()> {
         let parts = TrainedParts {
             device: Some(settings.device()?),
             precision: match settings.precision {
@@ -104,8 +104,8 @@ impl Predict {
         let classifier = RelationClassifier::from_pretrained_with(folder, parts);
         let classifier = classifier.map_err(|error| about(folder, error))?;
         let precision = classifier.model().encoder().precision();
-        say.detail(format!("model {}, {precision:?} on {}", folder.display(), self.device));
-        let (mut rows, mut progress) = self.data.open(&self.input, self.predictions.path(), say)?;
+        verbosity.detail(format!("model {}, {precision:?} on {}", folder.display(), self.device));
+        let (mut rows, mut progress) = self.data.open(&self.input, self.predictions.path(), verbosity)?;
         rows.want_types(classifier.reads_types());
         rows.want_unique_ids();
         let mut predictions = self.predictions.create(classifier.labels())?;
@@ -126,23 +126,23 @@ impl Predict {
         done.map_err(|error| self.explained(folder, error))?;
         predictions.finish()?;
         progress.finish();
-        rows.lock().unwrap_or_else(PoisonError::into_inner).tell(&self.input, say);
-        left_out.tell(&self.input, say);
+        rows.lock().unwrap_or_else(PoisonError::into_inner).report(&self.input, verbosity);
+        left_out.report(&self.input, verbosity);
         if in_text.rows > 0 {
-            say.note(in_text);
+            verbosity.note(in_text);
         }
         let told = format!("{truncated} rows truncated, {lost} entities lost");
         if lost > 0 {
-            say.note(told)
+            verbosity.note(told)
         } else {
-            say.detail(told)
+            verbosity.detail(told)
         }
         Ok(())
     }
 
     /// Predicts with whatever answers, chunk by chunk.
-    fn ask(&self, predictor: &dyn Predictor, say: Say) -> Result<()> {
-        let (mut rows, mut progress) = self.data.open(&self.input, self.predictions.path(), say)?;
+    fn predict_rows(&self, predictor: &dyn Predictor, verbosity: Verbosity) -> Result<()> {
+        let (mut rows, mut progress) = self.data.open(&self.input, self.predictions.path(), verbosity)?;
         rows.want_types(predictor.reads_types());
         rows.want_unique_ids();
         let mut predictions = self.predictions.create(predictor.labels())?;
@@ -159,8 +159,8 @@ impl Predict {
         }
         predictions.finish()?;
         progress.finish();
-        rows.tell(&self.input, say);
-        left_out.tell(&self.input, say);
+        rows.report(&self.input, verbosity);
+        left_out.report(&self.input, verbosity);
         Ok(())
     }
 
@@ -214,9 +214,9 @@ impl LeftOut {
         self.first.get_or_insert_with(|| with_causes(error));
     }
 
-    fn tell(&self, input: &Path, say: Say) {
+    fn report(&self, input: &Path, verbosity: Verbosity) {
         if let Some(first) = &self.first {
-            say.note(format!("{}: {} rows left out, the first: {first}", input.display(), self.count));
+            verbosity.note(format!("{}: {} rows left out, the first: {first}", input.display(), self.count));
         }
     }
 }

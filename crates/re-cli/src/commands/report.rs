@@ -12,7 +12,7 @@ use re_report::{ReportOptions, RowSet};
 use crate::cleanup::Output;
 use crate::data::folder;
 use crate::output::write_text;
-use crate::say::Say;
+use crate::verbosity::Verbosity;
 
 /// Write one HTML page about runs: curves, figures by label, mistakes, comparison
 ///
@@ -58,7 +58,7 @@ fn row_sets() -> impl TypedValueParser<Value = RowSet> {
 }
 
 impl Report {
-    pub fn run(self, say: Say) -> Result<()> {
+    pub fn run(self, verbosity: Verbosity) -> Result<()> {
         let options = ReportOptions {
             title: self.title,
             gold: self.gold,
@@ -69,10 +69,10 @@ impl Report {
         };
         let report = re_report::Report::new(&self.runs, &options)?;
         for note in report.notes() {
-            say.note(note);
+            verbosity.note(note);
         }
         write_text(Output::create(&self.output)?, &report.to_html())?;
-        say.detail(format!("written: {}", self.output.display()));
+        verbosity.detail(format!("written: {}", self.output.display()));
         Ok(())
     }
 }

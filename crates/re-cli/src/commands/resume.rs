@@ -11,7 +11,7 @@ use re_train::Start;
 use super::train::run;
 use crate::data;
 use crate::output::ResultArgs;
-use crate::say::Say;
+use crate::verbosity::Verbosity;
 
 /// Go on with a training that was interrupted
 ///
@@ -36,16 +36,16 @@ pub struct Resume {
 }
 
 impl Resume {
-    pub fn run(self, say: Say) -> Result<ExitCode> {
+    pub fn run(self, verbosity: Verbosity) -> Result<ExitCode> {
         let folder = RunFolder::new(self.folder);
         let start = if self.allow_changes { Start::ResumeChanged } else { Start::Resume };
         let experiment = folder.experiment()?;
         if folder.is_complete()? {
-            say.note(format!(
+            verbosity.note(format!(
                 "{}: the run is complete; nothing is trained, its results are made again",
                 folder.path().display()
             ));
         }
-        run(&folder, &experiment, start, &self.result, say)
+        run(&folder, &experiment, start, &self.result, verbosity)
     }
 }

@@ -16,8 +16,8 @@ use crate::cleanup::Output;
 use crate::data::{DataArgs, folder};
 use crate::encoder::EncoderArgs;
 use crate::output::{ResultArgs, write_text};
-use crate::say::Say;
 use crate::svg::{Chart, draw};
+use crate::verbosity::Verbosity;
 
 /// Ranges of a histogram of lengths.
 const BINS: usize = 16;
@@ -83,16 +83,16 @@ struct Bin {
 }
 
 impl Stats {
-    pub fn run(self, say: Say) -> Result<()> {
+    pub fn run(self, verbosity: Verbosity) -> Result<()> {
         let outputs = [self.result.path()].into_iter().chain(self.svg.as_deref());
         self.data.check([self.rows.as_path()], outputs)?;
         // Before the rows are read, so that a mistake is told at once.
         let encoder = self.model.as_ref().map(|model| self.encoder.load(model)).transpose()?;
         let svg = self.svg.as_deref().map(Output::create).transpose()?;
         let output = self.result.create()?;
-        let (rows, mut reader) = self.data.read_silently(&self.rows, say)?;
+        let (rows, mut reader) = self.data.read_silently(&self.rows, verbosity)?;
         reader.want_types(encoder.as_ref().is_some_and(|encoder| encoder.markup().writes_types()));
-        reader.tell_types(&self.rows, say);
+        reader.report_types(&self.rows, verbosity);
         let characters = histogram(rows.iter().map(|row| row.text().chars().count()), BINS);
         let counted = encoder.map(|encoder| Tokens::count(&rows, encoder)).transpose()?;
         let (tokens, counted) = counted.unzip();

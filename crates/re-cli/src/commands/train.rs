@@ -15,7 +15,7 @@ use re_train::{Error as Training, Start, StopReason, Terminal};
 use crate::data;
 use crate::exit::about;
 use crate::output::ResultArgs;
-use crate::say::{Say, visible};
+use crate::verbosity::{Verbosity, visible};
 
 /// Train what a configuration describes
 ///
@@ -76,8 +76,8 @@ fn name() -> impl TypedValueParser<Value = String> {
 }
 
 impl Train {
-    pub fn run(self, say: Say) -> Result<ExitCode> {
-        let experiment = self.experiment(say)?;
+    pub fn run(self, verbosity: Verbosity) -> Result<ExitCode> {
+        let experiment = self.experiment(verbosity)?;
         if self.print_config {
             self.result.write_text(&experiment.to_toml()?)?;
             return Ok(ExitCode::SUCCESS);
@@ -87,10 +87,10 @@ impl Train {
             Some(out) => RunFolder::new(out),
             None => RunFolder::free("runs", name.unwrap_or("run"))?,
         };
-        run(&folder, &experiment, Start::Fresh, &self.result, say)
+        run(&folder, &experiment, Start::Fresh, &self.result, verbosity)
     }
 
-    fn experiment(&self, say: Say) -> Result<Experiment> {
+    fn experiment(&self, verbosity: Verbosity) -> Result<Experiment> {
         let lay = |layers: Layers| -> Result<Layers> {
             let layers = self.configs.iter().try_fold(layers, |layers, path| layers.file(path))?;
             Ok(self.set.iter().try_fold(layers, |layers, assignment| layers.set(assignment))?)
@@ -105,15 +105,15 @@ impl Train {
                 lay(encoders.map(Layers::for_encoders).unwrap_or_default())?
             }
         };
-        say.detail(format!("settings of {}", layers.names().join(", ")));
+        verbosity.detail(format!("settings of {}", layers.names().join(", ")));
         if self.steps.is_none()
             && let Some(epochs) = layers.unused_epochs()
         {
-            say.note(epochs);
+            verbosity.note(epochs);
         }
         let mut experiment = self.steps.map_or_else(|| layers.experiment(), |steps| layers.scaled(steps))?;
         if !self.model.is_empty() {
-            experiment.fit_encoder()?.iter().for_each(|note| say.note(note));
+            experiment.fit_encoder()?.iter().for_each(|note| verbosity.note(note));
         }
         self.member.iter().try_for_each(|run| experiment.use_run(run))?;
         Ok(experiment)
@@ -126,14 +126,14 @@ pub fn run(
     experiment: &Experiment,
     start: Start,
     result: &ResultArgs,
-    say: Say,
+    verbosity: Verbosity,
 ) -> Result<ExitCode> {
     // What cannot be written should be known now, not after hours of training.
     result.check(folder.path())?;
     let stop = StopSignal::install().context("installing the Ctrl-C handler")?;
     let part = Rc::new(RefCell::new(None));
     let watcher = Watcher {
-        terminal: (say != Say::Nothing).then(Terminal::default),
+        terminal: (verbosity != Verbosity::Quiet).then(Terminal::default),
         run: folder.path().to_owned(),
         part: Rc::clone(&part),
     };
@@ -153,7 +153,7 @@ pub fn run(
     })?;
     let path = folder.path().display();
     if summary.reason == StopReason::Interrupted {
-        say.note(format!("interrupted; go on with\n  re resume {path}"));
+        verbosity.note(format!("interrupted; go on with\n  re resume {path}"));
         return Ok(ExitCode::from(stop.exit_code()));
     }
     result.write(|| text(folder, &summary), &summary)?;

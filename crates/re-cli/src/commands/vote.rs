@@ -14,8 +14,8 @@ use crate::data::DataArgs;
 use crate::exit::Usage;
 use crate::members::{self, How, MemberFile};
 use crate::output::PredictionArgs;
-use crate::say::Say;
 use crate::tuning::{TuneArgs, describe, non_negative};
+use crate::verbosity::Verbosity;
 
 /// Combine the probabilities of several models
 ///
@@ -68,7 +68,7 @@ pub struct Vote {
     /// Labelled training rows: how frequent the labels were when the models learnt
     #[arg(long, value_name = "FILE", requires = "target_prior", help_heading = "Other label frequencies")]
     train_prior: Option<PathBuf>,
-    /// Label frequencies of the rows to predict: `uniform`, `estimate` (from the predictions) or labelled rows
+    /// Label frequencies of the test set: `uniform`, `estimate` (from the predictions) or labelled rows
     #[arg(long, value_name = "PRIOR", requires = "train_prior", help_heading = "Other label frequencies")]
     target_prior: Option<PathBuf>,
     /// How far to go: 0 not at all, 1 all the way
@@ -88,23 +88,23 @@ pub struct Vote {
 }
 
 impl Vote {
-    pub fn run(self, say: Say) -> Result<()> {
+    pub fn run(self, verbosity: Verbosity) -> Result<()> {
         let members = self.files.iter().chain(self.out_of_fold.iter().flatten());
         let rows = [&self.gold, &self.train_prior, &self.target_prior].into_iter().flatten();
         let inputs = members.map(|member| &member.path).chain(rows);
         self.data.check(inputs.map(PathBuf::as_path), self.predictions.paths())?;
-        let members = self.members(say)?;
-        let mut result = match self.tuned(&members, say)? {
+        let members = self.members(verbosity)?;
+        let mut result = match self.tuned(&members, verbosity)? {
             Some(result) => result,
             None => members.vote(self.how.into())?,
         };
         if let (Some(train), Some(target)) = (&self.train_prior, &self.target_prior) {
-            result = self.shifted(&result, train, target, say)?;
+            result = self.shifted(&result, train, target, verbosity)?;
         }
         self.predictions.write(&result)
     }
 
-    fn members(&self, say: Say) -> Result<Members> {
+    fn members(&self, verbosity: Verbosity) -> Result<Members> {
         let weights = self.weights.clone().unwrap_or_else(|| vec![1.0; self.files.len()]);
         if weights.len() != self.files.len() {
             let counts = (weights.len(), self.files.len());
@@ -122,7 +122,7 @@ impl Vote {
             && let Some((first, labels)) = ids.next()
             && let Some((other, _)) = ids.find(|(_, others)| *others != labels)
         {
-            say.note(format!(
+            verbosity.note(format!(
                 "class ids of the submission are those of {first}; {other} numbers its labels otherwise"
             ));
         }
@@ -130,7 +130,7 @@ impl Vote {
         Ok(Members::align(members)?)
     }
 
-    fn tuned(&self, members: &Members, say: Say) -> Result<Option<Probabilities>> {
+    fn tuned(&self, members: &Members, verbosity: Verbosity) -> Result<Option<Probabilities>> {
         if self.tuning.tune.is_none() {
             return Ok(None);
         }
@@ -144,21 +144,28 @@ impl Vote {
             );
         }
         // The names of the members go with the weights.
-        let unseen = MemberFile::read_unseen(out_of_fold, say)?.into_iter().zip(&self.files);
+        let unseen = MemberFile::read_unseen(out_of_fold, verbosity)?.into_iter().zip(&self.files);
         let named = unseen.map(|(found, member)| Member::new(&member.name, found.probabilities().clone()));
         let unseen = Members::align(named)?;
-        let gold = members::gold(gold, &self.data.read(gold, say)?.examples, unseen.ids(), self.subset)?;
+        let gold =
+            members::gold(gold, &self.data.read(gold, verbosity)?.examples, unseen.ids(), self.subset)?;
         let tuned = self.tuning.find(unseen, &gold, Bootstrap::default())?;
         let Some(tuned) = tuned else { return Ok(None) };
-        say.note(describe(&tuned).trim_end());
+        verbosity.note(describe(&tuned).trim_end());
         let tuned = if self.other_rows { tuned.for_other_rows() } else { tuned };
         Ok(Some(tuned.vote(members)?))
     }
 
-    fn shifted(&self, p: &Probabilities, train: &Path, target: &Path, say: Say) -> Result<Probabilities> {
+    fn shifted(
+        &self,
+        p: &Probabilities,
+        train: &Path,
+        target: &Path,
+        verbosity: Verbosity,
+    ) -> Result<Probabilities> {
         // One row more of each class: a share of 0 could not be divided by.
         let prior = |path: &Path| -> Result<Prior> {
-            let rows = self.data.read(path, say)?.examples;
+            let rows = self.data.read(path, verbosity)?.examples;
             // Smoothed, no row at all would be equal shares.
             ensure!(!rows.is_empty(), "{}: found no row, expected labelled ones", path.display());
             Ok(Prior::from_examples(Arc::clone(p.labels()), &rows, 1.0)?)
@@ -169,7 +176,8 @@ impl Vote {
             Some("estimate") => {
                 let estimate = estimate_prior(p, &train)?;
                 if !estimate.converged {
-                    say.note(format!("label frequencies have not settled after {} steps", estimate.steps));
+                    verbosity
+                        .note(format!("label frequencies have not settled after {} steps", estimate.steps));
                 }
                 estimate.prior
             }
@@ -177,7 +185,7 @@ impl Vote {
         };
         let shares = p.labels().names().iter().zip(train.shares()).zip(target.shares());
         for ((label, from), to) in shares {
-            say.detail(format!("{:6.2} % -> {:6.2} %  {label}", 100.0 * from, 100.0 * to));
+            verbosity.detail(format!("{:6.2} % -> {:6.2} %  {label}", 100.0 * from, 100.0 * to));
         }
         Ok(shift_prior(p, &train, &target, self.tau)?)
     }

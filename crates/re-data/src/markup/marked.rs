@@ -79,7 +79,7 @@ impl TypedTokens {
     /// The markup for all entity types that occur.
     ///
     /// # Errors
-    /// [`Error::Argument`] where there is no type, an empty one, or one that stands twice.
+    /// [`Error::Argument`] where there is no type, an empty one, or a duplicated one.
     pub fn new<S: AsRef<str>>(types: &[S]) -> Result<Self> {
         let mut types: Vec<String> = types.iter().map(|kind| kind.as_ref().to_owned()).collect();
         let mut sorted: Vec<&String> = types.iter().collect();

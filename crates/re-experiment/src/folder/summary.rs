@@ -27,7 +27,7 @@ pub struct Summary {
     /// Evaluation on the test rows, where they have labels; nothing was chosen by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_evaluation: Option<Evaluation>,
-    /// Rows to predict, as the competition wants them; in the file, relative to the run's folder.
+    /// Predictions for the test set, as the competition wants them; in the file, relative to the run's folder.
     pub submission: Option<PathBuf>,
     /// What the experiment compares, such as its members and its votes, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -86,7 +86,7 @@ fn judge(
     gold: &[usize],
     mut summary: Summary,
 ) -> Result<Summary> {
-    let answers = answerer.ask(examples)?;
+    let answers = answerer.answer(examples)?;
     let labels = answerer.questions().labels();
     for rule in Rule::ALL {
         let values = answers.iter().flat_map(|row| row.probabilities(rule)).collect();

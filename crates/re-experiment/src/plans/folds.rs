@@ -8,7 +8,7 @@ use re_train::StopReason;
 
 use super::derived::single_of;
 use super::predictions::{
-    HOLDOUT, TEST, VALIDATION, aligned, evaluate, ids, save, saved, say_test, say_validation,
+    HOLDOUT, TEST, VALIDATION, aligned, evaluate, ids, record_test, record_validation, save, saved,
 };
 use crate::config::Fold;
 use crate::data::{ExperimentData, folds};
@@ -59,13 +59,13 @@ pub(crate) fn run(
             let evaluation = evaluate(&data.validation, member.probabilities())?;
             summary.parts.push(part(member.name(), Rows::Validation, evaluation));
         }
-        let evaluation = say_validation(folder, data, &members.vote(Vote::Mean)?)?;
+        let evaluation = record_validation(folder, data, &members.vote(Vote::Mean)?)?;
         summary.parts.push(part("vote", Rows::Validation, evaluation.clone()));
         summary.evaluation = Some(evaluation);
     }
     if !data.test.is_empty() {
         let vote = members(&runs, TEST, data, &data.test)?.vote(Vote::Mean)?;
-        say_test(folder, data, &vote, &mut summary)?;
+        record_test(folder, data, &vote, &mut summary)?;
         for ((name, _), result) in runs.iter().zip(&results) {
             let evaluation = result.test_evaluation.clone();
             summary.parts.extend(evaluation.map(|evaluation| part(name, Rows::Test, evaluation)));

@@ -88,18 +88,18 @@ pub(crate) fn conclude(
 ) -> Result<Summary> {
     let mut summary = Summary::new(StopReason::Completed);
     if !data.validation.is_empty() {
-        summary.evaluation = Some(say_validation(folder, data, &predict(predictor, &data.validation)?)?);
+        summary.evaluation = Some(record_validation(folder, data, &predict(predictor, &data.validation)?)?);
     }
     if !data.holdout.is_empty() {
         save(folder, HOLDOUT, PredictionFormat::Probabilities, &predict(predictor, &data.holdout)?)?;
     }
     if !data.test.is_empty() {
-        say_test(folder, data, &predict(predictor, &data.test)?, &mut summary)?;
+        record_test(folder, data, &predict(predictor, &data.test)?, &mut summary)?;
     }
     Ok(summary)
 }
 
-pub(crate) fn say_validation(
+pub(crate) fn record_validation(
     folder: &RunFolder,
     data: &ExperimentData,
     probabilities: &Probabilities,
@@ -108,7 +108,7 @@ pub(crate) fn say_validation(
     evaluate(&data.validation, probabilities)
 }
 
-pub(crate) fn say_test(
+pub(crate) fn record_test(
     folder: &RunFolder,
     data: &ExperimentData,
     probabilities: &Probabilities,

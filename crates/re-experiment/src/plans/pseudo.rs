@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use re_data::split::letters;
+use re_data::split::normalized_text;
 use re_data::{RelationExample, files};
 use re_formats::read::Format;
 use re_formats::write;
@@ -93,11 +93,11 @@ pub(crate) fn run(
 fn candidates(rows: Vec<RelationExample>, data: &ExperimentData) -> (Vec<RelationExample>, Option<String>) {
     let mut rows: Vec<RelationExample> = rows.into_iter().map(RelationExample::without_label).collect();
     let evaluated = without_texts(&mut rows, &data.evaluated_texts());
-    // Sentence and entities by their letters, as corpora that share rows write them differently.
+    // Sentence and entities by normalized text, as corpora that share rows write them differently.
     let place = |row: &RelationExample| {
-        let up_to = |end: usize| letters(row.text().get(..end).unwrap_or_default()).len();
+        let up_to = |end: usize| normalized_text(row.text().get(..end).unwrap_or_default()).len();
         let spans = row.entities().each_ref().map(|entity| entity.span());
-        (letters(row.text()), spans.map(|span| [up_to(span.start()), up_to(span.end())]))
+        (normalized_text(row.text()), spans.map(|span| [up_to(span.start()), up_to(span.end())]))
     };
     let gold: HashSet<_> = data.train.iter().map(place).collect();
     let before = rows.len();

@@ -7,7 +7,7 @@ use re_train::StopReason;
 use super::answerer::{build, distinct};
 use super::derived::single_of;
 use super::members::{may_validate, on_rows_of, rows_known_to};
-use super::predictions::{aligned, evaluated, say_test, say_validation, versus};
+use super::predictions::{aligned, evaluated, record_test, record_validation, versus};
 use crate::config::Target;
 use crate::data::ExperimentData;
 use crate::error::{Error, Result};
@@ -55,7 +55,7 @@ pub(crate) fn run(
         ("test", data.test.as_slice(), &mut found.test),
     ] {
         if !rows.is_empty() && (validate || what == "test") {
-            *found = ask(&gated, rows, what, session)?;
+            *found = answer(&gated, rows, what, session)?;
             if found.is_none() {
                 return Ok(Summary::new(StopReason::Interrupted));
             }
@@ -111,7 +111,7 @@ fn classifier(
 }
 
 /// Asks about rows; `None` where that was interrupted.
-fn ask(
+fn answer(
     gated: &GatedAnswerer<Box<dyn Predictor>>,
     rows: &[RelationExample],
     what: &str,
@@ -122,7 +122,7 @@ fn ask(
         if session.stops() {
             return Ok(None);
         }
-        found.push(gated.ask(part)?);
+        found.push(gated.answer(part)?);
         done += part.len();
         session.note(&format!("asked about {done} of {} {what} rows", rows.len()))?;
     }
@@ -165,10 +165,10 @@ fn conclude(
     let say = |here: &RunFolder, rule: Rule| -> Result<Summary> {
         let mut summary = Summary::new(StopReason::Completed);
         if let Some(found) = &found.validation {
-            summary.evaluation = Some(say_validation(here, data, &found.probabilities(rule)?)?);
+            summary.evaluation = Some(record_validation(here, data, &found.probabilities(rule)?)?);
         }
         if let Some(found) = &found.test {
-            say_test(here, data, &found.probabilities(rule)?, &mut summary)?;
+            record_test(here, data, &found.probabilities(rule)?, &mut summary)?;
         }
         Ok(summary)
     };

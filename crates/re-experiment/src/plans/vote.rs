@@ -11,7 +11,8 @@ use re_train::StopReason;
 use super::derived::on_everything;
 use super::members::{may_validate, on_rows_of, rows_known_to, rows_of, same_rows};
 use super::predictions::{
-    TEST, VALIDATION, aligned, evaluate, evaluated, predict, save, saved, say_test, say_validation, versus,
+    TEST, VALIDATION, aligned, evaluate, evaluated, predict, record_test, record_validation, save, saved,
+    versus,
 };
 use super::transfer::lent_step;
 use crate::data::ExperimentData;
@@ -23,18 +24,18 @@ use crate::trained::{Loading, load, recorded};
 
 /// What a member or a vote says of the validation and the test rows; `None` where it may not be asked.
 #[derive(Default)]
-struct Ballot {
+struct MemberProbabilities {
     validation: Option<Probabilities>,
     test: Option<Probabilities>,
 }
 
 /// The vote that is under way.
-struct Election<'a> {
+struct VoteRun<'a> {
     folder: &'a RunFolder,
     experiment: &'a Experiment,
     data: &'a ExperimentData,
     members: &'a [MemberConfig],
-    ballots: HashMap<&'a str, Ballot>,
+    answers: HashMap<&'a str, MemberProbabilities>,
     /// Best step of each member that was trained.
     steps: HashMap<&'a str, u64>,
 }
@@ -47,35 +48,35 @@ pub(crate) fn run(
     votes: &[VoteConfig],
     session: &mut Session<'_>,
 ) -> Result<Summary> {
-    let (ballots, steps) = (HashMap::new(), HashMap::new());
-    let mut election = Election { folder, experiment, data, members, ballots, steps };
+    let (answers, steps) = (HashMap::new(), HashMap::new());
+    let mut run = VoteRun { folder, experiment, data, members, answers, steps };
     // Those that are trained already go first: what is wrong with them shows before hours of training.
     let (given, to_train): (Vec<_>, Vec<_>) = members.iter().partition(|member| member.run.is_some());
     for member in given {
-        election.ask_run(member, session)?;
+        run.predict_run(member, session)?;
     }
     session.expect(to_train.len());
     for member in to_train {
-        if !election.train(member, session)? {
+        if !run.train(member, session)? {
             return Ok(Summary::new(StopReason::Interrupted));
         }
     }
     for vote in votes {
-        election.count(vote)?;
+        run.count(vote)?;
     }
-    election.conclude(votes)
+    run.conclude(votes)
 }
 
-impl<'a> Election<'a> {
+impl<'a> VoteRun<'a> {
     /// Predicts with a trained run or, where its models are gone, takes what it has said.
-    fn ask_run(&mut self, member: &'a MemberConfig, session: &mut Session<'_>) -> Result<()> {
+    fn predict_run(&mut self, member: &'a MemberConfig, session: &mut Session<'_>) -> Result<()> {
         let (name, Some(run)) = (member.member.as_str(), &member.run) else { return Ok(()) };
-        let ballot = match load(run, Loading::of_member(self.experiment, member, session)) {
+        let probabilities = match load(run, Loading::of_member(self.experiment, member, session)) {
             Ok(predictor) => self.predict(member, run, &predictor, session)?,
             Err(Error::NoModel { .. }) if Summary::read(run)?.is_some() => self.take(name, run, session)?,
             Err(error) => return Err(error),
         };
-        self.ballots.insert(name, ballot);
+        self.answers.insert(name, probabilities);
         Ok(())
     }
 
@@ -85,12 +86,12 @@ impl<'a> Election<'a> {
         run: &Path,
         predictor: &impl Predictor,
         session: &mut Session<'_>,
-    ) -> Result<Ballot> {
+    ) -> Result<MemberProbabilities> {
         let name = member.member.as_str();
         session.note(&format!("{name}: predicting with {}", run.display()))?;
         let here = self.subfolder(name)?;
         let data = rows_known_to(member, self.experiment, self.data)?;
-        let ask = |rows: &[RelationExample], file| -> Result<Option<Probabilities>> {
+        let predicted = |rows: &[RelationExample], file| -> Result<Option<Probabilities>> {
             if rows.is_empty() {
                 return Ok(None);
             }
@@ -99,23 +100,23 @@ impl<'a> Election<'a> {
             Ok(Some(probabilities))
         };
         let validation = match may_validate(name, run, self.data, session)? {
-            true => ask(&data.validation, VALIDATION)?,
+            true => predicted(&data.validation, VALIDATION)?,
             false => None,
         };
-        Ok(Ballot { validation, test: ask(&data.test, TEST)? })
+        Ok(MemberProbabilities { validation, test: predicted(&data.test, TEST)? })
     }
 
     /// The probabilities that a run without models has left, of those rows that are its own.
-    fn take(&self, name: &str, run: &Path, session: &mut Session<'_>) -> Result<Ballot> {
+    fn take(&self, name: &str, run: &Path, session: &mut Session<'_>) -> Result<MemberProbabilities> {
         let own = rows_of(name, run)?;
         session.note(&format!(
             "{name}: {} has no models any more, its saved probabilities vote",
             run.display()
         ))?;
-        let (here, mut ballot) = (self.subfolder(name)?, Ballot::default());
+        let (here, mut probabilities) = (self.subfolder(name)?, MemberProbabilities::default());
         for (what, file, own, rows, slot) in [
-            ("validation", VALIDATION, &own.validation, &self.data.validation, &mut ballot.validation),
-            ("test", TEST, &own.test, &self.data.test, &mut ballot.test),
+            ("validation", VALIDATION, &own.validation, &self.data.validation, &mut probabilities.validation),
+            ("test", TEST, &own.test, &self.data.test, &mut probabilities.test),
         ] {
             if rows.is_empty() {
                 continue;
@@ -131,9 +132,11 @@ impl<'a> Election<'a> {
                 *slot = Some(probabilities);
             }
         }
-        match ballot {
-            Ballot { validation: None, test: None } => Err(Error::NoModel { reference: run.to_owned() }),
-            ballot => Ok(ballot),
+        match probabilities {
+            MemberProbabilities { validation: None, test: None } => {
+                Err(Error::NoModel { reference: run.to_owned() })
+            }
+            probabilities => Ok(probabilities),
         }
     }
 
@@ -171,11 +174,11 @@ impl<'a> Election<'a> {
         let Some((run, result)) = self.folder.part(name, &own, session)? else { return Ok(false) };
         self.steps.extend(result.step.map(|step| (name, step)));
         let saved = |file, rows: &[RelationExample]| self.saved(name, run.path(), file, rows);
-        let ballot = Ballot {
+        let probabilities = MemberProbabilities {
             validation: saved(VALIDATION, &self.data.validation)?,
             test: saved(TEST, &self.data.test)?,
         };
-        self.ballots.insert(name, ballot);
+        self.answers.insert(name, probabilities);
         Ok(true)
     }
 
@@ -193,16 +196,19 @@ impl<'a> Election<'a> {
     }
 
     fn count(&mut self, vote: &'a VoteConfig) -> Result<()> {
-        let of = |rows: fn(&Ballot) -> Option<&Probabilities>| -> Result<Option<Probabilities>> {
+        let of = |rows: fn(&MemberProbabilities) -> Option<&Probabilities>| -> Result<Option<Probabilities>> {
             let mut members = Vec::new();
             for (at, name) in vote.of.iter().enumerate() {
-                let Some(said) = self.ballots.get(name.as_str()).and_then(rows) else { return Ok(None) };
+                let Some(said) = self.answers.get(name.as_str()).and_then(rows) else { return Ok(None) };
                 members.push(Member::new(name, said.clone()).with_weight(vote.weight(at)));
             }
             Ok(Some(Members::align(members)?.vote(vote.how)?))
         };
-        let ballot = Ballot { validation: of(|b| b.validation.as_ref())?, test: of(|b| b.test.as_ref())? };
-        self.ballots.insert(&vote.vote, ballot);
+        let probabilities = MemberProbabilities {
+            validation: of(|b| b.validation.as_ref())?,
+            test: of(|b| b.test.as_ref())?,
+        };
+        self.answers.insert(&vote.vote, probabilities);
         Ok(())
     }
 
@@ -210,9 +216,9 @@ impl<'a> Election<'a> {
     fn conclude(&self, votes: &[VoteConfig]) -> Result<Summary> {
         let mut whole = Summary::new(StopReason::Completed);
         for member in self.members {
-            let ballot = self.ballots.get(member.member.as_str());
-            let validation = ballot.and_then(|ballot| ballot.validation.as_ref());
-            let test = ballot.and_then(|ballot| ballot.test.as_ref());
+            let probabilities = self.answers.get(member.member.as_str());
+            let validation = probabilities.and_then(|probabilities| probabilities.validation.as_ref());
+            let test = probabilities.and_then(|probabilities| probabilities.test.as_ref());
             whole.compare(&member.member, &evaluated(self.data, validation, test)?);
         }
         for vote in votes {
@@ -220,7 +226,7 @@ impl<'a> Election<'a> {
             let mut summary = Summary::new(StopReason::Completed);
             let whole_run = votes.last().filter(|last| *last == vote).map(|_| self.folder);
             for folder in [Some(&here), whole_run].into_iter().flatten() {
-                summary = self.say(folder, &vote.vote)?;
+                summary = self.record(folder, &vote.vote)?;
             }
             whole.compare(&vote.vote, &summary);
             whole.notes.extend(self.against_best_member(vote)?);
@@ -231,21 +237,22 @@ impl<'a> Election<'a> {
         Ok(whole)
     }
 
-    fn say(&self, folder: &RunFolder, name: &str) -> Result<Summary> {
+    fn record(&self, folder: &RunFolder, name: &str) -> Result<Summary> {
         let mut summary = Summary::new(StopReason::Completed);
-        let Some(ballot) = self.ballots.get(name) else { return Ok(summary) };
-        if let Some(probabilities) = &ballot.validation {
-            summary.evaluation = Some(say_validation(folder, self.data, probabilities)?);
+        let Some(probabilities) = self.answers.get(name) else { return Ok(summary) };
+        if let Some(probabilities) = &probabilities.validation {
+            summary.evaluation = Some(record_validation(folder, self.data, probabilities)?);
         }
-        if let Some(probabilities) = &ballot.test {
-            say_test(folder, self.data, probabilities, &mut summary)?;
+        if let Some(probabilities) = &probabilities.test {
+            record_test(folder, self.data, probabilities, &mut summary)?;
         }
         Ok(summary)
     }
 
     /// How sure the vote's gain over the best of those who vote is.
     fn against_best_member(&self, vote: &VoteConfig) -> Result<Option<String>> {
-        let said = |name: &str| self.ballots.get(name).and_then(|ballot| ballot.validation.as_ref());
+        let said =
+            |name: &str| self.answers.get(name).and_then(|probabilities| probabilities.validation.as_ref());
         let Some(result) = said(&vote.vote) else { return Ok(None) };
         let mut best: Option<(f64, &str, &Probabilities)> = None;
         for name in &vote.of {
@@ -266,7 +273,7 @@ impl<'a> Election<'a> {
         let mut chosen = Vec::new();
         for member in self.members {
             let name = member.member.as_str();
-            if self.ballots.get(name).is_none_or(|ballot| ballot.validation.is_none()) {
+            if self.answers.get(name).is_none_or(|probabilities| probabilities.validation.is_none()) {
                 continue;
             }
             let run = member.run.as_ref().map(|run| recorded(run)).transpose()?.flatten();

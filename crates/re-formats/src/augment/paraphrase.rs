@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rand::Rng;
 use rand::seq::IndexedRandom;
-use re_data::split::letters;
+use re_data::split::normalized_text;
 use re_data::text::quoted;
 use re_data::{ByteSpan, RelationExample, Tally};
 use serde::Serialize;
@@ -86,7 +86,7 @@ impl Paraphrases {
             by_id.entry(row.id()).and_modify(|known| *known = None).or_insert(Some(row));
         }
         let held_ids: HashSet<&str> = held_out.iter().map(|row| row.id()).collect();
-        let held_out: HashSet<String> = held_out.iter().map(|row| letters(row.text())).collect();
+        let held_out: HashSet<String> = held_out.iter().map(|row| normalized_text(row.text())).collect();
         let mut report = ParaphraseReport { rejected, ..ParaphraseReport::default() };
         let mut wordings: HashMap<String, Vec<_>> = HashMap::new();
         for paraphrase in found {
@@ -96,7 +96,7 @@ impl Paraphrases {
                 report.other_rows += 1;
                 continue;
             };
-            if held_out.contains(&letters(&paraphrase.text)) {
+            if held_out.contains(&normalized_text(&paraphrase.text)) {
                 report.held_out += 1;
                 continue;
             }

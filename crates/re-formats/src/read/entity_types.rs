@@ -35,7 +35,7 @@ impl EntityTypes {
     ///
     /// # Errors
     /// [`re_data::Error::Io`] where it cannot be read; [`crate::Error::Record`] where a record has other than three columns
-    /// or no id, or an id stands twice with different types.
+    /// or no id, or an id is duplicated with different types.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::new(super::input(path)?, path)

@@ -32,7 +32,7 @@ const MAX_SIZE: u64 = 1 << 20;
 ///
 /// # Errors
 /// [`re_data::Error::Io`] where the file cannot be read; [`re_data::Error::LabelSet`] where it is malformed or larger than
-/// 1 MiB, a name (or a key) is empty or stands twice, or the ids are not 0, 1, 2, ... each once.
+/// 1 MiB, a name (or a key) is empty or is duplicated, or the ids are not 0, 1, 2, ... each once.
 pub fn labels(path: impl AsRef<Path>) -> Result<LabelSet> {
     let path = path.as_ref();
     let fault =

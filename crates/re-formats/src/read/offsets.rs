@@ -224,7 +224,7 @@ impl Located<'_> {
     }
 
     /// Both entities to the left, the later one at least as far as the earlier one: as if the offsets were those of a text
-    /// from which characters, such as quotes, have been dropped since. As that leaves much open, a form must not stand twice
+    /// from which characters, such as quotes, have been dropped since. As that leaves much open, a form must not occur twice
     /// within reach.
     fn by_gaps(&self, found: &mut Vec<(Spans, Repair)>) {
         let mut forms = Vec::new();
@@ -346,7 +346,7 @@ mod tests {
 
     #[test]
     fn one_reading_that_fits_both_entities_is_taken() {
-        // `Kim` stands twice, and the first entity fits as it is said to be.
+        // `Kim` occurs twice, and the first entity fits as it is said to be.
         let kim = "😀😀😀😀 Kim Kim school";
         assert_eq!(found(kim, [("Kim", 9, 12), ("school", 17, 23)]), "5..8 13..19 in UTF-16 units");
         assert_eq!(found("가나 다라 마", [("다라", 7, 13), ("마", 14, 17)]), "3..5 6..7 in bytes");

@@ -144,7 +144,7 @@ pub(super) fn predictions_of(mut table: Table<'_>) -> Result<Vec<SavedPrediction
 /// # Errors
 /// [`re_data::Error::Io`] where the file cannot be read; [`re_data::Error::LabelSet`] where the labels of the header do not
 /// make a label set; [`Error::Record`] where a row is malformed, a value is no number from 0 to 1, the values of a row
-/// do not sum to 1, an id stands twice, or the label of a submission is not the most probable one.
+/// do not sum to 1, an id is duplicated, or the label of a submission is not the most probable one.
 pub fn probabilities(path: impl AsRef<Path>) -> Result<Probabilities> {
     let path = path.as_ref();
     let table = Table::new(super::input(path)?, path)?;

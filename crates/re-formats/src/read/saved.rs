@@ -104,7 +104,7 @@ impl Saved {
 ///
 /// # Errors
 /// [`re_data::Error::Io`] where the file cannot be read; [`Error::Record`] where a row is malformed, a needed column
-/// is missing, a probability is outside 0 to 1 or an id stands twice.
+/// is missing, a probability is outside 0 to 1 or an id is duplicated.
 pub fn predictions(path: impl AsRef<Path>) -> Result<Vec<SavedPrediction>> {
     let table = match open(path.as_ref())? {
         Opened::Rows(rows) => return Ok(rows),

@@ -40,7 +40,7 @@ pub struct GatedAnswers {
 }
 
 /// What was asked about a row: nothing where its class is known, or why it could not be asked about.
-type AskedRow = Result<Option<Answers>, RowError>;
+type GatedRow = Result<Option<Answers>, RowError>;
 
 impl<C: Predictor> GatedAnswerer<C> {
     /// A classifier and an answerer that decide together between the classes `labels`.
@@ -83,8 +83,8 @@ impl<C: Predictor> GatedAnswerer<C> {
     ///
     /// # Errors
     /// Whatever kept either model from answering, such as a row that one of them cannot answer.
-    pub fn ask(&self, examples: &[RelationExample]) -> Result<GatedAnswers, PredictError> {
-        let (first, answers) = self.ask_rows(examples)?;
+    pub fn answer(&self, examples: &[RelationExample]) -> Result<GatedAnswers, PredictError> {
+        let (first, answers) = self.answer_rows(examples)?;
         Ok(GatedAnswers {
             labels: Arc::clone(&self.labels),
             columns: self.columns.clone(),
@@ -95,13 +95,13 @@ impl<C: Predictor> GatedAnswerer<C> {
     }
 
     /// What the classifier says of each row, and the answers about those that it lets pass.
-    fn ask_rows(&self, examples: &[RelationExample]) -> Result<(Outcomes, Vec<AskedRow>), PredictError> {
+    fn answer_rows(&self, examples: &[RelationExample]) -> Result<(Outcomes, Vec<GatedRow>), PredictError> {
         let first = self.classifier.outcomes(examples)?.checked_for(examples)?;
         let passes: Vec<bool> =
             first.rows().map(|row| row.is_ok_and(|row| argmax(row) != self.none_of_classifier)).collect();
         let passed = examples.iter().zip(&passes).filter(|(_, passes)| **passes);
         let passed: Vec<RelationExample> = passed.map(|(example, _)| example.clone()).collect();
-        let mut answers = self.answerer.ask_rows(&passed)?.into_iter();
+        let mut answers = self.answerer.answer_rows(&passed)?.into_iter();
         let of_row = |(example, passes): (&RelationExample, bool)| {
             let answers = passes.then(|| answers.next()).flatten().transpose();
             answers.map_err(|error| RowError::new(example.id(), error).in_member(ANSWERER))
@@ -117,7 +117,7 @@ impl<C: Predictor> Predictor for GatedAnswerer<C> {
     }
 
     fn outcomes(&self, examples: &[RelationExample]) -> Result<Outcomes, PredictError> {
-        let (first, answers) = self.ask_rows(examples)?;
+        let (first, answers) = self.answer_rows(examples)?;
         let rule = self.answerer.rule();
         let rows = examples.iter().zip(first.rows().zip(answers)).map(|(example, (first, answers))| {
             let first = first.map_err(|error| error.clone().in_member(CLASSIFIER))?;

@@ -49,7 +49,7 @@ impl Template {
     }
 
     /// The question about `subject`.
-    pub fn ask(&self, subject: &str) -> String {
+    pub fn question(&self, subject: &str) -> String {
         let write = |part: &Part| match part {
             Part::Text(text) => text.clone(),
             Part::Subject => subject.to_owned(),
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn the_particle_fits_the_subject() {
-        let ask = |template: &str, subject: &str| Template::parse(template).unwrap().ask(subject);
+        let ask = |template: &str, subject: &str| Template::parse(template).unwrap().question(subject);
         assert_eq!(ask("{e1:은/는} 몇 살인가요?", "이순신"), "이순신은 몇 살인가요?");
         assert_eq!(ask("{e1:은/는} 몇 살인가요?", "유재하(가수)"), "유재하(가수)는 몇 살인가요?");
         assert_eq!(ask("{e1:이라/라}는 사람", "BBC"), "BBC라는 사람");

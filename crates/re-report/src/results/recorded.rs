@@ -50,7 +50,7 @@ fn descend(folder: &Path, path: &str, found: &mut Vec<Recorded>) -> Result<()> {
         }
         let name = inside.file_name().unwrap_or_default().to_string_lossy();
         let path = if path.is_empty() { name.to_string() } else { format!("{path}/{name}") };
-        // The runs that a run consists of are told of by its summary.
+        // The runs that a run consists of are listed in its summary.
         if files::is_file(inside.join(CONFIG))? {
             found.push(recorded(&inside, &name, path)?);
         } else {

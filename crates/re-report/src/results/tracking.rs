@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rand::seq::SliceRandom;
 use re_data::random::stream;
-use re_data::split::letters;
+use re_data::split::normalized_text;
 use re_formats::read::{self, SavedPrediction};
 
 use super::markdown::table;
@@ -69,7 +69,7 @@ pub(super) fn tracking(run: &Run, scored: &Scored) -> Result<String> {
 fn sentences(scored: &Scored) -> Vec<Vec<usize>> {
     let mut known: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (at, example) in scored.examples.iter().enumerate() {
-        known.entry(letters(example.text())).or_default().push(at);
+        known.entry(normalized_text(example.text())).or_default().push(at);
     }
     known.into_values().collect()
 }

@@ -23,7 +23,7 @@ pub struct Summary {
     /// Evaluation on the validation rows.
     #[serde(default)]
     pub evaluation: Option<Evaluation>,
-    /// Evaluation on the rows to predict, where they have labels.
+    /// Evaluation on the test set, where its rows have labels.
     #[serde(default)]
     pub test_evaluation: Option<Evaluation>,
     /// What the experiment compares, such as its members and its votes, in order.

@@ -35,7 +35,7 @@ impl RunningMean {
 }
 
 impl Terminal {
-    fn say(&self, text: &str) {
+    fn print(&self, text: &str) {
         match &self.bar {
             Some(bar) if !bar.is_hidden() => bar.println(text),
             _ => line(text),
@@ -55,7 +55,7 @@ impl Terminal {
         self.loss = RunningMean::default();
         let begin =
             if step == 0 { "training".to_owned() } else { format!("resuming at step {step}, training") };
-        self.say(&format!("{begin} on {rows} rows, {steps} steps"));
+        self.print(&format!("{begin} on {rows} rows, {steps} steps"));
         Ok(())
     }
 }
@@ -68,10 +68,10 @@ fn line(text: &str) {
 impl Observer for Terminal {
     fn notify(&mut self, event: &Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         match event {
-            Event::Notice(text) => self.say(text),
+            Event::Notice(text) => self.print(text),
             Event::Part { name, number, of, folder } => {
                 let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
-                self.say(&format!("\n== training {number}{of}: {name}, in {}", folder.display()));
+                self.print(&format!("\n== training {number}{of}: {name}, in {}", folder.display()));
             }
             Event::Started { step, steps, rows } => self.start(*step, *steps, *rows)?,
             Event::Step(report) => {
@@ -92,7 +92,7 @@ impl Observer for Terminal {
             Event::Evaluated { step, evaluation, best, .. } => {
                 let m = &evaluation.metrics;
                 let mark = if *best { "  (best so far)" } else { "" };
-                self.say(&format!(
+                self.print(&format!(
                     "step {step}: validation accuracy {:.2} %, micro-F1 {:.2} %, macro-F1 {:.2} %, loss {:.4}{mark}",
                     100.0 * m.accuracy,
                     100.0 * m.micro_f1,
@@ -101,7 +101,7 @@ impl Observer for Terminal {
                 ));
             }
             Event::Saving { .. } => {}
-            Event::Saved { step, path } => self.say(&format!("step {step}: saved {}", path.display())),
+            Event::Saved { step, path } => self.print(&format!("step {step}: saved {}", path.display())),
             Event::Finished { step, reason, elapsed } => {
                 if let Some(bar) = &self.bar {
                     bar.finish_and_clear();
@@ -112,7 +112,7 @@ impl Observer for Terminal {
                     StopReason::Interrupted => "interrupted",
                 };
                 let seconds = Duration::from_secs(elapsed.as_secs()).as_secs_f64();
-                self.say(&format!("training {why} after {step} steps, {seconds:.0} s"));
+                self.print(&format!("training {why} after {step} steps, {seconds:.0} s"));
             }
         }
         Ok(())

@@ -14,34 +14,34 @@ const TAIL: usize = 600;
 
 /// Says as much as the user wants to hear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Say {
+pub enum Verbosity {
     /// Errors alone.
-    Nothing,
+    Quiet,
     /// What one should know.
-    Notes,
+    Normal,
     /// What one may want to know.
-    Everything,
+    Verbose,
 }
 
-impl Say {
+impl Verbosity {
     pub fn new(quiet: bool, verbose: bool) -> Self {
         match (quiet, verbose) {
-            (true, _) => Self::Nothing,
-            (false, false) => Self::Notes,
-            (false, true) => Self::Everything,
+            (true, _) => Self::Quiet,
+            (false, false) => Self::Normal,
+            (false, true) => Self::Verbose,
         }
     }
 
     /// Something one should know.
     pub fn note(self, text: impl Display) {
-        if self != Self::Nothing {
+        if self != Self::Quiet {
             line(text);
         }
     }
 
     /// Something for `--verbose`.
     pub fn detail(self, text: impl Display) {
-        if self == Self::Everything {
+        if self == Self::Verbose {
             line(text);
         }
     }
@@ -49,7 +49,7 @@ impl Say {
     /// Whether a progress bar would be seen, and would not get between results on the same terminal.
     pub fn shows_bars(self, output: &Path) -> bool {
         let between = output == Path::new("-") && stdout().is_terminal();
-        self != Self::Nothing && stderr().is_terminal() && !between
+        self != Self::Quiet && stderr().is_terminal() && !between
     }
 }
 
