@@ -128,7 +128,7 @@ impl DataArgs {
     /// Reads all rows of a file, and says what was met.
     pub fn read(&self, path: &Path, verbosity: Verbosity) -> Result<AllRows> {
         let (examples, rows) = self.read_silently(path, verbosity)?;
-        rows.report(path, verbosity);
+        rows.print_notes(path, verbosity);
         Ok(AllRows { examples, format: rows.reader.format() })
     }
 
@@ -212,7 +212,7 @@ impl Rows {
     }
 
     /// Says what was met while reading, where that is worth knowing.
-    pub fn report(&self, path: &Path, verbosity: Verbosity) {
+    pub fn print_notes(&self, path: &Path, verbosity: Verbosity) {
         let report = self.report();
         let text = format!("{}: {report}", path.display());
         if report.rows == 0 || report.repaired.count + report.rejected.count > 0 || self.hides_a_label() {
@@ -228,7 +228,7 @@ impl Rows {
             verbosity
                 .note(format!("{path}: {count} rows have the id of a row before them, the first: {first}"));
         }
-        self.report_types(path, verbosity);
+        self.print_type_notes(path, verbosity);
     }
 
     /// Whether a word that stands for no label may be meant as one. A file in the competition's layout that has it on all
@@ -249,7 +249,7 @@ impl Rows {
     }
 
     /// Says how many rows have no types, where types matter.
-    pub fn report_types(&self, path: &Path, verbosity: Verbosity) {
+    pub fn print_type_notes(&self, path: &Path, verbosity: Verbosity) {
         if self.types_count && self.untyped > 0 {
             verbosity.note(format!("{}: {} rows without entity types", path.display(), self.untyped));
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use re_data::{LabelSet, Outcomes, PredictError, Predictor, RelationExample};
 use serde::{Deserialize, Serialize};
 
-use crate::ensemble::ask;
+use crate::ensemble::outcomes_of;
 use crate::error::{Error, Result};
 
 /// Name of the first stage in errors.

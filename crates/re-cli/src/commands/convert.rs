@@ -54,7 +54,7 @@ impl Convert {
         let written = writer.report().clone();
         writer.finish()?.commit()?;
         progress.finish();
-        rows.report(&self.input, verbosity);
+        rows.print_notes(&self.input, verbosity);
         if !written.is_lossless() {
             verbosity.note(format!("{}: {written}", self.output.display()));
         }

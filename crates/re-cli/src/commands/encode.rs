@@ -83,7 +83,7 @@ impl Encode {
         }
         output.commit()?;
         progress.finish();
-        rows.report(&self.rows, verbosity);
+        rows.print_notes(&self.rows, verbosity);
         verbosity.note(describe(&total, lost));
         if total.tokens_in_text.rows > 0 {
             verbosity.note(&total.tokens_in_text);

@@ -126,8 +126,8 @@ impl Predict {
         done.map_err(|error| self.explained(folder, error))?;
         predictions.finish()?;
         progress.finish();
-        rows.lock().unwrap_or_else(PoisonError::into_inner).report(&self.input, verbosity);
-        left_out.report(&self.input, verbosity);
+        rows.lock().unwrap_or_else(PoisonError::into_inner).print_notes(&self.input, verbosity);
+        left_out.print_notes(&self.input, verbosity);
         if in_text.rows > 0 {
             verbosity.note(in_text);
         }
@@ -159,8 +159,8 @@ impl Predict {
         }
         predictions.finish()?;
         progress.finish();
-        rows.report(&self.input, verbosity);
-        left_out.report(&self.input, verbosity);
+        rows.print_notes(&self.input, verbosity);
+        left_out.print_notes(&self.input, verbosity);
         Ok(())
     }
 
@@ -214,7 +214,7 @@ impl LeftOut {
         self.first.get_or_insert_with(|| with_causes(error));
     }
 
-    fn report(&self, input: &Path, verbosity: Verbosity) {
+    fn print_notes(&self, input: &Path, verbosity: Verbosity) {
         if let Some(first) = &self.first {
             verbosity.note(format!("{}: {} rows left out, the first: {first}", input.display(), self.count));
         }

@@ -92,7 +92,7 @@ impl Stats {
         let output = self.result.create()?;
         let (rows, mut reader) = self.data.read_silently(&self.rows, verbosity)?;
         reader.want_types(encoder.as_ref().is_some_and(|encoder| encoder.markup().writes_types()));
-        reader.report_types(&self.rows, verbosity);
+        reader.print_type_notes(&self.rows, verbosity);
         let characters = histogram(rows.iter().map(|row| row.text().chars().count()), BINS);
         let counted = encoder.map(|encoder| Tokens::count(&rows, encoder)).transpose()?;
         let (tokens, counted) = counted.unzip();
