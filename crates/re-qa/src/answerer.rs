@@ -59,6 +59,11 @@ impl Default for AnswererOptions {
     }
 }
 
+/// Questions are written before the text.
+fn markup(questions: &Questions) -> MarkupChoice {
+    MarkupChoice::Own(Arc::new(questions.clone()))
+}
+
 /// Asks a question for each relation and finds the one that the object answers.
 ///
 /// It chooses among relations alone: what is unrelated has to be found before, see [`GatedAnswerer`].
@@ -90,25 +95,24 @@ impl QuestionAnswerer {
         let (config, weights) = pretrained(folder, options.layers, options.random_weights)?;
         let type_vocab_size = usize::try_from(config.type_vocab_size).unwrap_or(1);
         let encoding = EncodeOptions { type_vocab_size, ..options.encoding };
-        let parts =
-            ModelParts { config, weights: weights.as_ref(), device: options.device, seed: options.seed };
-        Self::assemble(parts, tokenizer_in(folder)?, encoding, questions, options.rule)
-    }
-
-    fn assemble(
-        parts: ModelParts<'_>,
-        tokenizer: Tokenizer,
-        encoding: EncodeOptions,
-        questions: Questions,
-        rule: Rule,
-    ) -> Result<(Self, LoadReport)> {
-        let ModelParts { config, weights, device, seed } = parts;
+        let tokenizer = tokenizer_in(folder)?;
         let ids = tokenizer.vocab_size() as i64;
         if ids > config.vocab_size {
             return Err(Error::TokenId { id: ids - 1, vocab_size: config.vocab_size });
         }
-        let markup = MarkupChoice::Own(Arc::new(questions.clone()));
-        let encoder = example_encoder(tokenizer, &markup, encoding, &config)?;
+        let encoder = example_encoder(tokenizer, &markup(&questions), encoding, &config)?;
+        let parts =
+            ModelParts { config, weights: weights.as_ref(), device: options.device, seed: options.seed };
+        Self::assemble(parts, encoder, questions, options.rule)
+    }
+
+    fn assemble(
+        parts: ModelParts<'_>,
+        encoder: ExampleEncoder,
+        questions: Questions,
+        rule: Rule,
+    ) -> Result<(Self, LoadReport)> {
+        let ModelParts { config, weights, device, seed } = parts;
         let head = |builder: &mut Builder<'_>, config: &EncoderConfig, _| {
             Ok(Box::new(Span::new(builder, config)?) as Box<dyn Head>)
         };

@@ -263,6 +263,20 @@ fn an_object_that_truncation_removes_is_refused_or_leaves_all_relations_alike() 
 }
 
 #[test]
+fn a_length_that_the_encoder_does_not_take_is_an_error_that_names_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    answerer(EncodeOptions::default()).save(folder.path()).unwrap();
+    std::fs::remove_file(folder.path().join(re_data::manifest::FILE)).unwrap();
+    let path = folder.path().join("question_answering.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut settings: serde_json::Value = serde_json::from_str(&text).unwrap();
+    settings["encoding"]["max_length"] = 100_000.into();
+    std::fs::write(&path, settings.to_string()).unwrap();
+    let error = QuestionAnswerer::from_pretrained(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("question_answering.json") && error.contains("found 100000"), "{error}");
+}
+
+#[test]
 fn a_folder_whose_questions_have_changed_answers_nothing() {
     let folder = tempfile::tempdir().unwrap();
     answerer(EncodeOptions::default()).save(folder.path()).unwrap();

@@ -1,19 +1,18 @@
 //! Trained folders: Hugging Face layout plus `question_answering.json` and `questions.json`.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use re_data::files::{self, NewFolder};
 use re_data::model_file::read_text;
-use re_data::{EncodeOptions, ExampleEncoder, Tokenizer};
+use re_data::{EncodeOptions, ExampleEncoder};
 use re_model::classifier::{ModelParts, check_complete, check_settings, trained_encoder};
 use re_model::weights::checked;
-use re_model::{EncoderConfig, MarkupChoice, Precision, Weights, save};
+use re_model::{EncoderConfig, Precision, Weights, save};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tch::Device;
 
-use super::{QuestionAnswerer, Rule};
+use super::{QuestionAnswerer, Rule, markup};
 use crate::error::Result;
 use crate::questions::Questions;
 
@@ -80,9 +79,9 @@ impl QuestionAnswerer {
         let (Settings { rule, encoding, precision: trained }, questions) = settings(folder)?;
         let weights = Weights::open(folder)?;
         let config = EncoderConfig::from_folder(folder)?;
+        let encoder = trained_encoder(folder, &markup(&questions), encoding, &config)?;
         let parts = ModelParts { config, weights: Some(&weights), device, seed: 0 };
-        let (mut answerer, report) =
-            Self::assemble(parts, Tokenizer::from_saved(folder)?, encoding, questions, rule)?;
+        let (mut answerer, report) = Self::assemble(parts, encoder, questions, rule)?;
         answerer.model.set_precision(Precision::of_prediction(precision, trained, device));
         check_complete(folder, &weights, &answerer.model, report)?;
         Ok(answerer)
@@ -97,8 +96,12 @@ impl QuestionAnswerer {
         let folder = folder.as_ref();
         check_settings(folder)?;
         let (settings, questions) = settings(folder)?;
-        let markup = MarkupChoice::Own(Arc::new(questions));
-        Ok(trained_encoder(folder, &markup, settings.encoding, &EncoderConfig::from_folder(folder)?)?)
+        Ok(trained_encoder(
+            folder,
+            &markup(&questions),
+            settings.encoding,
+            &EncoderConfig::from_folder(folder)?,
+        )?)
     }
 
     /// Writes everything that [`QuestionAnswerer::from_pretrained`] needs into `folder`, which is created, and appears when
