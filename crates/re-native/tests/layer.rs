@@ -155,13 +155,14 @@ fn results_do_not_depend_on_the_number_of_threads() {
 
 /// Prepared weights change no bit, and follow every change of the parameters.
 #[test]
+#[allow(unsafe_code)]
 fn prepared_weights_are_those_of_the_parameters() {
     let all = parameters();
     let x = random(&[10, HIDDEN], 5);
     let mut prepared = PreparedWeights::new();
     let mut both = |x: &Tensor, all: &[Tensor]| {
         let _guard = tch::no_grad_guard();
-        let pass = |prepared| {
+        let pass = |prepared: Option<&mut PreparedWeights>| {
             let parameters: Vec<&Tensor> = all.iter().collect();
             let parameters = parameters.try_into().unwrap();
             encoder_layer(x, parameters, &[0, 7, 10], Some(&[0, 7]), &settings(0.0, 0), prepared).unwrap()

@@ -273,7 +273,7 @@ fn a_length_that_the_encoder_does_not_take_is_an_error_that_names_the_file() {
     settings["encoding"]["max_length"] = 100_000.into();
     std::fs::write(&path, settings.to_string()).unwrap();
     let error = QuestionAnswerer::from_pretrained(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("question_answering.json") && error.contains("found 100000"), "{error}");
+    assert!(error.contains("question_answering.json") && error.contains("max_length = 100000"), "{error}");
 }
 
 #[test]
