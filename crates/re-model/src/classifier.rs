@@ -86,7 +86,7 @@ impl Default for ClassifierOptions {
 /// use re_data::{ByteSpan, Entity, Predictor, RelationExample};
 /// use re_model::RelationClassifier;
 ///
-/// let classifier = RelationClassifier::from_pretrained("runs/xlmr/best")?;
+/// let classifier = RelationClassifier::from_pretrained("runs/xlmr/checkpoint-001600")?;
 /// let entity = |start, len| Entity::new(ByteSpan::with_len(start, len));
 /// let example = RelationExample::new("1", "Marie loves Pierre.", [entity(0, 5), entity(12, 6)])?;
 /// for row in classifier.predict(&[example])?.predictions() {

@@ -51,7 +51,7 @@ impl RelationClassifier {
     /// ```no_run
     /// # use re_data::{CharSpan, Document, Mention, PairRule};
     /// # use re_model::{Error, RelationClassifier};
-    /// let classifier = RelationClassifier::from_pretrained("runs/plain/best")?;
+    /// let classifier = RelationClassifier::from_pretrained("runs/plain/checkpoint-001600")?;
     /// let mentions = [(0, 5), (12, 6), (23, 5)].map(|(start, len)| Mention::new(CharSpan::with_len(start, len)));
     /// let documents = [Document::new("1", "Marie loves Pierre and Irène.", mentions.into())?];
     /// classifier.predict_pairs(&documents, &PairRule::default(), |found| {

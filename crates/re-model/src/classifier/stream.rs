@@ -45,7 +45,7 @@ impl RelationClassifier {
     /// ```no_run
     /// # use re_formats::read::{ExampleReader, ReadOptions};
     /// # use re_model::RelationClassifier;
-    /// let classifier = RelationClassifier::from_pretrained("runs/xlmr/best")?;
+    /// let classifier = RelationClassifier::from_pretrained("runs/xlmr/checkpoint-001600")?;
     /// let reader = ExampleReader::open("large.tsv", &ReadOptions::default())?;
     /// classifier.predict_stream(reader, 4096.try_into()?, |chunk| {
     ///     for row in chunk.outcomes.predictions() {
