@@ -57,7 +57,7 @@ def section(name: str, result: dict) -> str:
     runs = len(result["programs"][0]["values"])
     parts = [
         f"### {name}: {result['title']}",
-        table(["program", f"median of {runs}", "spread", "peak GiB", "floor, s", "distance"], programs),
+        table(["program", f"median of {runs}", "spread", "peak GiB", f"floor, {result['unit']}", "distance"], programs),
     ]
     if result["comparisons"]:
         rows = [comparison_row(comparison) for comparison in result["comparisons"]]
