@@ -16,13 +16,23 @@ def output(*command: str, cwd: Path | None = None) -> str:
         return "unknown"
 
 
+def processor() -> tuple[dict[str, str], list[str]]:
+    """What `lscpu` says of it, and its features."""
+    found = dict(line.split(":", 1) for line in output("lscpu").splitlines() if ":" in line)
+    return found, found.get("Flags", "").split()
+
+
+def number_formats() -> list[str]:
+    """Those that the processor multiplies natively."""
+    return ["fp32"] + (["bf16"] if {"avx512_bf16", "amx_bf16"} & set(processor()[1]) else [])
+
+
 def describe(root: Path, threads: int) -> dict[str, str]:
-    processor = dict(line.split(":", 1) for line in output("lscpu").splitlines() if ":" in line)
-    flags = processor.get("Flags", "").split()
+    found, flags = processor()
     features = [flag for flag in ["avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16"] if flag in flags]
     memory = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
     return {
-        "processor": f"{processor.get('Model name', 'unknown').strip()}, {processor.get('CPU(s)', '?').strip()} "
+        "processor": f"{found.get('Model name', 'unknown').strip()}, {found.get('CPU(s)', '?').strip()} "
                      f"cores ({', '.join(features)}), {threads} threads used",
         "memory": f"{int(memory.split()[1]) / 2**20:.1f} GiB",
         "system": f"{platform.system()} {platform.release()}",

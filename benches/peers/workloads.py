@@ -4,6 +4,7 @@ from pathlib import Path
 
 import common
 import floors
+import machine
 from harness import Harness, Program
 
 SEED = 42
@@ -184,28 +185,24 @@ def pairs(harness: Harness) -> dict:
     rows = harness.cache / f"pairs-{fewer}.jsonl"
     harness.run(harness.ours("rows", "pairs", "--rows", "--data", harness.data / "train.tsv", "--model", model,
                              "--sentences", fewer, "--out", rows))
-    programs = [harness.theirs(f"transformers {precision}, marked pairs", "predict_transformers.py", "--model", marked,
-                               "--rows", rows, *answers(harness, "transformers", "pairs-"), "--precision", precision)
-                for precision in ["fp32", "bf16"]]
-    programs += [own("re, separate passes", fewer, "--separate"), own("re", sentences),
-                 own("re, fp32, separate passes", fewer, "--separate", "--precision", "fp32"),
-                 own("re, fp32", sentences, "--precision", "fp32")]
+    programs = []
+    for kind in machine.number_formats():
+        programs += [harness.theirs(f"transformers {kind}, marked pairs", "predict_transformers.py", "--model", marked,
+                                    "--rows", rows, *answers(harness, "transformers", "pairs-"), "--precision", kind),
+                     own(f"re, {kind}, separate passes", fewer, "--separate", "--precision", kind),
+                     own(f"re, {kind}", sentences, "--precision", kind)]
     harness.alternate(programs)
 
-    def labels(name: str) -> list[str]:
-        return labels_of(next(p for p in programs if p.name == name))
-
-    notes = []
-    for name in ["re", "re, fp32"]:
-        apart = labels(f"{name}, separate passes")
-        same = sum(map(str.__eq__, labels(name), apart))
-        notes.append(f"{name}: the same label as with separate passes for {same} of {len(apart)} pairs.")
+    comparisons, notes = [], []
+    for theirs, apart, ours in zip(programs[0::3], programs[1::3], programs[2::3]):
+        comparisons += [(ours.name, apart.name, "time", 25.0), (ours.name, theirs.name, "time", 40.0),
+                        (ours.name, apart.name, "memory", 1.0)]
+        expected = labels_of(apart)
+        same = sum(map(str.__eq__, labels_of(ours), expected))
+        notes.append(f"{ours.name}: the same label as with separate passes for {same} of {len(expected)} pairs.")
     return measured(
         f"all 56 pairs of {sentences} sentences with 8 entities each, stand-in", "s per 1,000 pairs", programs,
-        lambda run: 1000 * run["seconds"] / run["rows"],
-        [("re", "re, separate passes", "time", 25.0), ("re", "transformers bf16, marked pairs", "time", 40.0),
-         ("re", "transformers fp32, marked pairs", "time", 40.0), ("re", "re, separate passes", "memory", 1.0),
-         ("re, fp32", "re, fp32, separate passes", "time", 25.0)],
+        lambda run: 1000 * run["seconds"] / run["rows"], comparisons,
         [*notes, f"Separate passes and `transformers` judge the pairs of the first {fewer} sentences."])
 
 
@@ -217,15 +214,15 @@ def single(harness: Harness, shape: str, title: str, limit: int, steps: int) -> 
     onnx = exported(harness, model)
     peer = ["--model", model, "--rows", file, "--batch", 1]
     own = ["predict", "--data", harness.data / "train.tsv", "--limit", limit, "--model", model, "--batch", 1]
-    programs = [
-        harness.theirs("transformers fp32", "predict_transformers.py", *peer, *answers(harness, "transformers", "single-")),
-        harness.ours("re, fp32", *own, *answers(harness, "re-fp32", "single-"), "--precision", "fp32"),
-        harness.theirs("ONNX Runtime fp32", "predict_onnx.py", *peer, *answers(harness, "onnx", "single-"), "--onnx",
-                       onnx / "model.onnx"),
-        harness.ours("re, bf16", *own, *answers(harness, "re-bf16", "single-"), "--precision", "bf16"),
-        harness.theirs("ONNX Runtime int8", "predict_onnx.py", *peer, *answers(harness, "onnx-int8", "single-"), "--onnx",
-                       onnx / "model-int8.onnx"),
-    ]
+    programs = []
+    for kind in machine.number_formats():
+        programs += [
+            harness.theirs(f"transformers {kind}", "predict_transformers.py", *peer, "--precision", kind,
+                           *answers(harness, f"transformers-{kind}", "single-")),
+            harness.ours(f"re, {kind}", *own, "--precision", kind, *answers(harness, f"re-{kind}", "single-"))]
+    programs += [harness.theirs(f"ONNX Runtime {kind}", "predict_onnx.py", *peer, "--onnx", onnx / file_name,
+                                *answers(harness, f"onnx-{kind}", "single-"))
+                 for kind, file_name in [("fp32", "model.onnx"), ("int8", "model-int8.onnx")]]
     harness.alternate(programs)
     rows = common.read_rows(file)
     for program in programs:
@@ -237,8 +234,8 @@ def single(harness: Harness, shape: str, title: str, limit: int, steps: int) -> 
     lengths = [len(row["ids"]) for row in rows]
     return measured(
         f"{limit} rows, one at a time, {title}", "ms a row", programs, lambda run: 1000 * run["seconds"] / limit,
-        [("re, fp32", "transformers fp32", "time", 2.0), ("re, fp32", "ONNX Runtime fp32", "time", 1.0),
-         ("re, bf16", "transformers fp32", "time", 2.0)],
+        [(f"re, {kind}", f"transformers {kind}", "time", 2.0) for kind in machine.number_formats()]
+        + [("re, fp32", "ONNX Runtime fp32", "time", 1.0)],
         [f"Rows of {statistics.mean(lengths):.0f} tokens on average. Same label as transformers, of {limit}: {same}."])
 
 
