@@ -2,3 +2,25 @@
 //! good that is.
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
+pub mod calibrate;
+mod candidates;
+pub mod constraints;
+pub mod coverage;
+mod decide;
+pub mod error;
+pub mod extractor;
+pub mod outcome;
+pub mod properties;
+pub mod settings;
+pub mod threshold;
+
+pub use calibrate::{Calibration, CalibrationOptions};
+pub use constraints::{TypeConstraints, TypePair};
+pub use coverage::{RiskCoverage, RiskPoint};
+pub use error::{DocumentError, Error, Result};
+pub use extractor::{ExtractOptions, Extraction, Extractor, MentionSource};
+pub use outcome::{Abstained, ExtractReport, Extracted, Outcome, PairCounts, Reason};
+pub use properties::RelationProperties;
+pub use settings::GraphSettings;
+pub use threshold::{Answer, Threshold, ThresholdOptions, Thresholds};
