@@ -287,16 +287,15 @@ mod tests {
             temperature in 0.2f64..5.0,
         ) {
             let classes = classes(temperature);
-            let normal = |mut values: [f32; 5]| {
-                values[0] += 1e-3;
-                let sum: f32 = values.iter().sum();
-                values.map(|value| value / sum)
+            let normal = |values: &[f32; 5]| {
+                let sum: f32 = values.iter().sum::<f32>() + 1e-3;
+                std::array::from_fn::<f32, 5, _>(|at| (values[at] + if at == 0 { 1e-3 } else { 0.0 }) / sum)
             };
             // What the other direction allows is the same under the counterparts.
             let mut turned = allowed;
             turned.swap(2, 3);
-            let mut a = classes.row(&normal(one), &allowed);
-            let mut b = classes.row(&normal(other), &turned);
+            let mut a = classes.row(&normal(&one), &allowed);
+            let mut b = classes.row(&normal(&other), &turned);
             classes.combine(&mut a, &mut b);
             for row in [&a, &b] {
                 prop_assert!((row.values.iter().sum::<f64>() - 1.0).abs() < 1e-5, "{row:?}");
@@ -313,7 +312,7 @@ mod tests {
                 }
             }
             // The same, asked from the other end.
-            let (mut b2, mut a2) = (classes.row(&normal(other), &turned), classes.row(&normal(one), &allowed));
+            let (mut b2, mut a2) = (classes.row(&normal(&other), &turned), classes.row(&normal(&one), &allowed));
             classes.combine(&mut b2, &mut a2);
             prop_assert_eq!((&a2, &b2), (&a, &b));
         }

@@ -12,6 +12,7 @@ pub mod error;
 pub mod extractor;
 pub mod outcome;
 pub mod properties;
+pub mod score;
 pub mod settings;
 pub mod threshold;
 
@@ -22,5 +23,6 @@ pub use error::{DocumentError, Error, Result};
 pub use extractor::{ExtractOptions, Extraction, Extractor, MentionSource};
 pub use outcome::{Abstained, ExtractReport, Extracted, Outcome, PairCounts, Reason};
 pub use properties::RelationProperties;
+pub use score::{Scores, character_scores, score, unrelated_pairs};
 pub use settings::GraphSettings;
 pub use threshold::{Answer, Threshold, ThresholdOptions, Thresholds};
