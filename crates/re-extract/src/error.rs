@@ -18,6 +18,9 @@ pub enum Error {
     /// A document or a file of `re-data` is not right.
     #[error(transparent)]
     Data(#[from] re_data::Error),
+    /// A model failed, and not a row or a document.
+    #[error(transparent)]
+    Predict(#[from] re_data::PredictError),
     /// A setting names a relation that the predictor does not have.
     #[error("{part}: found the relation {}, expected one of {}", quoted(found), listed(expected))]
     UnknownRelation {
