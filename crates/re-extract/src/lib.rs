@@ -8,7 +8,7 @@
 //! | forbid what types make impossible | [`TypeConstraints`] |
 //! | make both directions of a pair agree | [`RelationProperties`] |
 //! | make scores mean something | [`Calibration`] |
-//! | tell only what is right often enough | [`Thresholds`], [`RiskCoverage`] |
+//! | tell only what is right often enough | [`answers`], [`Thresholds`], [`RiskCoverage`] |
 //! | store all of that with the model | [`GraphSettings`] |
 //! | measure predicted documents | [`score()`], [`character_scores`], [`unrelated_pairs`] |
 //! | make training rows of documents | [`training_pairs`] |
@@ -118,6 +118,6 @@ pub use negatives::{TrainingPairOptions, TrainingPairs, training_pairs};
 pub use outcome::{Abstained, ExtractReport, Extracted, Outcome, PairCounts, Reason};
 pub use properties::RelationProperties;
 pub use sample::sample;
-pub use score::{Scores, character_scores, score, unrelated_pairs};
+pub use score::{Scores, answers, character_scores, score, unrelated_pairs};
 pub use settings::GraphSettings;
 pub use threshold::{Answer, Threshold, ThresholdOptions, Thresholds};

@@ -1,6 +1,7 @@
 //! How well predicted documents agree with the truth. All shares are fractions from 0 to 1; benchmarks print them times 100.
 
 mod align;
+mod answers;
 mod characters;
 mod losses;
 mod unrelated;
@@ -15,6 +16,7 @@ use crate::error::Result;
 use crate::properties::RelationProperties;
 
 pub use align::Predicted;
+pub use answers::answers;
 pub use characters::{CharacterScores, character_scores};
 pub use losses::{EndState, Loss, LostRelation, Spurious, SpuriousRelation};
 pub use unrelated::{UnrelatedPairs, unrelated_pairs};

@@ -1,7 +1,9 @@
 //! From documents to graphs and what they are worth, with models that say what they are told to.
 
 mod extract;
+mod golden;
 mod score;
+mod shared;
 mod training;
 
 use std::collections::{HashMap, HashSet};

@@ -5,7 +5,7 @@ use re_data::{CharSpan, Document, Mention, Pair, Relation};
 use re_extract::score::{EndState, Loss, Shares, Spurious};
 use re_extract::{
     ExtractOptions, Extractor, GraphSettings, Outcome, RelationProperties, Threshold, Thresholds,
-    TypeConstraints, character_scores, score, unrelated_pairs,
+    TypeConstraints, answers, character_scores, score, unrelated_pairs,
 };
 
 use crate::{Scripted, document, related};
@@ -102,8 +102,8 @@ fn each_lost_relation_and_each_false_one_has_its_cause() {
         [
             ("a", "works", Spurious::WrongType),
             ("a", "lives", Spurious::WrongBoundary),
-            ("b", "knows", Spurious::WrongDirection),
             ("b", "works", Spurious::NoMention),
+            ("b", "knows", Spurious::WrongDirection),
         ]
     );
     assert_eq!(scores.losses()["near"][&Loss::WrongBoundary], 1);
@@ -182,6 +182,25 @@ fn the_steps_behind_the_mentions_are_told_apart() {
     assert_eq!(loss(1, 2, &scores), Some(Loss::WrongLabel));
     let error = unrelated_pairs([&gold], &bare, &RelationProperties::default()).unwrap_err();
     assert!(error.to_string().starts_with("document d: abstained: found none kept"), "{error}");
+}
+
+#[test]
+fn answers_have_their_scores_and_are_right_or_not() {
+    let (gold, outcomes) = outcomes(true);
+    let found = answers([&gold], &outcomes, &RelationProperties::default()).unwrap();
+    let rows: Vec<_> =
+        found.iter().map(|answer| (answer.relation.as_str(), answer.score, answer.right)).collect();
+    let expected = [
+        ("likes", 0.9, true),
+        ("child", 0.9, false),
+        ("parent", 0.8, false),
+        ("likes", 0.9, false),
+        ("spouse", 0.9, false),
+    ];
+    assert_eq!(rows, expected);
+    let unscored = related(document("d", &[None, None]), &[(0, 1, "likes")]);
+    let error = answers([&unscored], [&unscored], &RelationProperties::default()).unwrap_err().to_string();
+    assert_eq!(error, "document d: relation 0: score: found none, expected a number from 0 to 1");
 }
 
 #[test]
