@@ -35,7 +35,7 @@
 //!     fn tag(&self, documents: &[Document]) -> Result<Vec<Result<Vec<Mention>, RowError>>, PredictError> {
 //!         let find = |text: &str| {
 //!             let names = [("Marie", "PERSON"), ("Pierre", "PERSON"), ("Sorbonne", "ORGANISATION")];
-//!             let mention = |(name, kind)| {
+//!             let mention = |(name, kind): (&str, &str)| {
 //!                 let start = text.find(name)?;
 //!                 Some(Mention::new(CharSpan::with_len(start, name.len())).with_kind(kind).with_score(0.9))
 //!             };

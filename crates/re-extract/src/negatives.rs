@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rand::seq::index;
 use re_data::random::{fnv1a, stream};
-use re_data::{Document, LabelSet, Pair, PredictError, Predictor, RelationExample, Tally};
+use re_data::{Document, LabelSet, Pair, Predictor, RelationExample, Tally};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::properties::reverse;
 use crate::settings::GraphSettings;
+
+/// Pairs that a predictor is asked about at a time.
+const BATCH: usize = 256;
 
 /// How many unrelated pairs take part in training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -96,7 +99,7 @@ pub fn training_pairs<'a>(
         let unrelated: Vec<Pair> =
             candidates.iter().copied().filter(|pair| !known.contains_key(pair)).collect();
         let rows = known.keys().filter(|pair| labelled(pair)).count();
-        let drawn = draw(document, &unrelated, rows, none, options, hardest, &mut made.counts)?;
+        let drawn = draw(document, &unrelated, rows, options, hardest, &mut made.counts)?;
         made.counts.unrelated += unrelated.len();
         made.counts.negatives += drawn.len();
         let beyond = known.keys().filter(|pair| labelled(pair) && !is_candidate.contains(pair)).copied();
@@ -173,7 +176,6 @@ fn draw(
     document: &Document,
     unrelated: &[Pair],
     labelled: usize,
-    none: &str,
     options: TrainingPairOptions,
     hardest: Option<&dyn Predictor>,
     counts: &mut TrainingCounts,
@@ -187,21 +189,22 @@ fn draw(
         let drawn = index::sample(&mut random, unrelated.len(), wanted);
         return Ok(drawn.into_iter().filter_map(|at| unrelated.get(at)).copied().collect());
     };
-    let examples: Vec<RelationExample> =
-        unrelated.iter().map(|&pair| Ok(document.example(pair)?.without_label())).collect::<Result<_>>()?;
-    let outcomes = predictor.outcomes(&examples).and_then(|outcomes| outcomes.checked_for(&examples));
-    let outcomes = outcomes.map_err(|error: PredictError| Error::Predict(error))?;
-    let class = predictor.labels().id(none).or(predictor.labels().no_relation());
+    let class = predictor.labels().no_relation();
     let mut of_pairs: HashMap<Pair, f32> = HashMap::new();
-    for (&pair, row) in unrelated.iter().zip(outcomes.rows()) {
-        let probability = match row {
-            Ok(row) => class.and_then(|class| row.get(class)).copied().unwrap_or_default(),
-            Err(error) => {
-                counts.unanswered.add(|| re_data::error::with_causes(error));
-                f32::INFINITY
-            }
-        };
-        of_pairs.insert(pair, probability);
+    for pairs in unrelated.chunks(BATCH) {
+        let examples = pairs.iter().map(|&pair| Ok(document.example(pair)?.without_label()));
+        let examples = examples.collect::<Result<Vec<RelationExample>>>()?;
+        let outcomes = predictor.outcomes(&examples)?.checked_for(&examples)?;
+        for (&pair, row) in pairs.iter().zip(outcomes.rows()) {
+            let probability = match row {
+                Ok(row) => class.and_then(|class| row.get(class)).copied().unwrap_or_default(),
+                Err(error) => {
+                    counts.unanswered.add(|| re_data::error::with_causes(error));
+                    f32::INFINITY
+                }
+            };
+            of_pairs.insert(pair, probability);
+        }
     }
     let probability = |pair: &Pair| of_pairs.get(pair).copied().unwrap_or(f32::INFINITY);
     let mut ranked = unrelated.to_vec();

@@ -56,7 +56,7 @@ fn types_of_the_training_part_allow_all_of_the_other_in_shared_data() {
     let sum = |count: &dyn Fn(&Document) -> usize| dev.iter().map(count).sum::<usize>();
     let all = sum(&|document| document.pairs(&PairRule::default()).count());
     let candidates = sum(&|document| settings.candidates(document, &labels).len());
-    assert_eq!((all, candidates), (3434, 1357));
+    assert_eq!((all, candidates), (3260, 1502));
     let options = TrainingPairOptions { ratio: None, seed: 1 };
     let made = training_pairs(&dev, &labels, &settings, options, None).unwrap();
     assert_eq!((made.counts.labelled, made.counts.beyond_candidates), (343, 0));
