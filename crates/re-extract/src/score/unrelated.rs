@@ -9,7 +9,7 @@ use super::align::align;
 use super::{End, Predicted, relations_of};
 use crate::error::{Error, Result};
 use crate::outcome::{Abstained, Reason};
-use crate::properties::RelationProperties;
+use crate::properties::{RelationProperties, reverse};
 
 /// Candidate pairs that the truth does not relate, and what was said of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -33,7 +33,8 @@ impl UnrelatedPairs {
 
 /// Counts the candidate pairs that the truth does not relate, and how many of them got a relation all the same.
 ///
-/// A symmetric relation, also that of the truth, is one of both directions. A document that failed has no pairs.
+/// A symmetric relation, of the truth or told, is one of both directions; of several relations of a pair the first counts.
+/// A document that failed has no pairs.
 ///
 /// # Errors
 /// [`Error::AbstainedNotKept`] where a prediction does not say which pairs were judged, and as [`score`](super::score()).
@@ -72,13 +73,20 @@ pub fn unrelated_pairs<'a, P: Into<Predicted<'a>>>(
                 }
             }
         };
-        let judged = |abstained: &&Abstained| abstained.reason != Reason::TypesNotAllowed;
-        abstained.iter().filter(judged).for_each(|abstained| count(abstained.pair, None));
-        // A pair of a document without thresholds has one relation; files of others may give it several.
+        // A symmetric relation was told of both directions at once.
         let mut told = HashSet::new();
-        for relation in document.relations().iter().filter(|relation| told.insert(relation.pair())) {
-            count(relation.pair(), Some(relation.label()));
+        for relation in document.relations() {
+            let turned = properties.is_symmetric(relation.label()).then(|| reverse(relation.pair()));
+            for pair in [Some(relation.pair()), turned].into_iter().flatten() {
+                if told.insert(pair) {
+                    count(pair, Some(relation.label()));
+                }
+            }
         }
+        let judged = |abstained: &&Abstained| {
+            abstained.reason != Reason::TypesNotAllowed && !told.contains(&abstained.pair)
+        };
+        abstained.iter().filter(judged).for_each(|abstained| count(abstained.pair, None));
     }
     Ok(counts)
 }

@@ -252,6 +252,17 @@ fn unrelated_pairs_that_got_a_relation_are_counted() {
     let counts = unrelated_pairs([&gold], &outcomes, &symmetric).unwrap();
     // 5-4 and 2-1 are the other directions of spouses; 2-1 is related anyway.
     assert_eq!((counts.unrelated, counts.related), (10, 1));
+
+    // What is told once of both directions is wrong of both.
+    let spouses =
+        Scripted::default().says("d#0-1", [0.1, 0.9, 0.0, 0.0, 0.0]).says("d#1-0", [0.1, 0.9, 0.0, 0.0, 0.0]);
+    let settings = GraphSettings { properties: symmetric.clone(), ..GraphSettings::default() };
+    let options = ExtractOptions { keep_abstained: true, ..ExtractOptions::default() };
+    let extractor = Extractor::new(spouses, settings).unwrap().with_options(options).unwrap();
+    let gold = document("d", &[None; 3]);
+    let (outcomes, _) = extractor.extract_all([gold.clone()]).unwrap();
+    let counts = unrelated_pairs([&gold], &outcomes, &symmetric).unwrap();
+    assert_eq!((counts.unrelated, counts.related), (6, 2));
 }
 
 #[test]
