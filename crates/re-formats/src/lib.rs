@@ -18,9 +18,11 @@
 
 pub mod augment;
 pub mod convert;
+pub mod documents;
 pub mod error;
 pub mod json;
 pub mod read;
+mod tokens;
 pub mod write;
 
 pub use augment::{Augmentation, Augmenter, AugmenterConfig};
