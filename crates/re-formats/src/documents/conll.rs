@@ -33,32 +33,44 @@ impl<'a> Conll<'a> {
     /// The lines up to an empty one, and the number of the first; boundaries between files are passed over.
     fn block(&mut self) -> Result<Option<(u64, Vec<String>)>> {
         let (mut block, mut first, mut size) = (Vec::new(), 0, 0);
+        // A fault costs its document, which ends with an empty line all the same.
+        let mut fault = None;
         let mut bytes = Vec::new();
         while self.lines.next(&mut bytes)? {
             let number = self.lines.number();
-            let place = Place::of_line(&self.path, number, None);
-            self.lines.check_length(&bytes)?;
             let (body, _) = split_terminator(&bytes);
-            let line = utf8(body, &place)?;
-            let empty = line.bytes().all(|byte| byte == b' ');
-            if empty && !block.is_empty() {
+            let empty = body.iter().all(|&byte| byte == b' ');
+            if empty && first > 0 {
                 break;
             }
-            if block.is_empty() {
-                first = number;
-            }
-            let is_boundary = block.is_empty() && columns(line).first() == Some(&BOUNDARY);
-            if !empty && !is_boundary {
-                size += line.len();
-                if size > MAX_DOCUMENT {
-                    let found = format!("more than {MAX_DOCUMENT} bytes without an empty line");
-                    return Err(place.error(None, found, "an empty line behind each document"));
+            let behind = body.strip_prefix(BOUNDARY.as_bytes());
+            let is_boundary =
+                first == 0 && behind.is_some_and(|rest| matches!(rest, [] | [b' ' | b'\t', ..]));
+            if !empty && !is_boundary && fault.is_none() {
+                first = if first == 0 { number } else { first };
+                match self.checked(body, number, size) {
+                    Ok(line) => block.push(line),
+                    Err(found) => fault = Some(found),
                 }
-                block.push(line.to_owned());
+                size += body.len();
             }
             bytes.clear();
         }
-        Ok((!block.is_empty()).then_some((first, block)))
+        match fault {
+            Some(fault) => Err(fault),
+            None => Ok((!block.is_empty()).then_some((first, block))),
+        }
+    }
+
+    /// A line as text, where that of its document before it comes to `size` bytes.
+    fn checked(&self, body: &[u8], number: u64, size: usize) -> Result<String> {
+        self.lines.check_length(body)?;
+        let place = Place::of_line(&self.path, number, None);
+        if size + body.len() > MAX_DOCUMENT {
+            let found = format!("more than {MAX_DOCUMENT} bytes without an empty line");
+            return Err(place.error(None, found, "an empty line behind each document"));
+        }
+        utf8(body, &place).map(str::to_owned)
     }
 }
 

@@ -130,11 +130,10 @@ impl DocumentFormat {
         matches!(self, Self::Text | Self::Brat)
     }
 
-    /// The layout to write where only the name of the file tells: `.jsonl` this project's own, `.txt` a document a line, `.conll`.
+    /// The layout to write where only the name of the file tells: `.jsonl` is this project's own, `.conll` that of columns.
     pub fn of_output(path: &Path) -> Option<Self> {
         match extension(path).as_deref() {
             Some("jsonl" | "ndjson") => Some(Self::Jsonl),
-            Some("txt") => Some(Self::Lines),
             Some("conll" | "iob" | "bio") => Some(Self::Conll),
             _ => None,
         }

@@ -12,7 +12,7 @@ use super::report::{Losses, Lost};
 use super::tags::{Decoder, flat, tag};
 use super::writer::{Holds, name};
 use super::{MAX_DOCUMENT, Source};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::read::lines::{Lines, split_terminator};
 use crate::read::place::{Field, Place};
 
@@ -64,15 +64,24 @@ impl Source for KlueNer<'_> {
     fn next(&mut self) -> Result<Option<RawDocument>> {
         let Some((line, head)) = self.next_head()? else { return Ok(None) };
         let head = head.strip_prefix(HEAD).unwrap_or_default();
-        let Some((id, marked)) = head.split_once('\t') else {
-            let place = Place::of_line(&self.path, line, None);
-            return Err(place.error(None, quoted(head), "an id, a tab and the text"));
-        };
-        let id = id.to_owned();
-        let (mut text, mut decoder) = (String::new(), Decoder::default());
-        // In characters of the file's lines, each of which may be several code points.
-        let mut ends = vec![0];
-        while let Some((number, line)) = self.line()? {
+        let place = Place::of_line(&self.path, line, None);
+        // A fault costs its document, which ends with an empty line all the same.
+        let mut fault = None;
+        let (id, marked) = head.split_once('\t').unwrap_or_else(|| {
+            fault = Some(place.error(None, quoted(head), "an id, a tab and the text"));
+            (head, "")
+        });
+        let mut characters = Characters { ends: vec![0], ..Characters::default() };
+        loop {
+            let (number, line) = match self.line() {
+                Ok(Some(line)) => line,
+                Ok(None) => break,
+                Err(found @ Error::Record(_)) => {
+                    fault.get_or_insert(found);
+                    continue;
+                }
+                Err(found) => return Err(found),
+            };
             if line.is_empty() {
                 break;
             }
@@ -80,22 +89,15 @@ impl Source for KlueNer<'_> {
                 self.head = Some((number, line));
                 break;
             }
-            let place = Place::of_line(&self.path, number, Some(&id));
-            let Some((character, tag)) =
-                line.rsplit_once('\t').filter(|(character, _)| !character.is_empty())
-            else {
-                return Err(place.error(None, quoted(&line), "a character, a tab and its tag"));
-            };
-            decoder.push(tag).map_err(|(found, expected)| {
-                place.error(Field { column: Some(2), name: "tag" }, found, expected)
-            })?;
-            text.push_str(character);
-            if text.len() > MAX_DOCUMENT {
-                let found = format!("more than {MAX_DOCUMENT} bytes without an empty line");
-                return Err(place.error(None, found, "an empty line behind each document"));
+            let place = Place::of_line(&self.path, number, Some(id));
+            if fault.is_none() {
+                fault = characters.push(&line, &place).err();
             }
-            ends.push(ends.last().copied().unwrap_or_default() + character.chars().count());
         }
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        let Characters { text, decoder, ends } = characters;
         // Files without answers have the text alone.
         let text = if text.is_empty() { marked.to_owned() } else { text };
         let mentions = decoder.finish().into_iter().filter_map(|mention| {
@@ -103,7 +105,35 @@ impl Source for KlueNer<'_> {
             Some(RawMention { chars, kind: mention.kind, ..RawMention::default() })
         });
         let mentions = mentions.collect();
-        Ok(Some(RawDocument { line, id, text, mentions, ..RawDocument::default() }))
+        Ok(Some(RawDocument { line, id: id.to_owned(), text, mentions, ..RawDocument::default() }))
+    }
+}
+
+/// The characters of a document and their tags.
+#[derive(Default)]
+struct Characters {
+    text: String,
+    decoder: Decoder,
+    /// Where the character of each line ends: in some files one has several code points.
+    ends: Vec<usize>,
+}
+
+impl Characters {
+    fn push(&mut self, line: &str, place: &Place<'_>) -> Result<()> {
+        let parts = line.rsplit_once('\t').filter(|(character, _)| !character.is_empty());
+        let Some((character, tag)) = parts else {
+            return Err(place.error(None, quoted(line), "a character, a tab and its tag"));
+        };
+        self.decoder.push(tag).map_err(|(found, expected)| {
+            place.error(Field { column: Some(2), name: "tag" }, found, expected)
+        })?;
+        self.text.push_str(character);
+        if self.text.len() > MAX_DOCUMENT {
+            let found = format!("more than {MAX_DOCUMENT} bytes without an empty line");
+            return Err(place.error(None, found, "an empty line behind each document"));
+        }
+        self.ends.push(self.ends.last().copied().unwrap_or_default() + character.chars().count());
+        Ok(())
     }
 }
 

@@ -103,7 +103,7 @@ struct Regions {
 
 impl Regions {
     fn add(&mut self, mut part: Object, place: &Place<'_>) -> Result<()> {
-        let id = part.id(place, "id")?;
+        let id = part.optional_id(place, "id")?;
         let mut value = part.object(place, "value")?;
         let mut char = |name| -> Result<usize> {
             let unit = value.index(place, name)?;
@@ -117,7 +117,9 @@ impl Regions {
         let string = |label: &Value| label.as_str().map(str::to_owned);
         let labels = value.list(place, "value.labels", "a list of strings", string)?.unwrap_or_default();
         let score = part.optional_probability(place, "score")?;
-        if self.known.insert(id.clone(), self.mentions.len()).is_some() {
+        if let Some(id) = id
+            && self.known.insert(id.clone(), self.mentions.len()).is_some()
+        {
             return Err(place.error(part.field("id"), id, "an id that no other result has"));
         }
         let kinds = if labels.is_empty() { vec![None] } else { labels.into_iter().map(Some).collect() };

@@ -50,7 +50,15 @@ impl Source for Spert<'_> {
         let parts = object.objects(&place, "relations")?.unwrap_or_default();
         let relations = parts.into_iter().enumerate().map(|(number, mut part)| {
             let place = Place { part: Some(("relation", number)), ..place };
-            let pair = Pair { subject: part.index(&place, "head")?, object: part.index(&place, "tail")? };
+            let mut end = |name| -> Result<usize> {
+                let entity = part.index(&place, name)?;
+                let expected = || format!("the number of one of {} entities, from 0", mentions.len());
+                match entity < mentions.len() {
+                    true => Ok(entity),
+                    false => Err(place.error(part.field(name), entity.to_string(), expected())),
+                }
+            };
+            let pair = Pair { subject: end("head")?, object: end("tail")? };
             let relation = Relation::new(pair, part.text(&place, "type")?);
             unread.extend(part.unread("relations."));
             Ok(relation)

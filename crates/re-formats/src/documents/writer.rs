@@ -1,11 +1,12 @@
 //! Writers of documents.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use re_data::Document;
-use re_data::files::{self, NewFile, NewFolder};
+use re_data::files::{NewFile, NewFolder};
 use serde_json::Value;
 
 use super::report::{DocumentWriteReport, Losses, Lost, UNTYPED};
@@ -117,9 +118,9 @@ impl<'a> DocumentWriter<'a> {
             Sink::Folder(folder) => {
                 let name = file_names::of_id(document.id()).map_err(unwritable)?;
                 let file = |extension: &str| folder.path().join(format!("{name}.{extension}"));
-                files::write(file("txt"), content)?;
+                put_file(&file("txt"), &content)?;
                 if self.format == DocumentFormat::Brat {
-                    files::write(file("ann"), brat::annotations(document, &mut losses))?;
+                    put_file(&file("ann"), &brat::annotations(document, &mut losses))?;
                 }
             }
         }
@@ -152,6 +153,12 @@ impl<'a> DocumentWriter<'a> {
         }
         Ok(self.report)
     }
+}
+
+/// Writes a file of a new folder, which is synced as a whole.
+fn put_file(path: &Path, content: &str) -> Result<()> {
+    let written = File::create_new(path).and_then(|mut file| file.write_all(content.as_bytes()));
+    written.map_err(|source| Error::io(path, source))
 }
 
 /// Refuses what no reader would take.
