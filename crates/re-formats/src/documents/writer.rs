@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::report::{DocumentWriteReport, Losses, Lost, UNTYPED};
 use super::{
-    DocumentFormat, brat, conll, doccano, docred, file_names, jsonl, klue_ner, label_studio, plain, prodigy,
-    scierc, spert, unfit,
+    DocumentFormat, MAX_DOCUMENT, brat, conll, doccano, docred, file_names, jsonl, klue_ner, label_studio,
+    plain, prodigy, scierc, spert, unfit,
 };
 use crate::error::{Error, Result, UnwritableError};
 
@@ -111,6 +111,10 @@ impl<'a> DocumentWriter<'a> {
             DocumentFormat::Text => plain::text(document, &mut losses).map_err(unwritable)?,
             DocumentFormat::Brat => brat::text(document, &mut losses).map_err(unwritable)?,
         };
+        let brat = self.format == DocumentFormat::Brat;
+        let annotations = brat.then(|| brat::annotations(document, &mut losses));
+        check_size(&content).map_err(unwritable)?;
+        annotations.as_deref().map_or(Ok(()), check_size).map_err(unwritable)?;
         let io = |source| Error::io(&self.path, source);
         match &mut self.sink {
             Sink::Stream(out) => out.write_all(content.as_bytes()).map_err(io)?,
@@ -119,8 +123,8 @@ impl<'a> DocumentWriter<'a> {
                 let name = file_names::of_id(document.id()).map_err(unwritable)?;
                 let file = |extension: &str| folder.path().join(format!("{name}.{extension}"));
                 put_file(&file("txt"), &content)?;
-                if self.format == DocumentFormat::Brat {
-                    put_file(&file("ann"), &brat::annotations(document, &mut losses))?;
+                if let Some(annotations) = annotations {
+                    put_file(&file("ann"), &annotations)?;
                 }
             }
         }
@@ -159,6 +163,17 @@ impl<'a> DocumentWriter<'a> {
 fn put_file(path: &Path, content: &str) -> Result<()> {
     let written = File::create_new(path).and_then(|mut file| file.write_all(content.as_bytes()));
     written.map_err(|source| Error::io(path, source))
+}
+
+/// Refuses what no reader would take, as it is too long.
+fn check_size(content: &str) -> Result<(), Unfit> {
+    match content.len() <= MAX_DOCUMENT {
+        true => Ok(()),
+        false => {
+            let found = format!("{} bytes in the file", content.len());
+            Err(Unfit { field: "text", found, expected: "a document of at most 16 MiB there" })
+        }
+    }
 }
 
 /// Refuses what no reader would take.
