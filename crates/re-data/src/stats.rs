@@ -1,7 +1,11 @@
 //! What a dataset looks like: sizes, labels, lengths, duplicates and contradictions.
 
+mod documents;
+
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
+
+pub use documents::{DocumentStats, TypedLabel};
 
 use serde::Serialize;
 

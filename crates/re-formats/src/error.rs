@@ -41,7 +41,8 @@ impl Error {
     "{}:{line}{}{}{}: found {found}, expected {expected}",
     path.display(),
     item.map(|i| format!(": item {i}")).unwrap_or_default(),
-    column.map(|c| format!(": column {c}")).unwrap_or_default()
+    part.as_ref().map(|p| format!(": {p}")).unwrap_or_default()
+        + &column.map(|c| format!(": column {c}")).unwrap_or_default()
         + &field.map(|f| format!(" ({f})")).unwrap_or_default(),
     id.as_ref().map(|i| format!(": id {}", brief(i))).unwrap_or_default()
 )]
@@ -52,6 +53,9 @@ pub struct RecordError {
     pub line: u64,
     /// Number of the record from 1, in formats that can hold several on one line.
     pub item: Option<u64>,
+    /// Part of the record, such as `mention 3`, counted from 0, where the fault lies in one of many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
     /// Column (field number) from 1, where the fault lies in one.
     pub column: Option<usize>,
     /// Name of the field, where the fault lies in one.
@@ -64,10 +68,10 @@ pub struct RecordError {
     pub expected: String,
 }
 
-/// Which value of an example a format cannot hold.
+/// Which value of an example or document a format cannot hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{}: example {}: {field} {} cannot be written as {format} (expected {expected})",
+    "{}: {record} {}: {field} {} cannot be written as {format} (expected {expected})",
     path.display(),
     brief(id),
     quoted(found)
@@ -77,7 +81,9 @@ pub struct UnwritableError {
     pub path: PathBuf,
     /// Name of the format.
     pub format: &'static str,
-    /// Id of the example.
+    /// What was to be written, `example` or `document`.
+    pub record: &'static str,
+    /// Its id.
     pub id: String,
     /// Name of the field.
     pub field: &'static str,

@@ -1,5 +1,5 @@
-//! How files of examples, labels and predictions look: readers, writers, converters, and augmentation, which reads
-//! paraphrases; what an example is stands in [`re_data`].
+//! How files of examples, documents, labels and predictions look: readers, writers, converters, and augmentation, which
+//! reads paraphrases; what an example or a document is stands in [`re_data`].
 //!
 //! ```
 //! use re_formats::read::{self, ExampleReader, Format, ReadOptions};
@@ -18,9 +18,11 @@
 
 pub mod augment;
 pub mod convert;
+pub mod documents;
 pub mod error;
 pub mod json;
 pub mod read;
+mod tokens;
 pub mod write;
 
 pub use augment::{Augmentation, Augmenter, AugmenterConfig};

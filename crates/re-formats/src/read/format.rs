@@ -177,7 +177,7 @@ fn holds(text: &[u8], part: &str) -> bool {
 }
 
 /// Whether `key` stands as a key in JSON. Inside a string its quotes would have backslashes before them.
-fn has_key(json: &[u8], key: &str) -> bool {
+pub(crate) fn has_key(json: &[u8], key: &str) -> bool {
     let quoted = format!("\"{key}\"");
     let mut found = json.windows(quoted.len()).enumerate().filter(|(_, window)| *window == quoted.as_bytes());
     found.any(|(at, _)| {
@@ -186,7 +186,7 @@ fn has_key(json: &[u8], key: &str) -> bool {
     })
 }
 
-fn extension(path: &Path) -> Option<String> {
+pub(crate) fn extension(path: &Path) -> Option<String> {
     path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase)
 }
 

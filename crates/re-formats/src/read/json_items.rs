@@ -24,6 +24,8 @@ pub(crate) struct Items<'a> {
     bytes: Vec<u8>,
     /// Whether a line that begins with a brace begins an object, as a fault has shown.
     by_lines: bool,
+    /// Largest object in bytes.
+    limit: usize,
 }
 
 /// Bytes to read, some of them again.
@@ -79,7 +81,13 @@ impl<'a> Items<'a> {
             state: State::Start,
             bytes: Vec::new(),
             by_lines: false,
+            limit: MAX_RECORD,
         }
+    }
+
+    /// The same with another limit to the size of an object, in bytes.
+    pub(crate) fn with_limit(self, limit: usize) -> Self {
+        Self { limit, ..self }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -152,7 +160,7 @@ impl<'a> Items<'a> {
     }
 
     fn place(&self, line: u64, number: u64) -> Place<'_> {
-        Place { path: &self.path, line, item: Some(number), id: None }
+        Place::of_item(&self.path, line, number)
     }
 
     /// The object that begins here.
@@ -163,8 +171,8 @@ impl<'a> Items<'a> {
         let (cut, another) = self.cut()?;
         let place = self.place(line, number);
         let fault = match serde_json::from_slice(&self.bytes) {
-            _ if self.bytes.len() > MAX_RECORD => {
-                let found = format!("an object of more than {MAX_RECORD} bytes");
+            _ if self.bytes.len() > self.limit => {
+                let found = format!("an object of more than {} bytes", self.limit);
                 place.error(None, found, "smaller objects")
             }
             _ if cut == Cut::Ended && another.is_none() => {
@@ -188,7 +196,7 @@ impl<'a> Items<'a> {
         match (cut, another) {
             (Cut::Ended, None) => self.state = State::End,
             // The rest of the line belongs to the same object, whose brackets do not pair.
-            (Cut::Closed, None) if self.bytes.len() <= MAX_RECORD => self.leave_line()?,
+            (Cut::Closed, None) if self.bytes.len() <= self.limit => self.leave_line()?,
             _ => {}
         }
         if let Some((at, line)) = another {
@@ -218,13 +226,13 @@ impl<'a> Items<'a> {
             for &byte in available {
                 let kept = self.bytes.len() + taken;
                 if fresh && byte == b'{' {
-                    if self.by_lines || kept > MAX_RECORD {
+                    if self.by_lines || kept > self.limit {
                         end = Some(Cut::Broken);
                         break;
                     }
                     another = another.or(Some((kept, self.line)));
                 }
-                if another.is_some() && kept >= MAX_RECORD {
+                if another.is_some() && kept >= self.limit {
                     end = Some(Cut::Broken);
                     break;
                 }
@@ -247,7 +255,7 @@ impl<'a> Items<'a> {
                     _ => {}
                 }
             }
-            let room = (MAX_RECORD + 1).saturating_sub(self.bytes.len()).min(taken);
+            let room = (self.limit + 1).saturating_sub(self.bytes.len()).min(taken);
             self.bytes.extend_from_slice(available.get(..room).unwrap_or_default());
             self.input.consume(taken);
             if let Some(end) = end {
@@ -259,7 +267,7 @@ impl<'a> Items<'a> {
     /// Passes over the rest of a line unless another object begins on it.
     fn leave_line(&mut self) -> Result<()> {
         let (mut rest, mut line) = (Vec::new(), 0);
-        while line == 0 && rest.len() <= MAX_RECORD {
+        while line == 0 && rest.len() <= self.limit {
             let available = self.input.fill(&self.path)?;
             let Some(part) = available.split_inclusive(|&byte| byte == b'\n').next() else { break };
             rest.extend_from_slice(part);
@@ -273,7 +281,7 @@ impl<'a> Items<'a> {
         let begins = |from: &[u8]| from.starts_with(b"},{") || from.starts_with(b"}{");
         let another = matches!(marks.as_slice(), [_] | [_, b','] | [_, b']', ..])
             || (0..marks.len()).any(|at| marks.get(at..).is_some_and(begins))
-            || rest.len() > MAX_RECORD;
+            || rest.len() > self.limit;
         if another {
             self.input.push_back(&rest);
             return Ok(());

@@ -33,6 +33,11 @@ impl<'a> Jsonl<'a> {
         Self { lines: Lines::new(input, path), line: Vec::new() }
     }
 
+    /// The same with another limit to the length of a line, in bytes.
+    pub(crate) fn with_limit(self, limit: usize) -> Self {
+        Self { lines: self.lines.with_limit(limit), ..self }
+    }
+
     /// The next value and its line; blank lines are passed over.
     pub(crate) fn next<T: for<'de> Deserialize<'de>>(&mut self) -> Result<Option<(u64, T)>> {
         loop {

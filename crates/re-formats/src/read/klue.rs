@@ -63,7 +63,7 @@ impl<'a> KlueJson<'a> {
 impl Source for KlueJson<'_> {
     fn next_row(&mut self) -> Result<Option<Row>> {
         let Some(Item { line, number, mut object }) = self.items.next()? else { return Ok(None) };
-        let place = Place { path: self.items.path(), line, item: Some(number), id: None };
+        let place = Place::of_item(self.items.path(), line, number);
         let id = object.id(&place, "guid")?;
         let place = Place { id: Some(&id), ..place };
         let mut unread = Vec::new();

@@ -16,6 +16,8 @@ pub(crate) struct Lines<'a> {
     input: Box<dyn BufRead + Send + 'a>,
     path: PathBuf,
     number: u64,
+    /// Longest line in bytes.
+    limit: usize,
     /// Lines to read again, and how much of them has been.
     replay: (Vec<u8>, usize),
 }
@@ -26,8 +28,14 @@ impl<'a> Lines<'a> {
             input: Box::new(BufReader::with_capacity(1 << 16, input)),
             path: path.to_owned(),
             number: 0,
+            limit: MAX_RECORD,
             replay: (Vec::new(), 0),
         }
+    }
+
+    /// The same with another limit to the length of a line, in bytes.
+    pub(crate) fn with_limit(self, limit: usize) -> Self {
+        Self { limit, ..self }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -55,11 +63,11 @@ impl<'a> Lines<'a> {
 
     /// The fault of the line read last, where it is longer than any record may be.
     pub(crate) fn check_length(&self, line: &[u8]) -> Result<()> {
-        if line.len() <= MAX_RECORD {
+        if line.len() <= self.limit {
             return Ok(());
         }
         let place = Place::of_line(&self.path, self.number, None);
-        Err(place.error(None, format!("more than {MAX_RECORD} bytes without a line end"), "shorter lines"))
+        Err(place.error(None, format!("more than {} bytes without a line end", self.limit), "shorter lines"))
     }
 
     /// Makes `lines`, which end at the line read last, be read again.
@@ -104,7 +112,7 @@ impl<'a> Lines<'a> {
                 return Ok(any);
             };
             any = true;
-            let room = (MAX_RECORD + 1).saturating_sub(line.len() - start);
+            let room = (self.limit + 1).saturating_sub(line.len() - start);
             line.extend_from_slice(part.get(..room).unwrap_or(part));
             let (used, ended) = (part.len(), part.ends_with(b"\n"));
             self.input.consume(used);
@@ -119,7 +127,7 @@ impl<'a> Lines<'a> {
 }
 
 /// The beginning of an input: read part by part until it is `enough`, the input ends, or 16 KiB are there.
-pub(super) fn head(input: &mut impl Read, enough: impl Fn(&[u8]) -> bool) -> io::Result<Vec<u8>> {
+pub(crate) fn head(input: &mut impl Read, enough: impl Fn(&[u8]) -> bool) -> io::Result<Vec<u8>> {
     const LONGEST: usize = 1 << 14;
     let (mut head, mut part) = (Vec::new(), [0; 4096]);
     loop {

@@ -25,13 +25,13 @@
 pub(crate) mod columns;
 mod delimited;
 mod entity_types;
-mod format;
-mod json_items;
-mod jsonl;
+pub(crate) mod format;
+pub(crate) mod json_items;
+pub(crate) mod jsonl;
 pub(crate) mod klue;
 mod label_file;
-mod lines;
-mod object;
+pub(crate) mod lines;
+pub(crate) mod object;
 pub(crate) mod offsets;
 pub(crate) mod paraphrases;
 pub(crate) mod place;
@@ -195,7 +195,7 @@ impl<'a> ExampleReader<'a> {
         let Some(source) = &mut self.source else { return Ok(None) };
         let Some(row) = source.next_row()? else { return Ok(None) };
         let id = row.id.clone();
-        let place = Place { path: &self.path, line: row.line, item: row.item, id: Some(&id) };
+        let place = Place { item: row.item, ..Place::of_line(&self.path, row.line, Some(&id)) };
         row.into_example(place, &self.options, &mut self.report, &mut self.readings).map(Some)
     }
 }
@@ -243,7 +243,7 @@ pub fn examples(path: impl AsRef<Path>, options: &ReadOptions) -> Result<ReadRes
 }
 
 /// A file to read, or standard input where `path` is `-`.
-fn input(path: &Path) -> Result<Box<dyn Read + Send>> {
+pub(crate) fn input(path: &Path) -> Result<Box<dyn Read + Send>> {
     if path == Path::new("-") {
         return Ok(Box::new(io::stdin()));
     }

@@ -99,6 +99,35 @@ impl Object {
         }
     }
 
+    /// An id, unless it is missing or null.
+    pub(crate) fn optional_id(&mut self, place: &Place<'_>, name: &'static str) -> Result<Option<String>> {
+        if self.is_absent(name) { Ok(None) } else { self.id(place, name).map(Some) }
+    }
+
+    fn is_absent(&self, name: &str) -> bool {
+        let key = name.rsplit('.').next().unwrap_or(name);
+        self.values.get(key).is_none_or(Value::is_null)
+    }
+
+    /// Leaves a value out of [`Object::unread`].
+    pub(crate) fn pass(&mut self, name: &str) {
+        self.take(name);
+    }
+
+    /// Whether a flag is set; it is not where it is missing or null.
+    pub(crate) fn flag(&mut self, place: &Place<'_>, name: &'static str) -> Result<bool> {
+        match self.take(name) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(flag),
+            Some(other) => Err(self.fault(place, name, &other, "true or false")),
+        }
+    }
+
+    /// A number of characters or tokens, unless it is missing or null.
+    pub(crate) fn optional_index(&mut self, place: &Place<'_>, name: &'static str) -> Result<Option<usize>> {
+        if self.is_absent(name) { Ok(None) } else { self.index(place, name).map(Some) }
+    }
+
     /// A number of characters or tokens.
     pub(crate) fn index(&mut self, place: &Place<'_>, name: &'static str) -> Result<usize> {
         let value = self.required(place, name, "an offset")?;
@@ -111,6 +140,30 @@ impl Object {
             Value::Object(values) => Ok(Self { values, column: self.column }),
             other => Err(self.fault(place, name, &other, "an object")),
         }
+    }
+
+    /// An object, unless it is missing or null.
+    pub(crate) fn optional_object(&mut self, place: &Place<'_>, name: &'static str) -> Result<Option<Self>> {
+        if self.is_absent(name) { Ok(None) } else { self.object(place, name).map(Some) }
+    }
+
+    /// A list of objects; `None` where it is missing.
+    pub(crate) fn objects(&mut self, place: &Place<'_>, name: &'static str) -> Result<Option<Vec<Self>>> {
+        let expected = "a list of objects";
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let Value::Array(elements) = value else { return Err(self.fault(place, name, &value, expected)) };
+        let object = |element| match element {
+            Value::Object(values) => Ok(Self { values, column: self.column }),
+            other => Err(self.fault(place, name, &other, expected)),
+        };
+        elements.into_iter().map(object).collect::<Result<_>>().map(Some)
+    }
+
+    /// A list of strings.
+    pub(crate) fn strings(&mut self, place: &Place<'_>, name: &'static str) -> Result<Vec<String>> {
+        let expected = "a list of strings";
+        let strings = self.list(place, name, expected, |value| value.as_str().map(str::to_owned))?;
+        strings.ok_or_else(|| place.error(self.field(name), "nothing", expected))
     }
 
     /// A list of two objects.

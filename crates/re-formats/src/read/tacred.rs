@@ -12,6 +12,7 @@ use super::place::{Field, Place};
 use super::raw::RawEntity;
 use super::row::Row;
 use crate::error::Result;
+use crate::tokens::{Joined, space_after};
 
 /// Rows of TACRED's JSON.
 pub(crate) struct Tacred<'a>(Items<'a>);
@@ -25,7 +26,7 @@ impl<'a> Tacred<'a> {
 impl Source for Tacred<'_> {
     fn next_row(&mut self) -> Result<Option<Row>> {
         let Some(Item { line, number, mut object }) = self.0.next()? else { return Ok(None) };
-        let place = Place { path: self.0.path(), line, item: Some(number), id: None };
+        let place = Place::of_item(self.0.path(), line, number);
         let id = object.id(&place, "id")?;
         let place = Place { id: Some(&id), ..place };
         let sentence = Sentence::read(&mut object, &place)?;
@@ -45,7 +46,7 @@ impl Source for Tacred<'_> {
         Ok(Some(Row {
             line,
             item: Some(number),
-            text: sentence.text,
+            text: sentence.0.text,
             entities,
             label,
             inclusive_ends: false,
@@ -59,11 +60,7 @@ impl Source for Tacred<'_> {
 }
 
 /// The tokens of a row, joined.
-struct Sentence {
-    text: String,
-    /// Where each token begins and ends, in code points.
-    tokens: Vec<[usize; 2]>,
-}
+struct Sentence(Joined);
 
 impl Sentence {
     fn read(object: &mut Object, place: &Place<'_>) -> Result<Self> {
@@ -75,23 +72,9 @@ impl Sentence {
                 .list(place, "tokens", "a list of strings", token)?
                 .ok_or_else(|| place.error(object.field("token"), "nothing", "a list of strings"))?,
         };
-        let spaces = object.list(place, "space_after", "a list of true and false", Value::as_bool)?;
-        if let Some(spaces) = spaces.as_ref().filter(|spaces| spaces.len() != tokens.len()) {
-            let found = format!("{} values for {} tokens", spaces.len(), tokens.len());
-            return Err(place.error(object.field("space_after"), found, "one for each token"));
-        }
-        let (mut text, mut at, last) = (String::new(), 0, tokens.len().saturating_sub(1));
-        let tokens = tokens.iter().enumerate().map(|(number, token)| {
-            let start = at;
-            let end = start + token.chars().count();
-            let space = spaces.as_ref().map_or(number < last, |s| s.get(number).copied().unwrap_or_default());
-            text.push_str(token);
-            text.push_str(if space { " " } else { "" });
-            at = end + usize::from(space);
-            [start, end]
-        });
-        let tokens = tokens.collect();
-        Ok(Self { text, tokens })
+        let mut joined = Joined::default();
+        joined.add(&tokens, space_after(object, place, tokens.len())?.as_deref());
+        Ok(Self(joined))
     }
 
     /// First character of an entity and the one behind its last, by its first and last token.
@@ -104,8 +87,8 @@ impl Sentence {
     ) -> Result<[usize; 2]> {
         let mut token = |name| {
             let at = object.index(place, name)?;
-            self.tokens.get(at).map(|chars| (at, *chars)).ok_or_else(|| {
-                let expected = match self.tokens.len() {
+            self.0.tokens.get(at).map(|chars| (at, *chars)).ok_or_else(|| {
+                let expected = match self.0.tokens.len() {
                     0 => "a token, of which the sentence has none".to_owned(),
                     tokens => format!("a token of the sentence, 0 to {}", tokens - 1),
                 };

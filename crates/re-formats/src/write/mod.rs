@@ -148,7 +148,8 @@ impl<W: Write> ExampleWriter<W> {
         expected: &'static str,
     ) -> Error {
         let (path, id) = (self.path.clone(), example.id().to_owned());
-        UnwritableError { path, format: self.format.name(), id, field, found, expected }.into()
+        UnwritableError { path, format: self.format.name(), record: "example", id, field, found, expected }
+            .into()
     }
 
     /// What stands before the first example.

@@ -183,7 +183,16 @@ impl<W: Write> PredictionWriter<W> {
             return Ok(());
         };
         let (path, id, found) = (self.path.clone(), row.id.to_owned(), found.to_owned());
-        Err(UnwritableError { path, format: self.format.name(), id, field, found, expected }.into())
+        Err(UnwritableError {
+            path,
+            format: self.format.name(),
+            record: "example",
+            id,
+            field,
+            found,
+            expected,
+        }
+        .into())
     }
 
     fn row(&mut self, row: &Prediction<'_>) -> io::Result<()> {
