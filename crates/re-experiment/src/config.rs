@@ -6,6 +6,8 @@ use re_data::{LostEntities, NoRelation, Truncation};
 use re_formats::AugmenterConfig;
 use serde::{Deserialize, Serialize};
 
+use crate::pairs::PairConfig;
+
 /// Where the encoder comes from and how much of it is used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -47,6 +49,8 @@ pub struct DataConfig {
     /// The label that says "no relation"; an empty name where none does, so that all of them are relations. Where left out
     /// it is that of the benchmark in whose layout the rows are, or a label with a customary name, which is reported.
     pub no_relation: Option<NoRelation>,
+    /// How documents become rows; where left out, files hold rows.
+    pub pairs: Option<PairConfig>,
     /// Types of the entities by row id.
     #[serde(deserialize_with = "file")]
     pub entity_types: Option<PathBuf>,

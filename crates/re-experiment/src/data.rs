@@ -7,12 +7,14 @@ use std::sync::Arc;
 use re_data::random::fnv1a;
 use re_data::split::{self, Split, normalized_text};
 use re_data::text::{brief, quoted};
-use re_data::{LabelSet, NoRelation, RelationExample, files};
+use re_data::{Document, LabelSet, NoRelation, RelationExample, files};
+use re_extract::GraphSettings;
 use re_formats::read::{self, EntityTypes, Format, ReadOptions, ReadReport};
 
 use crate::config::{DataConfig, Fold, Target};
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Plan};
+use crate::pairs::{PairRows, Pairs};
 
 /// Name of the class of rows that have a relation, where only that is asked.
 const RELATED: &str = "related";
@@ -32,6 +34,8 @@ pub struct ExperimentData {
     pub test: Vec<RelationExample>,
     /// What is worth knowing about the files, one line each.
     pub notes: Vec<String>,
+    /// Which pairs of mentions are candidates, where the rows are pairs of documents.
+    pub graph: Option<GraphSettings>,
 }
 
 impl ExperimentData {
@@ -51,8 +55,8 @@ impl ExperimentData {
             ));
         }
         let seed = config.split_seed.unwrap_or(seed);
-        let mut reader = Reader::new(config)?;
-        let all = reader.read(&config.train)?;
+        let mut reader = Reader::new(config, seed)?;
+        let all = reader.read_to_train(&config.train)?;
         check_labels("data.train", &config.train, &all)?;
         let labels = match &reader.labels {
             Some(labels) => Arc::new(reader.decided(LabelSet::clone(labels), false)?),
@@ -82,7 +86,8 @@ impl ExperimentData {
         let lenient = std::mem::replace(&mut reader.lenient, false);
         let test = config.test.as_ref().map_or(Ok(Vec::new()), |path| reader.read(path))?;
         reader.lenient = lenient;
-        let mut data = Self { labels, train, validation, holdout, test, notes: Vec::new() };
+        let graph = reader.pairs.as_ref().map(|pairs| pairs.settings.clone());
+        let mut data = Self { labels, train, validation, holdout, test, notes: Vec::new(), graph };
         let evaluated = data.evaluated_texts();
         let shared = with_texts(&data.train, &evaluated);
         if shared > 0 {
@@ -90,7 +95,7 @@ impl ExperimentData {
             reader.notes.push(format!("{path}: {shared} training rows have sentences that are evaluated on"));
         }
         for path in &config.additional {
-            let mut rows = reader.read(path)?;
+            let mut rows = reader.read_to_train(path)?;
             check_labels("data.additional", path, &rows)?;
             let leaked = without_texts(&mut rows, &evaluated);
             if leaked > 0 {
@@ -100,6 +105,9 @@ impl ExperimentData {
                     .push(format!("{path}: {leaked} rows left out, their sentences are evaluated on"));
             }
             data.train.append(&mut rows);
+        }
+        if let Some(drawn) = &reader.drawn {
+            data.train.retain(|row| drawn.contains(row.id()));
         }
         data.notes = reader.notes;
         data.notes.extend(data.repeated_ids());
@@ -195,7 +203,7 @@ impl ExperimentData {
 
 /// Reads rows that are in no role yet, and says what is worth knowing about them.
 pub(crate) fn read_rows(config: &DataConfig, path: &Path) -> Result<(Vec<RelationExample>, Vec<String>)> {
-    let mut reader = Reader::new(config)?;
+    let mut reader = Reader::new(config, 0)?;
     let rows = reader.read(path)?;
     Ok((rows, reader.notes))
 }
@@ -220,6 +228,10 @@ struct Reader {
     notes: Vec<String>,
     /// Layout of the last file.
     format: Option<Format>,
+    /// How documents become rows, where the files hold documents.
+    pairs: Option<Pairs>,
+    /// Ids of the pairs that are trained on, where not all of them are.
+    drawn: Option<HashSet<String>>,
 }
 
 /// The file of entity types. A setting that came with a file of settings is not on the command line, so that the error
@@ -237,7 +249,14 @@ fn entity_types(path: &Path) -> Result<EntityTypes> {
 }
 
 impl Reader {
-    fn new(config: &DataConfig) -> Result<Self> {
+    fn new(config: &DataConfig, seed: u64) -> Result<Self> {
+        if config.pairs.is_some() && config.entity_types.is_some() {
+            let expected =
+                "no file of entity types together with data.pairs: mentions have types of their own";
+            return Err(Error::config("data.entity_types", "a file".to_owned(), expected));
+        }
+        let pairs = config.pairs.as_ref();
+        let pairs = pairs.map(|pairs| Pairs::new(pairs, config.no_relation.as_ref(), seed)).transpose()?;
         Ok(Self {
             labels: config.labels.as_ref().map(read::labels).transpose()?.map(Arc::new),
             no_relation: config.no_relation.clone(),
@@ -245,10 +264,43 @@ impl Reader {
             lenient: config.lenient,
             notes: Vec::new(),
             format: None,
+            pairs,
+            drawn: None,
         })
     }
 
+    /// Reads rows to train on. Of documents, what the first file says of labels and types holds for the others.
+    fn read_to_train(&mut self, path: &Path) -> Result<Vec<RelationExample>> {
+        let Some(pairs) = &mut self.pairs else { return self.read(path) };
+        let (documents, notes) = pairs.read(path, self.lenient)?;
+        self.notes.extend(notes);
+        if self.drawn.is_none() {
+            if self.labels.is_none() {
+                self.labels = Some(Arc::new(pairs.labels(&documents)?));
+            }
+            self.notes.extend(pairs.learn_types(&documents));
+        }
+        let rows = self.rows_of(&documents, path)?;
+        self.drawn.get_or_insert_default().extend(rows.drawn);
+        Ok(rows.examples)
+    }
+
+    fn rows_of(&mut self, documents: &[Document], path: &Path) -> Result<PairRows> {
+        let (Some(pairs), Some(labels)) = (&self.pairs, &self.labels) else {
+            let expected = "training documents before others, as they give the labels";
+            return Err(Error::config("data.pairs", path.display().to_string(), expected));
+        };
+        let mut rows = pairs.rows(documents, labels, path)?;
+        self.notes.append(&mut rows.notes);
+        Ok(rows)
+    }
+
     fn read(&mut self, path: &Path) -> Result<Vec<RelationExample>> {
+        if let Some(pairs) = &self.pairs {
+            let (documents, notes) = pairs.read(path, self.lenient)?;
+            self.notes.extend(notes);
+            return Ok(self.rows_of(&documents, path)?.examples);
+        }
         let options =
             ReadOptions { lenient: self.lenient, labels: self.labels.clone(), ..ReadOptions::default() };
         let found = read::examples(path, &options)?;

@@ -63,6 +63,9 @@ pub enum Error {
     /// A file of rows or predictions cannot be read or written.
     #[error(transparent)]
     Formats(#[from] re_formats::Error),
+    /// Documents cannot become rows, or nothing can be learnt about their relations.
+    #[error(transparent)]
+    Extract(#[from] re_extract::Error),
     /// A training, a setting, a model, the rows or the run's folder failed.
     #[error(transparent)]
     Train(#[from] re_train::Error),

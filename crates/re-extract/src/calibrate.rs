@@ -270,7 +270,8 @@ impl Calibration {
         self.relations.keys().map(String::as_str)
     }
 
-    fn tempered(&self, probabilities: &Probabilities) -> Vec<Vec<f64>> {
+    /// The class probabilities of each row after the temperature.
+    pub fn tempered(&self, probabilities: &Probabilities) -> Vec<Vec<f64>> {
         let row = |row: &[f32]| {
             let mut row: Vec<f64> = row.iter().map(|&value| f64::from(value)).collect();
             if self.temperature != 1.0 {

@@ -6,15 +6,18 @@ use std::sync::Arc;
 use re_data::{LabelSet, Predictor, Probabilities, RelationExample, files};
 use re_ensemble::significance::p_text;
 use re_ensemble::{Bootstrap, Gold, Member, Members, compare};
+use re_extract::GraphSettings;
 use re_formats::read;
 use re_formats::write::{self, PredictionFormat};
 use re_model::RelationClassifier;
 use re_train::{Evaluation, StopReason};
 
+use crate::config::DataConfig;
 use crate::data::ExperimentData;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::folder::{RunFolder, Summary};
+use crate::pairs;
 use crate::session::Session;
 use crate::trained::{Loading, classifier};
 
@@ -106,6 +109,26 @@ pub(crate) fn record_validation(
 ) -> Result<Evaluation> {
     save(folder, VALIDATION, PredictionFormat::Probabilities, probabilities)?;
     evaluate(&data.validation, probabilities)
+}
+
+/// Writes what makes a graph of judged pairs, where the rows are pairs of documents. What the validation rows teach is part
+/// of it; the line says what that was.
+pub(crate) fn record_graph(
+    folder: &RunFolder,
+    config: &DataConfig,
+    data: &ExperimentData,
+) -> Result<Option<String>> {
+    let (Some(settings), Some(pairs)) = (&data.graph, &config.pairs) else { return Ok(None) };
+    let path = folder.path().join(GraphSettings::FILE);
+    if data.validation.is_empty() {
+        settings.save(path)?;
+        return Ok(None);
+    }
+    let probabilities = saved(folder.path().join(VALIDATION), &data.labels)?;
+    let gold = gold(&data.validation, probabilities.labels())?;
+    let (settings, note) = pairs::fitted(settings, pairs, &probabilities, &gold)?;
+    settings.save(path)?;
+    Ok(Some(note))
 }
 
 pub(crate) fn record_test(

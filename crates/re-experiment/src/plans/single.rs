@@ -11,7 +11,7 @@ use re_train::{
 };
 
 use super::members::seen_before;
-use super::predictions::{ROWS, conclude, load};
+use super::predictions::{ROWS, conclude, load, record_graph};
 use crate::data::ExperimentData;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
@@ -66,6 +66,9 @@ pub(crate) fn run(
         return Ok(trained);
     };
     let summary = conclude(folder, data, &load(model, experiment, session)?)?;
+    if let Some(note) = record_graph(folder, &experiment.data, data)? {
+        session.note(&note)?;
+    }
     Ok(Summary { reason: trained.reason, step: trained.step, model: trained.model, ..summary })
 }
 

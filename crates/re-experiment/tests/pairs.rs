@@ -1,0 +1,122 @@
+//! Rows that are pairs of the mentions of documents.
+
+// Helpers of integration tests are outside clippy's exemption for tests.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod common;
+
+use std::path::Path;
+
+use common::{experiment, fresh, go};
+use re_data::PairRule;
+use re_experiment::{Experiment, ExperimentData, PairConfig, Plan};
+use re_extract::{GraphSettings, RelationProperties};
+use re_train::Start;
+
+/// Sixty documents of three people and a town each: the first two are a couple, and the third lives in the town.
+fn documents(folder: &Path, name: &str, related: bool) -> std::path::PathBuf {
+    let names = ["Marie", "Pierre", "Irène", "Paris"];
+    let document = |number: usize| {
+        let text = format!("{}{number} {} {} {}", names[0], names[1], names[2], names[3]);
+        let mut start = 0;
+        let mentions: Vec<String> = text
+            .split(' ')
+            .zip(["PER", "PER", "PER", "LOC"])
+            .map(|(word, kind)| {
+                let (from, to) = (start, start + word.chars().count());
+                start = to + 1;
+                format!(r#"{{"start": {from}, "end": {to}, "type": "{kind}"}}"#)
+            })
+            .collect();
+        let relations = match related {
+            true => {
+                r#"{"subject": 0, "object": 1, "label": "spouse"}, {"subject": 2, "object": 3, "label": "lives_in"}"#
+            }
+            false => "",
+        };
+        let mentions = mentions.join(", ");
+        format!(
+            r#"{{"id": "d{number}", "text": "{text}", "mentions": [{mentions}], "relations": [{relations}]}}"#
+        )
+    };
+    let path = folder.join(name);
+    std::fs::write(&path, (0..60).map(|number| document(number) + "\n").collect::<String>()).unwrap();
+    path
+}
+
+fn of_documents(folder: &Path, pairs: PairConfig) -> Experiment {
+    let mut experiment = experiment(folder, Plan::Single {});
+    experiment.data.labels = None;
+    experiment.data.train = documents(folder, "documents.jsonl", true);
+    experiment.data.test = Some(documents(folder, "test.jsonl", false));
+    experiment.data.pairs = Some(pairs);
+    experiment
+}
+
+fn read(experiment: &Experiment) -> ExperimentData {
+    ExperimentData::read(&experiment.data, 7).unwrap()
+}
+
+#[test]
+fn every_pair_is_a_row_and_few_unrelated_ones_are_trained_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = read(&of_documents(folder.path(), PairConfig::default()));
+    assert_eq!(all.labels.names(), ["no_relation", "lives_in", "spouse"]);
+    assert_eq!(all.labels.no_relation_name(), Some("no_relation"));
+    assert_eq!((all.train.len(), all.validation.len(), all.test.len()), (45 * 12, 15 * 12, 60 * 12));
+    assert!(all.test.iter().all(|row| row.label().is_none()), "a file without relations is not labelled");
+
+    let negatives = Some(1.0);
+    let few = of_documents(folder.path(), PairConfig { negatives, ..PairConfig::default() });
+    let few = read(&few);
+    assert_eq!((few.train.len(), few.validation.len(), few.test.len()), (45 * 4, 15 * 12, 60 * 12));
+    let unrelated = few.train.iter().filter(|row| row.label() == Some("no_relation")).count();
+    assert_eq!(unrelated, 45 * 2);
+    let ids =
+        |rows: &[re_data::RelationExample]| rows.iter().map(|row| row.id().to_owned()).collect::<Vec<_>>();
+    assert_eq!(ids(&all.validation), ids(&few.validation), "the same documents validate");
+
+    // A couple is one from both ends; nobody is the spouse of a town, and no town lives anywhere.
+    let properties = RelationProperties::new(["spouse"], []).unwrap();
+    let typed = PairConfig { properties, min_type_count: 2, ..PairConfig::default() };
+    let typed = read(&of_documents(folder.path(), typed));
+    assert_eq!(typed.validation.len(), 15 * (6 + 3));
+    assert_eq!(typed.validation.iter().filter(|row| row.label() == Some("spouse")).count(), 15 * 2);
+}
+
+#[test]
+fn a_run_leaves_what_makes_a_graph_of_judged_pairs() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = PairRule { max_mentions: Some(2), ..PairRule::default() };
+    let pairs = PairConfig { rule: rule.clone(), precision: Some(0.5), ..PairConfig::default() };
+    let run = folder.path().join("run");
+    let summary = fresh(&of_documents(folder.path(), pairs), &run);
+    assert!(summary.evaluation.is_some() && summary.submission.is_some());
+    let settings = GraphSettings::load(run.join(GraphSettings::FILE)).unwrap();
+    assert_eq!(settings.rule, rule);
+    assert_ne!(settings.calibration.temperature(), 1.0);
+    let labels = ["no_relation", "lives_in", "spouse"];
+    settings.check(&re_data::LabelSet::new(labels).unwrap()).unwrap();
+}
+
+#[test]
+fn settings_that_do_not_fit_documents_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = |change: &dyn Fn(&mut Experiment)| {
+        let mut experiment = of_documents(folder.path(), PairConfig::default());
+        change(&mut experiment);
+        go(&experiment, &folder.path().join("refused"), Start::Fresh).unwrap_err().to_string()
+    };
+    let pairs = |config: PairConfig| message(&|experiment| experiment.data.pairs = Some(config.clone()));
+    let negatives = |ratio| PairConfig { negatives: Some(ratio), ..PairConfig::default() };
+    assert!(pairs(negatives(-1.0)).contains("data.pairs.negatives = -1"));
+    assert!(pairs(negatives(f64::NAN)).contains("data.pairs.negatives = NaN"));
+    assert!(
+        pairs(PairConfig { precision: Some(1.5), ..PairConfig::default() })
+            .contains("data.pairs.precision = 1.5")
+    );
+    let without = message(&|experiment| experiment.data.train = experiment.data.test.clone().unwrap());
+    assert!(without.contains("data.train") && without.contains("no label"), "{without}");
+    let types = message(&|experiment| experiment.data.entity_types = Some("types.tsv".into()));
+    assert!(types.contains("data.entity_types"), "{types}");
+}
