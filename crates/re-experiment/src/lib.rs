@@ -14,6 +14,7 @@ mod plans;
 mod run;
 mod session;
 pub mod trained;
+mod votes;
 
 pub use config::{DataConfig, EncodingConfig, Fold, ModelConfig, Target};
 pub use data::ExperimentData;
