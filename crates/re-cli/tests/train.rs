@@ -243,7 +243,7 @@ fn a_run_whose_rows_or_best_checkpoint_are_gone_does_not_go_on() {
     std::fs::remove_dir_all(folder.path("run/checkpoint-000001")).unwrap();
     let text = error(1, &["resume", &run, "--quiet"]);
     let best = folder.path("run/checkpoint-000001");
-    assert!(text.starts_with(&format!("error: {best}: the best checkpoint so far is not there")), "{text}");
+    assert!(text.starts_with(&format!("error: {best}: the best checkpoint so far is missing")), "{text}");
     folder.file("train.tsv", &rows("train.tsv", 59));
     let text = error(1, &["resume", &run, "--quiet"]);
     assert!(text.contains(&folder.path("train.tsv")) && text.contains("with hash"), "{text}");

@@ -318,7 +318,7 @@ fn what_cannot_be_voted_on_is_known_before_training() {
         (vec![member("submission.csv", &base, 1)], v(), "a folder's name"),
         (vec![a()], vec![vote("v", Vote::Mean, &["b"], None)], "\"b\" in v"),
         (vec![a()], vec![vote("v", Vote::Mean, &["v"], None)], "\"v\" in v"),
-        (vec![a()], vec![vote("v", Vote::Mean, &[], None)], "nobody in v"),
+        (vec![a()], vec![vote("v", Vote::Mean, &[], None)], "no voter in v"),
         (vec![a()], vec![vote("v", Vote::Mean, &["a", "a"], None)], "a twice in v"),
         (vec![a()], vec![vote("a", Vote::Mean, &["a"], None)], "a twice"),
         (vec![a()], weights(&[1.0, 1.0]), "plan.votes.weights"),
