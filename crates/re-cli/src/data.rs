@@ -225,8 +225,7 @@ impl Rows {
         }
         if let Some(first) = &self.repeated.first {
             let (path, count) = (path.display(), self.repeated.count);
-            verbosity
-                .note(format!("{path}: {count} rows have the id of a row before them, the first: {first}"));
+            verbosity.note(format!("{path}: {count} rows have duplicate ids, the first: {first}"));
         }
         self.print_type_notes(path, verbosity);
     }

@@ -85,7 +85,7 @@ fn class_ids_of_members_that_number_otherwise_are_told_of() {
     let told = stderr(&[&["vote", &a, &b][..], &submission].concat());
     assert_eq!(
         told,
-        format!("class ids of the submission are those of {a}; {b} numbers its labels otherwise\n")
+        format!("class ids of the submission are those of {a}; {b} orders its labels differently\n")
     );
     assert_eq!(stderr(&[&["vote", &a][..], &submission].concat()), "");
     assert_eq!(stderr(&["vote", &a, &b]), "");

@@ -200,7 +200,7 @@ fn ctrl_c_saves_a_checkpoint_and_resume_goes_on() {
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     child.stdout.take().unwrap().read_to_string(&mut results).unwrap();
     assert_eq!((code, results.as_str()), (Some(130), ""), "{said}");
-    assert!(said.ends_with(&format!("go on with\n  re resume {run}\n")), "{said}");
+    assert!(said.ends_with(&format!("resume with\n  re resume {run}\n")), "{said}");
 
     // The rest of so many steps would take too long: it is enough that it goes on, and can be interrupted again.
     let before = std::fs::read_to_string(&metrics).unwrap().lines().count();

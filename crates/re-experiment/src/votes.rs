@@ -53,3 +53,38 @@ where
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use re_ensemble::Vote;
+
+    use super::*;
+
+    #[test]
+    fn each_is_made_once_and_votes_are_of_what_comes_before_them() {
+        let vote = |name: &str, of: &[&str]| VoteConfig {
+            vote: name.to_owned(),
+            how: Vote::Mean,
+            of: of.iter().map(|name| (*name).to_owned()).collect(),
+            weights: None,
+        };
+        // The last one is of itself, as a file that was changed by hand may say: then it is a member of that name.
+        let votes = [vote("v", &["a", "b"]), vote("w", &["v", "a"]), vote("x", &["x"])];
+        let made = RefCell::new(Vec::new());
+        let member = |name: &str| {
+            made.borrow_mut().push(name.to_owned());
+            Ok(name.to_owned())
+        };
+        let count = |_: &VoteConfig, parts: Vec<Part<'_, String>>| {
+            let parts: Vec<String> = parts.into_iter().map(|(.., part)| part).collect();
+            Ok(format!("({})", parts.join(" ")))
+        };
+        let mut all = Votes::new(&votes, member, count);
+        assert_eq!(all.of("w").unwrap(), "((a b) a)");
+        assert_eq!(all.of("v").unwrap(), "(a b)");
+        assert_eq!(all.of("x").unwrap(), "(x)");
+        assert_eq!(*made.borrow(), ["a", "b", "x"]);
+    }
+}

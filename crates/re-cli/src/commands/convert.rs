@@ -59,8 +59,10 @@ impl Convert {
             verbosity.note(format!("{}: {written}", self.output.display()));
         }
         for (name, rows) in &rows.report().unread {
-            verbosity
-                .note(format!("{}: {name} of {rows} rows has no place in an example", self.input.display()));
+            verbosity.note(format!(
+                "{}: {name} of {rows} rows is left out: examples cannot hold it",
+                self.input.display()
+            ));
         }
         Ok(())
     }

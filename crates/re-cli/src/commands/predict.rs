@@ -75,9 +75,8 @@ impl Predict {
         let settings = TrainConfig { device: self.device.clone(), precision, ..TrainConfig::default() };
         if let Some(step) = RunFolder::new(&self.model).unfinished_step()? {
             let run = self.model.display();
-            verbosity.note(format!(
-                "{run}: the run is not complete; its latest checkpoint answers, of step {step}"
-            ));
+            verbosity
+                .note(format!("{run}: the run is not complete; using its latest checkpoint, step {step}"));
         }
         match model_folder(&self.model) {
             Ok(folder) if !QuestionAnswerer::is_in(&folder)? => self.stream(&folder, &settings, verbosity),

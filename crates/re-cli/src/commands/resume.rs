@@ -42,7 +42,7 @@ impl Resume {
         let experiment = folder.experiment()?;
         if folder.is_complete()? {
             verbosity.note(format!(
-                "{}: the run is complete; nothing is trained, its results are made again",
+                "{}: the run is complete; nothing is left to train, its results are written again",
                 folder.path().display()
             ));
         }

@@ -153,7 +153,7 @@ pub fn run(
     })?;
     let path = folder.path().display();
     if summary.reason == StopReason::Interrupted {
-        verbosity.note(format!("interrupted; go on with\n  re resume {path}"));
+        verbosity.note(format!("interrupted; resume with\n  re resume {path}"));
         return Ok(ExitCode::from(stop.exit_code()));
     }
     result.write(|| text(folder, &summary), &summary)?;

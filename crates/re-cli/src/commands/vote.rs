@@ -123,7 +123,7 @@ impl Vote {
             && let Some((other, _)) = ids.find(|(_, others)| *others != labels)
         {
             verbosity.note(format!(
-                "class ids of the submission are those of {first}; {other} numbers its labels otherwise"
+                "class ids of the submission are those of {first}; {other} orders its labels differently"
             ));
         }
         drop(ids);
@@ -176,8 +176,10 @@ impl Vote {
             Some("estimate") => {
                 let estimate = estimate_prior(p, &train)?;
                 if !estimate.converged {
-                    verbosity
-                        .note(format!("label frequencies have not settled after {} steps", estimate.steps));
+                    verbosity.note(format!(
+                        "the label frequencies have not converged after {} steps",
+                        estimate.steps
+                    ));
                 }
                 estimate.prior
             }

@@ -104,7 +104,7 @@ pub(crate) fn rows_of(name: &str, run: &Path) -> Result<ExperimentData> {
     let unknown = |why: String| {
         Error::config(
             "plan.members.run",
-            format!("{} for {name}, which has no models any more; {why}", run.display()),
+            format!("{} for {name}, whose models were removed; {why}", run.display()),
             "a run with its models, or with the files of rows that its saved probabilities are of",
         )
     };

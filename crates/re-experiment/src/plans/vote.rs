@@ -125,7 +125,7 @@ impl<'a> VoteRun<'a> {
     fn take(&self, name: &str, run: &Path, session: &mut Session<'_>) -> Result<MemberProbabilities> {
         let own = rows_of(name, run)?;
         session.note(&format!(
-            "{name}: {} has no models any more, its saved probabilities vote",
+            "{name}: the models of {} were removed, its saved probabilities vote",
             run.display()
         ))?;
         let (here, mut probabilities) = (self.subfolder(name)?, MemberProbabilities::default());
@@ -140,7 +140,7 @@ impl<'a> VoteRun<'a> {
                 session.note(&format!("{name}: has saved no probabilities of {what} rows"))?;
             } else if !same_rows(own, rows) {
                 session.note(&format!(
-                    "{name}: its {what} rows are others, and it says nothing of those here"
+                    "{name}: its {what} rows are not those of this vote, so that it does not vote on them"
                 ))?;
             } else if let Some(probabilities) = self.saved(name, run, file, rows)? {
                 save(&here, file, PredictionFormat::Probabilities, &probabilities)?;
