@@ -56,7 +56,7 @@ pub struct Flags {
     #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
     pub set: Vec<String>,
     /// Optimizer steps; all trainings of the experiment, their warm-up and their evaluations scale with them,
-    /// but for what --set says of these
+    /// except what --set gives
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,
     /// Steps between checkpoints

@@ -1,4 +1,4 @@
-//! `cargo xtask doctor`: what was found, what was expected and how to mend it.
+//! `cargo xtask doctor`: what was found, what was expected and how to fix it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ pub fn run(layout: &Layout) -> Result<ExitCode> {
         println!("\nall that the build needs is here");
         return Ok(ExitCode::SUCCESS);
     }
-    println!("\n{bad} to mend");
+    println!("\n{bad} to fix");
     Ok(ExitCode::FAILURE)
 }
 

@@ -39,7 +39,7 @@ cargo xtask COMMAND [OPTIONS] [-- ARGUMENTS]
            --model DIR        the stand-in encoder; made in the cache where left out
   results  renew the tables of docs/RESULTS.md from the run folders below results/
            --check    change nothing, fail where they are not up to date
-  doctor   say what was found, what was expected and how to mend it
+  doctor   say what was found, what was expected and how to fix it
   help     this text
 
 Variables, none of them needed:

@@ -18,13 +18,13 @@ use crate::verbosity::Verbosity;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Reading rows")]
 pub struct DataArgs {
-    /// Layout of the rows [default: told by the file's name, else by its content]
+    /// Layout of the rows [default: from the file's name, else from its content]
     #[arg(long, value_name = "FORMAT", value_parser = formats())]
     pub format: Option<Format>,
     /// Types of the entities: a file of row id and two types, tab-separated
     #[arg(long, value_name = "FILE")]
     pub entity_types: Option<PathBuf>,
-    /// Leave malformed rows out and say so, instead of stopping at the first one
+    /// Leave malformed rows out and report them, instead of stopping at the first one
     #[arg(long)]
     pub lenient: bool,
 }
@@ -225,8 +225,7 @@ impl Rows {
         }
         if let Some(first) = &self.repeated.first {
             let (path, count) = (path.display(), self.repeated.count);
-            verbosity
-                .note(format!("{path}: {count} rows have the id of a row before them, the first: {first}"));
+            verbosity.note(format!("{path}: {count} rows have duplicate ids, the first: {first}"));
         }
         self.print_type_notes(path, verbosity);
     }

@@ -24,9 +24,9 @@ enum Cut {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Lost {
-    /// Stop
+    /// Stop with an error
     Error,
-    /// Go on and count
+    /// Continue and count them
     Count,
 }
 
@@ -34,17 +34,17 @@ enum Lost {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Other settings than the model's")]
 pub struct EncoderArgs {
-    /// How entities are written: plain, pair, entity_tokens, typed_punct, query, or JSON such as '{"name":
+    /// How entities are marked: plain, pair, entity_tokens, typed_punct, query, or JSON such as '{"name":
     /// "typed_tokens", "types": ["PERSON", "DATE"]}' [default: the model's, else plain]
     #[arg(long, value_name = "MARKUP", value_parser = markup, requires = "model")]
     markup: Option<MarkupConfig>,
     /// Most tokens of a row, special tokens included [default: the model's, else 128]
     #[arg(long, value_name = "N", requires = "model")]
     max_length: Option<usize>,
-    /// What goes from longer rows [default: the model's, else window]
+    /// Which tokens are cut from longer rows [default: the model's, else window]
     #[arg(long, value_name = "WHICH", requires = "model")]
     truncation: Option<Cut>,
-    /// What happens where an entity goes with it [default: the model's, else error]
+    /// What to do where an entity would be cut [default: the model's, else error]
     #[arg(long, value_name = "WHAT", requires = "model")]
     lost_entities: Option<Lost>,
 }

@@ -33,13 +33,13 @@ use verbosity::Verbosity;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Say nothing but results and errors
+    /// Print only results and errors
     #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 100)]
     quiet: bool,
-    /// Say more
+    /// Print more
     #[arg(short, long, global = true, display_order = 101)]
     verbose: bool,
-    /// Threads of tokenization and of libtorch [default: all cores; of libtorch what OMP_NUM_THREADS says, of tokenization RAYON_NUM_THREADS]
+    /// Threads for tokenization and for libtorch [default: RAYON_NUM_THREADS and OMP_NUM_THREADS, else all cores]
     #[arg(long, global = true, value_name = "N", display_order = 102, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
 }

@@ -103,7 +103,7 @@ pub fn gold(path: &Path, rows: &[RelationExample], predicted: &[String], subset:
     let predicted: HashSet<&str> = predicted.iter().map(String::as_str).collect();
     match rows.iter().find(|row| !predicted.contains(row.id())) {
         Some(row) => {
-            bail!("{}: row {} is not predicted (--subset looks at predicted rows alone)", name(), row.id())
+            bail!("{}: row {} is not predicted (--subset uses only predicted rows)", name(), row.id())
         }
         None => Ok(gold),
     }

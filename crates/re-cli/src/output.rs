@@ -96,7 +96,7 @@ pub struct PredictionArgs {
     /// [default: -, unless --probs takes it]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Layout of --output [default: jsonl where its name ends so, else csv]
+    /// Layout of --output [default: jsonl where its name ends in .jsonl, else csv]
     #[arg(long, value_name = "FORMAT", value_parser = layouts())]
     output_format: Option<PredictionFormat>,
     /// Write --output as JSON objects, one a line

@@ -85,7 +85,7 @@ fn class_ids_of_members_that_number_otherwise_are_told_of() {
     let told = stderr(&[&["vote", &a, &b][..], &submission].concat());
     assert_eq!(
         told,
-        format!("class ids of the submission are those of {a}; {b} numbers its labels otherwise\n")
+        format!("class ids of the submission are those of {a}; {b} orders its labels differently\n")
     );
     assert_eq!(stderr(&[&["vote", &a][..], &submission].concat()), "");
     assert_eq!(stderr(&["vote", &a, &b]), "");
@@ -149,9 +149,9 @@ fn weights_and_advice_take_rows_out_of_fold() {
 fn what_does_not_match_is_an_error() {
     let (folder, a, _) = members();
     let fault = |name: &str, content: &str| error(1, &["vote", &a, &folder.file(name, content)]);
-    assert!(fault("ids.csv", &A.replace("\n3,", "\n4,")).contains("no row with id 3, which"));
-    assert!(fault("more.csv", &format!("{A}4,0.5,0.5\n")).contains("a row with id 4, which"));
-    assert!(fault("labels.csv", &A.replace("spouse", "friend")).contains("no label \"spouse\", which"));
+    assert!(fault("ids.csv", &A.replace("\n3,", "\n4,")).contains("missing row id 3, which"));
+    assert!(fault("more.csv", &format!("{A}4,0.5,0.5\n")).contains("unexpected row id 4, which"));
+    assert!(fault("labels.csv", &A.replace("spouse", "friend")).contains("missing label \"spouse\", which"));
     assert!(
         fault("number.csv", &A.replace("0.25,", "many,"))
             .contains("number.csv:3: column 2 (probability): id 2")

@@ -164,7 +164,7 @@ fn rows_must_be_the_same() {
     let more = folder.file("more.csv", &format!("{LABELS}e,spouse\n"));
     for flags in [&[][..], &["--subset"]] {
         let text = error(1, &[&["evaluate", &more, &gold], flags].concat());
-        assert!(text.contains("gold: no row with id e, which"), "{text}");
+        assert!(text.contains("gold: missing row id e, which"), "{text}");
     }
     let twice = folder.file("twice.csv", &format!("{LABELS}a,spouse\n"));
     let text = error(1, &["evaluate", &twice, &gold]);
@@ -195,7 +195,7 @@ fn labels_must_be_known() {
     );
     let text = error(1, &["evaluate", &few, &gold, "--labels", &labels]);
     assert!(
-        text.contains("labels.txt: ") && text.contains("few.csv: no label \"employer\", which"),
+        text.contains("labels.txt: ") && text.contains("few.csv: missing label \"employer\", which"),
         "{text}"
     );
 }

@@ -64,10 +64,7 @@ fn a_run_that_is_not_complete_is_told_of() {
     assert!(copied.success());
     std::fs::remove_file(folder.path("run/summary.json")).unwrap();
     let told = stderr(&["predict", &copy, &test]);
-    assert!(
-        told.contains("run: the run is not complete; its latest checkpoint answers, of step 2"),
-        "{told}"
-    );
+    assert!(told.contains("run: the run is not complete; using its latest checkpoint, step 2"), "{told}");
 }
 
 #[test]
@@ -235,10 +232,7 @@ fn rows_that_share_an_id_are_told_of() {
     let twice = folder.file("twice.tsv", &[row.as_str(), &row, &rows("dev.tsv", 2)].concat());
     let said = stderr(&["predict", &run, &twice]);
     let id = row.split('\t').next().unwrap();
-    assert!(
-        said.contains(&format!("twice.tsv: 2 rows have the id of a row before them, the first: {id}")),
-        "{said}"
-    );
+    assert!(said.contains(&format!("twice.tsv: 2 rows have duplicate ids, the first: {id}")), "{said}");
     let said = stderr(&["predict", &run, &trained().path("test.tsv")]);
     assert!(!said.contains("have the id"), "{said}");
 }

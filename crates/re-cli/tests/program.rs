@@ -262,7 +262,7 @@ fn the_doctor_finds_libtorch_and_looks_at_what_is_named() {
     let folder = Folder::new();
     let text = output(&["doctor", &embedded("dev.tsv")]);
     assert!(text.contains("ok   libtorch       2.11.0"), "{text}");
-    assert!(text.contains("dev.tsv: 300 rows") && text.ends_with("nothing to mend\n"), "{text}");
+    assert!(text.contains("dev.tsv: 300 rows") && text.ends_with("nothing to fix\n"), "{text}");
 
     // The embedded model has no weights, and a broken file is no file of rows.
     let broken = folder.file("broken.tsv", "1\t2\n");

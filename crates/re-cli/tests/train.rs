@@ -200,7 +200,7 @@ fn ctrl_c_saves_a_checkpoint_and_resume_goes_on() {
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     child.stdout.take().unwrap().read_to_string(&mut results).unwrap();
     assert_eq!((code, results.as_str()), (Some(130), ""), "{said}");
-    assert!(said.ends_with(&format!("go on with\n  re resume {run}\n")), "{said}");
+    assert!(said.ends_with(&format!("resume with\n  re resume {run}\n")), "{said}");
 
     // The rest of so many steps would take too long: it is enough that it goes on, and can be interrupted again.
     let before = std::fs::read_to_string(&metrics).unwrap().lines().count();
@@ -243,7 +243,7 @@ fn a_run_whose_rows_or_best_checkpoint_are_gone_does_not_go_on() {
     std::fs::remove_dir_all(folder.path("run/checkpoint-000001")).unwrap();
     let text = error(1, &["resume", &run, "--quiet"]);
     let best = folder.path("run/checkpoint-000001");
-    assert!(text.starts_with(&format!("error: {best}: the best checkpoint so far is not there")), "{text}");
+    assert!(text.starts_with(&format!("error: {best}: the best checkpoint so far is missing")), "{text}");
     folder.file("train.tsv", &rows("train.tsv", 59));
     let text = error(1, &["resume", &run, "--quiet"]);
     assert!(text.contains(&folder.path("train.tsv")) && text.contains("with hash"), "{text}");

@@ -1,24 +1,4 @@
-//! What a text with two entities is, and how it is encoded: examples, labels, splits, metrics, markup, tokens; no files of
-//! rows (those are `re-formats`) and no deep-learning library.
-//!
-//! Data flows one way: a markup writes the pair of entities of a [`RelationExample`] into its text, the encoder turns it
-//! into [`Encoded`] rows, and a [`Batch`] lays rows end to end.
-//!
-//! ```
-//! # fn main() -> re_data::Result<()> {
-//! use re_data::{Batch, ByteSpan, EncodeOptions, Entity, ExampleEncoder, MarkupConfig, RelationExample, Tokenizer};
-//!
-//! let entities = [Entity::new(ByteSpan::with_len(0, 5)), Entity::new(ByteSpan::with_len(12, 6))];
-//! let rows = [RelationExample::new("1", "Marie loves Pierre.", entities)?];
-//! let tokenizer = Tokenizer::from_folder("../../fixtures/embedded/model")?;
-//! let encoder = ExampleEncoder::new(tokenizer, MarkupConfig::Pair {}.build()?, EncodeOptions::default())?;
-//! let (encoded, report) = encoder.encode_batch(&rows)?;
-//! let batch = Batch::new(&encoded, &[])?;
-//! assert_eq!(batch.tokens(), report.tokens);
-//! # Ok(())
-//! # }
-//! ```
-
+#![doc = include_str!("../README.md")]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod document;

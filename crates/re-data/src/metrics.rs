@@ -1,6 +1,7 @@
 //! How well predictions agree with the truth. All values are fractions from 0 to 1; benchmarks print them
 //! times 100.
 
+use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -38,8 +39,9 @@ pub struct Metrics {
     pub semeval_macro_f1: Option<f64>,
     /// Figures of each class, in class order.
     pub per_label: Vec<LabelMetrics>,
-    /// Numbers of rows by true class (first index) and predicted class (second index).
-    pub confusion: Vec<Vec<usize>>,
+    /// Numbers of rows by true class (first index) and predicted class (second index). Files have it as a list of lists.
+    #[serde(with = "lists")]
+    pub confusion: Array2<usize>,
 }
 
 /// Agreement on one class. A ratio without cases (0/0) counts as 0.
@@ -184,7 +186,7 @@ fn has_directions(labels: &LabelSet) -> bool {
     labels.names().iter().any(|name| DIRECTIONS.iter().any(|direction| name.ends_with(direction)))
 }
 
-fn mean_f1_of_relations(confusion: &[Vec<usize>], labels: &LabelSet) -> f64 {
+fn mean_f1_of_relations(confusion: &Array2<usize>, labels: &LabelSet) -> f64 {
     let mut relations: Vec<(&str, Tally)> = Vec::new();
     for (class, (name, tally)) in labels.names().iter().zip(tallies(confusion)).enumerate() {
         // The task's rule holds whatever the label set says.
@@ -221,19 +223,42 @@ impl Tally {
     }
 }
 
-fn tallies(confusion: &[Vec<usize>]) -> impl Iterator<Item = Tally> {
-    let at = |gold: &[usize], class: usize| gold.get(class).copied().unwrap_or_default();
-    confusion.iter().enumerate().map(move |(class, row)| Tally {
-        hits: at(row, class),
-        predicted: confusion.iter().map(|row| at(row, class)).sum(),
-        support: row.iter().sum(),
+fn tallies(confusion: &Array2<usize>) -> impl Iterator<Item = Tally> {
+    let (rows, columns) = (confusion.rows().into_iter(), confusion.columns().into_iter());
+    confusion.diag().into_iter().zip(rows.zip(columns)).map(|(&hits, (gold, predicted))| Tally {
+        hits,
+        predicted: predicted.sum(),
+        support: gold.sum(),
     })
+}
+
+/// A matrix as files have it: a list of rows of equal length.
+mod lists {
+    use ndarray::Array2;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(matrix: &Array2<usize>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(matrix.rows().into_iter().map(|row| row.to_vec()))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Array2<usize>, D::Error> {
+        let rows = Vec::<Vec<usize>>::deserialize(deserializer)?;
+        let columns = rows.first().map_or(0, Vec::len);
+        if let Some(row) = rows.iter().find(|row| row.len() != columns) {
+            return Err(Error::custom(format!(
+                "rows of {columns} and of {} numbers in one matrix",
+                row.len()
+            )));
+        }
+        Array2::from_shape_vec((rows.len(), columns), rows.concat()).map_err(Error::custom)
+    }
 }
 
 /// Classes that are told apart at most: the numbers of rows of each pair of them are held in memory.
 const MOST_CLASSES: usize = 4096;
 
-fn confusion(gold: &[usize], predicted: &[usize], classes: usize) -> Result<Vec<Vec<usize>>> {
+fn confusion(gold: &[usize], predicted: &[usize], classes: usize) -> Result<Array2<usize>> {
     check(gold, predicted.len(), classes)?;
     check(predicted, gold.len(), classes)?;
     if classes > MOST_CLASSES {
@@ -243,9 +268,9 @@ fn confusion(gold: &[usize], predicted: &[usize], classes: usize) -> Result<Vec<
             expected: "at most 4096 (is this the column of the labels?)",
         });
     }
-    let mut confusion = vec![vec![0; classes]; classes];
+    let mut confusion = Array2::zeros((classes, classes));
     for (&gold, &predicted) in gold.iter().zip(predicted) {
-        if let Some(count) = confusion.get_mut(gold).and_then(|row| row.get_mut(predicted)) {
+        if let Some(count) = confusion.get_mut((gold, predicted)) {
             *count += 1;
         }
     }

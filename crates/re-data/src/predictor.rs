@@ -23,8 +23,8 @@ pub enum PredictError {
     /// A row could not be answered, and [`Predictor::predict`] answers all or none.
     #[error(transparent)]
     Row(#[from] RowError),
-    /// It was stopped, as was asked for.
-    #[error("stopped before the end, as was asked for")]
+    /// The caller stopped it.
+    #[error("prediction was interrupted")]
     Interrupted,
     /// It answered for other rows than it was asked about.
     #[error("answer {row} of {rows} is for {}, expected {}", id_or_none(found), id_or_none(expected))]

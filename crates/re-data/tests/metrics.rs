@@ -55,16 +55,20 @@ fn equal_to_scikit_learn() {
         close(metrics.auprc.unwrap(), case.auprc);
         assert_eq!(metrics.semeval_macro_f1.is_some(), case.semeval_macro_f1.is_some());
         close(metrics.semeval_macro_f1.unwrap_or(0.0), case.semeval_macro_f1.unwrap_or(0.0));
-        assert_eq!(metrics.confusion, case.confusion);
+        let rows: Vec<Vec<usize>> = metrics.confusion.rows().into_iter().map(|row| row.to_vec()).collect();
+        assert_eq!(rows, case.confusion);
         for (class, label) in metrics.per_label.iter().enumerate() {
             close(label.precision, case.precision[class]);
             close(label.recall, case.recall[class]);
             close(label.f1, case.f1[class]);
             assert_eq!(label.support, case.support[class]);
-            assert_eq!(label.predicted, case.confusion.iter().map(|row| row[class]).sum::<usize>());
+            assert_eq!(label.predicted, metrics.confusion.column(class).sum());
         }
         let json = serde_json::to_string(&metrics).unwrap();
         assert_eq!(serde_json::from_str::<Metrics>(&json).unwrap(), metrics);
+        let ragged = json.replace("\"confusion\":[[", "\"confusion\":[[0,");
+        let error = serde_json::from_str::<Metrics>(&ragged).unwrap_err().to_string();
+        assert!(error.contains("in one matrix"), "{error}");
     }
 }
 

@@ -34,7 +34,7 @@ pub enum Error {
         expected: Vec<String>,
     },
     /// A member's weight is negative or not finite, or all weights are zero.
-    #[error("{member}: weight {found} (expected a finite number >= 0, and one of all > 0)")]
+    #[error("{member}: weight {found} (expected finite numbers >= 0, at least one of them > 0)")]
     Weight {
         /// The member.
         member: String,
@@ -50,7 +50,7 @@ pub enum Error {
         id: String,
     },
     /// A row that others have is missing.
-    #[error("{member}: no row with id {}, which {reference} has", brief(id))]
+    #[error("{member}: missing row id {}, which {reference} has", brief(id))]
     MissingId {
         /// Where it is missing.
         member: String,
@@ -60,7 +60,7 @@ pub enum Error {
         reference: String,
     },
     /// A row stands here that others do not have.
-    #[error("{member}: a row with id {}, which {reference} has not", brief(id))]
+    #[error("{member}: unexpected row id {}, which {reference} does not have", brief(id))]
     UnexpectedId {
         /// Where it stands.
         member: String,
@@ -70,7 +70,7 @@ pub enum Error {
         reference: String,
     },
     /// A label that others have is missing.
-    #[error("{member}: no label {}, which {reference} has", quoted(label))]
+    #[error("{member}: missing label {}, which {reference} has", quoted(label))]
     MissingLabel {
         /// Where it is missing.
         member: String,
@@ -80,7 +80,7 @@ pub enum Error {
         reference: String,
     },
     /// A label stands here that others do not have.
-    #[error("{member}: a label {}, which {reference} has not", quoted(label))]
+    #[error("{member}: unexpected label {}, which {reference} does not have", quoted(label))]
     UnexpectedLabel {
         /// Where it stands.
         member: String,
@@ -102,7 +102,7 @@ pub enum Error {
         expected: Option<String>,
     },
     /// A row has no gold label.
-    #[error("example {} has no label, and gold labels are needed", brief(id))]
+    #[error("example {} has no gold label", brief(id))]
     Unlabelled {
         /// Id of the row.
         id: String,
@@ -126,7 +126,7 @@ pub enum Error {
     /// A row was used to tune the weights, so that a vote on it with these weights would measure nothing.
     #[error(
         "row {} was used to tune these weights: use the nested estimate for it or, if it is another row with the same id, \
-         say so (--other-rows, Tuned::for_other_rows)",
+         pass --other-rows (Tuned::for_other_rows)",
         brief(id)
     )]
     TunedOn {

@@ -86,7 +86,7 @@ mod tests {
         let evaluation = evaluate(certain(), &gold("1"), 0.95).unwrap();
         assert_eq!((evaluation.metrics.auprc, evaluation.metrics.semeval_macro_f1), (None, None));
         let message = evaluate(certain(), &gold("9"), 0.95).unwrap_err().to_string();
-        assert_eq!(message, "gold: no row with id 1, which m.csv has");
+        assert_eq!(message, "gold: missing row id 1, which m.csv has");
         assert!(evaluate(certain(), &gold("1"), 1.0).is_err());
     }
 }

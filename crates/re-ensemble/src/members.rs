@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ndarray::{Array3, Axis};
 use re_data::{LabelSet, Probabilities};
 
 use crate::error::{Error, Result};
@@ -112,6 +113,16 @@ impl Members {
         &self.members
     }
 
+    /// What the members say, `[members, rows, classes]`, copied.
+    pub fn to_array(&self) -> Array3<f32> {
+        let mut all = Array3::zeros((self.members.len(), self.ids.len(), self.labels.len()));
+        for (mut slot, member) in all.outer_iter_mut().zip(&self.members) {
+            // Aligned: of this shape.
+            slot.assign(&member.probabilities.as_array());
+        }
+        all
+    }
+
     /// Ids of the rows, in order.
     pub fn ids(&self) -> &[String] {
         &self.ids
@@ -206,11 +217,8 @@ pub(crate) fn with_columns(
     if columns.iter().enumerate().all(|(at, &column)| at == column) {
         return Ok(probabilities);
     }
-    let values = probabilities
-        .rows()
-        .flat_map(|row| columns.iter().map(move |&column| row.get(column).copied().unwrap_or_default()))
-        .collect();
-    Ok(Probabilities::new(probabilities.ids().to_vec(), Arc::clone(labels), values)?)
+    let values = probabilities.as_array().select(Axis(1), &columns);
+    Ok(Probabilities::from_array(probabilities.ids().to_vec(), Arc::clone(labels), values)?)
 }
 
 fn with_rows(
@@ -223,12 +231,8 @@ fn with_rows(
         return Ok(probabilities);
     }
     let order = row_order(member, probabilities.ids(), reference, ids)?;
-    let classes = probabilities.labels().len();
-    let values = order
-        .into_iter()
-        .flat_map(|row| probabilities.values().iter().skip(row * classes).take(classes).copied())
-        .collect();
-    Ok(Probabilities::new(ids.to_vec(), Arc::clone(probabilities.labels()), values)?)
+    let values = probabilities.as_array().select(Axis(0), &order);
+    Ok(Probabilities::from_array(ids.to_vec(), Arc::clone(probabilities.labels()), values)?)
 }
 
 /// For each id of `expected`, which has no id twice, its row in `found`.

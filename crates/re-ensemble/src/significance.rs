@@ -4,6 +4,7 @@ use rand::RngExt;
 use rayon::prelude::*;
 use re_data::random::stream;
 use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::error::{Error, Result};
 use crate::gold::{Gold, Groups};
@@ -164,38 +165,12 @@ pub fn wilson(successes: usize, trials: usize, level: f64) -> Result<Estimate> {
         let found = format!("{successes} of {trials}");
         return Err(Error::Argument { name: "successes", found, expected: "at most the number of trials" });
     }
-    let z = normal_quantile(0.5 + level / 2.0);
+    // A level that differs from 1 by rounding alone would be infinitely far out.
+    let z = Normal::standard().inverse_cdf(0.5 + level / 2.0).min(40.0);
     let (n, p) = (trials as f64, successes as f64 / trials as f64);
     let centre = (p + z * z / (2.0 * n)) / (1.0 + z * z / n);
     let half = z / (1.0 + z * z / n) * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
     Ok(Estimate { value: p, low: (centre - half).clamp(0.0, p), high: (centre + half).clamp(p, 1.0) })
-}
-
-/// The `z` below which a standard normal variable lies with probability `p`, for `0.5 <= p < 1`, by
-/// bisection of the tail integral.
-fn normal_quantile(p: f64) -> f64 {
-    let (mut low, mut high) = (0.0, 40.0);
-    for _ in 0..80 {
-        let middle = 0.5 * (low + high);
-        if normal_tail(middle) > 1.0 - p { low = middle } else { high = middle }
-    }
-    0.5 * (low + high)
-}
-
-/// Probability that a standard normal variable exceeds `z >= 0`: a power series near 0, Laplace's
-/// continued fraction beyond (Abramowitz and Stegun, 26.2.11 and 26.2.14).
-fn normal_tail(z: f64) -> f64 {
-    let density = (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt();
-    if z < 2.5 {
-        let (mut term, mut sum) = (z, z);
-        for k in 1..100 {
-            term *= z * z / f64::from(2 * k + 1);
-            sum += term;
-        }
-        0.5 - density * sum
-    } else {
-        density / (1..200).rev().fold(z, |tail, k| z + f64::from(k) / tail)
-    }
 }
 
 /// Two-sided exact McNemar test (McNemar, 1947, with the binomial distribution in place of chi-square):

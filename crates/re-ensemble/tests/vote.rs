@@ -86,6 +86,8 @@ fn rows_are_aligned_by_id_and_labels_by_name() {
     let to = Members::align_to([a, b], &labels(&["q", "p"]), &ids(&["2", "1"])).unwrap();
     close(to.vote(Vote::Mean).unwrap().values(), &[0.6, 0.4, 0.2, 0.8]);
     assert_eq!(to.names(), ["x", "y"]);
+    let said = ndarray::array![[[0.7f32, 0.3], [0.1, 0.9]], [[0.5, 0.5], [0.3, 0.7]]];
+    assert_eq!(to.to_array(), said);
 }
 
 #[test]

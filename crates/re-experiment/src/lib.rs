@@ -1,32 +1,4 @@
-//! Whole experiments: settings in TOML files, plans of several trainings, and the folders in which they run, are locked and
-//! go on after they were stopped.
-//!
-//! An [`Experiment`] is what the settings say, a [`Plan`] which trainings it makes of them, a [`RunFolder`] where they are.
-//!
-//! ```
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use re_experiment::{Experiment, RunFolder, load_predictor};
-//! use re_train::{Start, TrainConfig};
-//!
-//! # std::env::set_current_dir("../..")?;
-//! let settings = r#"
-//!     model = { folder = "fixtures/embedded/model", random_weights = true, layers = 1 }
-//!     data = { train = "fixtures/embedded/dev.tsv", val_size = 0.25 }
-//!     training = { steps = 2, batch_size = 4, precision = "fp32" }
-//!     plan.name = "step_transfer"
-//! "#;
-//! let experiment = Experiment::parse(settings, "experiment.toml")?;
-//! # let folder = tempfile::tempdir()?;
-//! # let runs = folder.path();
-//! let run = RunFolder::free(runs, "mine")?;
-//! let summary = run.run(&experiment, Start::Fresh, Vec::new(), Default::default())?;
-//! println!("{summary}");
-//! let predictor = load_predictor(run.path(), &TrainConfig::default())?;
-//! # assert_eq!(summary.parts.len(), 1);
-//! # Ok(())
-//! # }
-//! ```
-
+#![doc = include_str!("../README.md")]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod adapt;
@@ -43,6 +15,7 @@ mod plans;
 mod run;
 mod session;
 pub mod trained;
+mod votes;
 
 pub use config::{DataConfig, EncodingConfig, Fold, ModelConfig, Target};
 pub use data::ExperimentData;

@@ -1,6 +1,6 @@
 //! What runs leave behind, put to use again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -18,6 +18,7 @@ use crate::experiment::{Experiment, MemberConfig, Plan, VoteConfig};
 use crate::folder::{ANSWERER, ONE_STAGE, RELATED, RELATION, RunFolder, Summary, model_folder, split_step};
 use crate::own::{OwnHead, OwnParts};
 use crate::session::Session;
+use crate::votes::{self, Votes};
 
 /// Loads what a run has trained, ready to predict: the model of a single training, the fold models with their vote, both
 /// stages, all members with the last vote. `reference` is what [`model_folder`] takes.
@@ -119,6 +120,11 @@ pub(crate) fn load(reference: &Path, loading: Loading<'_>) -> Result<Box<dyn Pre
     let no_relation = loading.no_relation.or(experiment.data.no_relation.as_ref());
     let loading = Loading { no_relation, ..loading };
     let part = |name: &str| load(&reference.join(name), loading);
+    let member = |member: &MemberConfig| match &member.run {
+        Some(run) => load(run, loading),
+        None => part(&member.member),
+    };
+    let missing = || Error::NoModel { reference: reference.to_owned() };
     match experiment.plan {
         Plan::KFold { folds } => {
             let names = (1..=folds).map(|number| format!("fold-{number}"));
@@ -128,29 +134,24 @@ pub(crate) fn load(reference: &Path, loading: Loading<'_>) -> Result<Box<dyn Pre
         }
         Plan::TwoStage { gate } => two_stage(reference, gate, loading),
         Plan::QuestionAnswering { members } => {
-            let member = members.first().ok_or_else(|| Error::NoModel { reference: reference.to_owned() })?;
-            let classifier = match &member.run {
-                Some(run) => load(run, loading)?,
-                None => part(&member.member)?,
-            };
+            let classifier = member(members.first().ok_or_else(missing)?)?;
             let answerer = answerer(&model_folder(reference.join(ANSWERER))?, loading)?;
             let labels = all_labels(classifier.labels(), &answerer)?;
             Ok(Box::new(GatedAnswerer::new(classifier, answerer, labels)?))
         }
         Plan::Vote { members, votes } => {
-            let last = votes.last().map(|vote| vote.vote.clone()).unwrap_or_default();
-            let mut loader = VoteLoader {
-                run: reference,
-                members: &members,
-                votes: &votes,
-                loading,
-                loaded: HashMap::new(),
+            let named = |name: &str| {
+                let known = members.iter().find(|member| member.member == name).ok_or_else(missing)?;
+                Ok(SharedPredictor::new(member(known)?))
             };
-            Ok(Box::new(loader.predictor(&last)?))
+            let ensemble = |vote: &VoteConfig, parts: Vec<votes::Part<'_, SharedPredictor>>| {
+                let voter = |(name, weight, part)| Voter::new(name, part).with_weight(weight);
+                Ok(SharedPredictor::new(Ensemble::new(vote.how, parts.into_iter().map(voter))?))
+            };
+            let last = votes.last().ok_or_else(missing)?;
+            Ok(Box::new(Votes::new(&votes, named, ensemble).of(&last.vote)?))
         }
-        Plan::Single {} | Plan::StepTransfer { .. } | Plan::PseudoLabels { .. } => {
-            Err(Error::NoModel { reference: reference.to_owned() })
-        }
+        Plan::Single {} | Plan::StepTransfer { .. } | Plan::PseudoLabels { .. } => Err(missing()),
     }
 }
 
@@ -191,42 +192,6 @@ fn two_stage(run: &Path, gate: Gate, loading: Loading<'_>) -> Result<Box<dyn Pre
     // The two stages know their own classes alone.
     let labels = Arc::clone(part(ONE_STAGE)?.labels());
     Ok(Box::new(TwoStage::new(part(RELATED)?, part(RELATION)?, gate, labels)?))
-}
-
-/// Members and votes of a run, loaded once however many votes they take part in.
-struct VoteLoader<'a> {
-    run: &'a Path,
-    members: &'a [MemberConfig],
-    votes: &'a [VoteConfig],
-    loading: Loading<'a>,
-    loaded: HashMap<String, SharedPredictor>,
-}
-
-impl VoteLoader<'_> {
-    fn predictor(&mut self, name: &str) -> Result<SharedPredictor> {
-        if let Some(known) = self.loaded.get(name) {
-            return Ok(known.clone());
-        }
-        let predictor = match self.votes.iter().find(|vote| vote.vote == name) {
-            Some(vote) => SharedPredictor::new(self.vote(vote)?),
-            None => {
-                let inside = self.run.join(name);
-                let member = self.members.iter().find(|member| member.member == name);
-                let run = member.and_then(|member| member.run.as_ref()).unwrap_or(&inside);
-                SharedPredictor::new(load(run, self.loading)?)
-            }
-        };
-        self.loaded.insert(name.to_owned(), predictor.clone());
-        Ok(predictor)
-    }
-
-    fn vote(&mut self, vote: &VoteConfig) -> Result<Ensemble<'static>> {
-        let mut voters = Vec::new();
-        for (at, name) in vote.of.iter().enumerate() {
-            voters.push(Voter::new(name, self.predictor(name)?).with_weight(vote.weight(at)));
-        }
-        Ok(Ensemble::new(vote.how, voters)?)
-    }
 }
 
 /// The run that a reference to a trained model leads to, with its settings; `None` where it is a model's folder alone.

@@ -253,7 +253,7 @@ fn a_damaged_checkpoint_is_told_and_the_one_before_it_leads_to_the_same_bits() {
     let whole = std::fs::read(&weights).unwrap();
     std::fs::write(&weights, &whole[..whole.len() / 2]).unwrap();
     let error = go(Start::Resume).unwrap_err();
-    let hint = format!("; to go on from step {}, remove it", older.step);
+    let hint = format!("; remove it to resume from step {}", older.step);
     assert!(error.to_string().ends_with(&hint), "{error}");
     let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
     let causes: Vec<String> = causes.map(ToString::to_string).collect();

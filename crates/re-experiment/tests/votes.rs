@@ -232,7 +232,7 @@ fn a_run_whose_models_are_gone_votes_by_what_it_saved() {
     let (summary, watch) = watched(&of(&base), &at("after"), Start::Fresh);
     for name in ["split", "folds"] {
         assert!(
-            watch.has(&format!("{name}: {} has no models any more", at(name).display())),
+            watch.has(&format!("{name}: the models of {} were removed", at(name).display())),
             "{:?}",
             watch.told
         );
@@ -262,7 +262,7 @@ fn a_run_whose_models_are_gone_votes_by_what_it_saved() {
     let mut elsewhere = base.clone();
     elsewhere.data.split_seed = Some(8);
     let (summary, watch) = watched(&of(&elsewhere), &at("other split"), Start::Fresh);
-    assert!(watch.has("folds: its validation rows are others"), "{:?}", watch.told);
+    assert!(watch.has("folds: its validation rows are not those of this vote"), "{:?}", watch.told);
     assert!(summary.parts.iter().all(|part| part.rows == Rows::Test), "{:?}", summary.parts.len());
     let rows = corpus();
     let moved: Vec<_> = rows[40..80]
@@ -278,7 +278,7 @@ fn a_run_whose_models_are_gone_votes_by_what_it_saved() {
     file(folder.path(), "test.jsonl", &rows[121..161]);
     let error = go(&of(&base), &at("changed"), Start::Fresh).unwrap_err().to_string();
     assert!(
-        error.contains("for split, which has no models any more") && error.contains("have changed"),
+        error.contains("for split, whose models were removed") && error.contains("have changed"),
         "{error}"
     );
 }
@@ -318,7 +318,7 @@ fn what_cannot_be_voted_on_is_known_before_training() {
         (vec![member("submission.csv", &base, 1)], v(), "a folder's name"),
         (vec![a()], vec![vote("v", Vote::Mean, &["b"], None)], "\"b\" in v"),
         (vec![a()], vec![vote("v", Vote::Mean, &["v"], None)], "\"v\" in v"),
-        (vec![a()], vec![vote("v", Vote::Mean, &[], None)], "nobody in v"),
+        (vec![a()], vec![vote("v", Vote::Mean, &[], None)], "no voter in v"),
         (vec![a()], vec![vote("v", Vote::Mean, &["a", "a"], None)], "a twice in v"),
         (vec![a()], vec![vote("a", Vote::Mean, &["a"], None)], "a twice"),
         (vec![a()], weights(&[1.0, 1.0]), "plan.votes.weights"),

@@ -60,7 +60,11 @@ fn recalled_items_and_wide_escapes() {
 
 #[rstest]
 #[case("l.pkl", b"".as_slice(), "found the end, expected the rest of an instruction before byte 0")]
-#[case("l.pkl", b"cos\nsystem\n(S'true'\ntR.", "names os.system, which was not called")]
+#[case(
+    "l.pkl",
+    b"cos\nsystem\n(S'true'\ntR.",
+    "refers to os.system, which is not supported and was not called"
+)]
 #[case("l.pkl", b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "instruction 0x93 at byte 14")]
 #[case("l.pkl", b"\x80\x03]q\x00.", "holds a list, expected a dict")]
 #[case("l.pkl", b"}}.", "found no label")]

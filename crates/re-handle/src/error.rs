@@ -8,7 +8,9 @@ use re_data::PredictError;
 #[non_exhaustive]
 pub enum RequestError {
     /// There is no room for it, and it was not to wait.
-    #[error("no room for {rows} rows, {unanswered} of at most {max_rows} are unanswered")]
+    #[error(
+        "the queue is full: {rows} rows do not fit, {unanswered} of at most {max_rows} are waiting or running"
+    )]
     Busy {
         /// Its rows.
         rows: usize,
@@ -19,7 +21,7 @@ pub enum RequestError {
     },
     /// There will never be room for it.
     #[error(
-        "a request of {rows} rows and {bytes} bytes, expected at most {max_rows} rows and {max_bytes} bytes"
+        "the request is too large: {rows} rows and {bytes} bytes, expected at most {max_rows} rows and {max_bytes} bytes"
     )]
     TooLarge {
         /// Its rows.
@@ -56,13 +58,13 @@ pub enum RequestError {
 #[non_exhaustive]
 pub enum StartError {
     /// The system gave no thread.
-    #[error("no thread for the predictor")]
+    #[error("no thread could be started for the predictor")]
     Thread(#[source] std::io::Error),
     /// The predictor could not be made.
     #[error(transparent)]
     Predictor(Box<dyn std::error::Error + Send + Sync>),
     /// What makes the predictor panicked.
-    #[error("what makes the predictor panicked: {message}")]
+    #[error("loading the predictor panicked: {message}")]
     Panicked {
         /// What it said.
         message: String,

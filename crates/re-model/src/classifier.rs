@@ -2,6 +2,7 @@
 
 mod documents;
 mod folder;
+mod states;
 mod stream;
 
 pub use documents::PredictedPairs;
@@ -11,6 +12,7 @@ pub use stream::PredictedChunk;
 use std::path::Path;
 use std::sync::Arc;
 
+use ndarray::{Array2, ArrayViewMut1};
 use re_data::predictor::estimated_tokens;
 use re_data::{
     EncodeOptions, Encoded, ExampleEncoder, LabelSet, Markup, MarkupConfig, Outcomes, PredictError,
@@ -21,7 +23,7 @@ use tch::Device;
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::head::{Head, HeadConfig};
-use crate::inference::{floats, in_batches};
+use crate::inference::{in_batches, matrix};
 use crate::model::RelationModel;
 use crate::ops::Mode;
 use crate::parameters::{Builder, LoadReport};
@@ -242,47 +244,50 @@ impl RelationClassifier {
             faults.push(row.map(|row| rows.push(row)).err());
         }
         let probabilities = self.probabilities(&rows)?;
-        let mut probabilities = probabilities.chunks_exact(self.labels.len());
+        let mut probabilities = probabilities.rows().into_iter();
         let outcomes = examples.iter().zip(faults).map(|(example, fault)| match fault {
             Some(fault) => Err(RowError::new(example.id(), fault)),
-            None => Ok((example.id().to_owned(), probabilities.next().unwrap_or_default())),
+            None => {
+                let row = probabilities.next().and_then(|row| row.to_slice());
+                Ok((example.id().to_owned(), row.unwrap_or_default()))
+            }
         });
         Ok(Outcomes::new(Arc::clone(&self.labels), outcomes)?)
     }
 
-    /// Class probabilities of encoded rows, flat, in their order.
+    /// Class probabilities of encoded rows, `[rows, classes]`.
     ///
     /// # Errors
     /// As [`RelationClassifier::logits`].
-    pub fn probabilities(&self, rows: &[Encoded]) -> Result<Vec<f32>> {
+    pub fn probabilities(&self, rows: &[Encoded]) -> Result<Array2<f32>> {
         let mut values = self.logits(rows)?;
         let adjustment = self.logit_adjustment.as_deref().unwrap_or_default();
-        for row in values.chunks_exact_mut(self.labels.len()) {
+        for mut row in values.rows_mut() {
             row.iter_mut().zip(adjustment).for_each(|(logit, offset)| *logit += offset);
             softmax(row);
         }
         Ok(values)
     }
 
-    /// The model's logits of encoded rows, without adjustment, flat, `labels().len()` for each row, in their order.
+    /// The model's logits of encoded rows, without adjustment, `[rows, classes]`.
     ///
     /// Rows of similar length share a forward pass; a row's logits do not depend on its company beyond
     /// rounding in the last bits.
     ///
     /// # Errors
-    /// [`Error::TokenId`], [`Error::TooLong`] and the like for rows that another encoder made; [`Error::Interrupted`]
+    /// [`Error::TokenId`], [`Error::TooLong`] and the like for rows that another encoder made; [`Error::Data`] where a head of
+    /// the caller's gives logits of another shape; [`Error::Interrupted`]
     /// where [`RelationModel::stop_when`] was given a flag that is raised; those of
     /// [`RelationModel::verify`].
-    pub fn logits(&self, rows: &[Encoded]) -> Result<Vec<f32>> {
+    pub fn logits(&self, rows: &[Encoded]) -> Result<Array2<f32>> {
         let _guard = tch::no_grad_guard();
         let classes = self.labels.len();
-        let mut all = vec![0f32; rows.len() * classes];
+        let mut all = Array2::zeros((rows.len(), classes));
         in_batches(rows, &self.model, |numbers, batch| {
-            let logits = floats(&self.model.forward(batch, Mode::Eval)?)?;
-            for (&row, values) in numbers.iter().zip(logits.chunks_exact(classes)) {
-                if let Some(slot) = all.get_mut(row * classes..(row + 1) * classes) {
-                    slot.copy_from_slice(values);
-                }
+            let logits = self.model.forward(batch, Mode::Eval)?;
+            let logits = matrix(&logits, numbers.len(), classes, "Head::forward")?;
+            for (&row, values) in numbers.iter().zip(logits.rows()) {
+                all.row_mut(row).assign(&values);
             }
             Ok(())
         })?;
@@ -350,26 +355,24 @@ pub fn example_encoder(
 }
 
 /// Softmax in place, shifted by the maximum so that nothing overflows.
-fn softmax(logits: &mut [f32]) {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
-    for value in logits.iter_mut() {
-        *value = (*value - max).exp();
-        sum += *value;
-    }
-    for value in logits {
-        *value /= sum;
-    }
+fn softmax(mut logits: ArrayViewMut1<'_, f32>) {
+    let max = logits.fold(f32::NEG_INFINITY, |max, &logit| max.max(logit));
+    logits.mapv_inplace(|logit| (logit - max).exp());
+    // One after the other: `Array::sum` adds in another order, and so to other bits.
+    let sum: f32 = logits.iter().sum();
+    logits /= sum;
 }
 
 #[cfg(test)]
 mod tests {
+    use ndarray::array;
+
     use super::*;
 
     #[test]
     fn softmax_survives_large_logits() {
-        let mut values = [1000.0, 1000.0, -1000.0];
-        softmax(&mut values);
-        assert_eq!(values, [0.5, 0.5, 0.0]);
+        let mut values = array![1000.0, 1000.0, -1000.0];
+        softmax(values.view_mut());
+        assert_eq!(values, array![0.5, 0.5, 0.0]);
     }
 }

@@ -74,7 +74,7 @@ pub enum Error {
     },
     /// A file written by `torch.save` cannot be read.
     #[cfg(feature = "pytorch")]
-    #[error("{}: not a file of torch.save that can be read", path.display())]
+    #[error("{}: cannot be read as a file of torch.save", path.display())]
     TorchFile {
         /// The file.
         path: PathBuf,
@@ -91,8 +91,8 @@ pub enum Error {
     },
     /// A file that a model computes with was written over or cut short.
     #[error(
-        "{}: changed while it was in use, so that results are worthless; run again, and put new files in the place of \
-         old ones by renaming them, as mv does",
+        "{}: changed while it was in use, so that the results are not valid; run again, and replace a model's files by \
+         moving new ones over them (mv), not by writing into them",
         path.display()
     )]
     FileChanged {
@@ -167,7 +167,7 @@ pub enum Error {
     },
     /// A token id has no row because the vocabulary was trimmed to other data.
     #[error(
-        "token id {id} is not among those the vocabulary was trimmed to; name its rows when trimming, or restore \
+        "token id {id} is not among those the vocabulary was trimmed to; keep its row when trimming, or restore \
          the vocabulary first"
     )]
     TrimmedToken {
@@ -207,7 +207,7 @@ pub enum Error {
         reason: String,
     },
     /// The flag given to [`RelationModel::stop_when`](crate::RelationModel::stop_when) was raised.
-    #[error("stopped before the end, as was asked for")]
+    #[error("prediction was interrupted")]
     Interrupted,
     /// Data could not be tokenised or batched.
     #[error(transparent)]

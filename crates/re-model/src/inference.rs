@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use ndarray::Array2;
 use re_data::{Batch, Encoded};
 use tch::{Device, Kind, Tensor};
 
@@ -77,6 +78,24 @@ pub fn floats(tensor: &Tensor) -> Result<Vec<f32>> {
     let mut values = vec![0f32; tensor.numel()];
     tensor.f_copy_data(&mut values, tensor.numel())?;
     Ok(values)
+}
+
+/// A tensor of `rows` rows and `columns` columns as a matrix; `what` gave it.
+///
+/// # Errors
+/// [`Error::Torch`]; [`Error::Data`] where it has another shape.
+pub fn matrix(tensor: &Tensor, rows: usize, columns: usize, what: &'static str) -> Result<Array2<f32>> {
+    let fault = || {
+        Error::Data(re_data::Error::Argument {
+            name: what,
+            found: format!("a tensor of shape {:?} for {rows} rows", tensor.size()),
+            expected: "one row for each example, one column for each class or feature",
+        })
+    };
+    if tensor.size() != [rows as i64, columns as i64] {
+        return Err(fault());
+    }
+    Array2::from_shape_vec((rows, columns), floats(tensor)?).map_err(|_| fault())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod common;
 
 use common::relative_to_scale;
+use ndarray::{Axis, s};
 use re_data::{
     Batch, CharSpan, Document, Encoded, LabelSet, MarkupConfig, Mention, PairRule, Predictor, RelationExample,
 };
@@ -234,4 +235,21 @@ fn the_first_error_ends_the_pairs() {
         Err(Error::Data(re_data::Error::MissingLabel { id: "enough".into() }))
     });
     assert!(enough.unwrap_err().to_string().contains("enough"));
+}
+
+#[test]
+fn mentions_are_the_means_of_hidden_states() {
+    let classifier = classifier(&MarkupConfig::Plain {}, HeadConfig::Cls);
+    let documents = [document("a", ""), document("b", " 그리고 산으로 갔다.")];
+    let all: Vec<RelationExample> = documents.iter().flat_map(examples).collect();
+    let rows = classifier.encoder().encode_batch(&all).unwrap().0;
+    let (states, mentions) = (classifier.hidden_states(&rows).unwrap(), classifier.mentions(&rows).unwrap());
+    for (number, (row, states)) in rows.iter().zip(&states).enumerate() {
+        assert_eq!(states.nrows(), row.len());
+        for (span, means) in row.entities.iter().zip(&mentions) {
+            let expected = states.slice(s![span.unwrap().range(), ..]).mean_axis(Axis(0)).unwrap();
+            let nearest = expected.iter().zip(means.row(number)).all(|(a, b)| (a - b).abs() < 1e-5);
+            assert!(nearest, "row {number}: {expected} and {}", means.row(number));
+        }
+    }
 }

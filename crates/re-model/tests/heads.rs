@@ -6,11 +6,11 @@
 mod common;
 
 use common::{golden, relative_to_scale};
-use re_data::{Batch, Encoded, TokenSpan};
+use re_data::{Batch, Encoded, LabelSet, TokenSpan};
 use re_model::parameters::Part;
 use re_model::{
-    Builder, EncoderConfig, Head, HeadConfig, HeadInput, Mode, Precision, RelationModel, Result, TokenBatch,
-    Weights,
+    Builder, ClassifierOptions, EncoderConfig, Head, HeadChoice, HeadConfig, HeadInput, Mode, Precision,
+    RelationClassifier, RelationModel, Result, TokenBatch, Weights,
 };
 use tch::{Device, Tensor};
 
@@ -118,4 +118,27 @@ fn the_head_is_all_that_stands_on_the_last_layer() {
             expected.iter().flat_map(|name| [format!("{name}.weight"), format!("{name}.bias")]).collect();
         assert_eq!(names, expected, "{architecture}");
     }
+}
+
+/// Gives states in the place of logits.
+#[derive(Debug)]
+struct Wide;
+
+impl Head for Wide {
+    fn forward(&self, input: &HeadInput<'_>, _: Mode<'_>) -> Result<Tensor> {
+        input.first_token()
+    }
+}
+
+#[test]
+fn logits_of_another_shape_are_refused() {
+    let head = HeadChoice::Own(Box::new(|_, _, _| Ok(Box::new(Wide))));
+    let options = ClassifierOptions { head, ..ClassifierOptions::default() };
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/embedded/model");
+    let options = ClassifierOptions { random_weights: true, ..options };
+    let (classifier, _) =
+        RelationClassifier::new(folder, LabelSet::new(["a", "b"]).unwrap(), options).unwrap();
+    let row = Encoded { ids: vec![5; 4], type_ids: vec![0; 4], ..Encoded::default() };
+    let error = classifier.logits(&[row]).unwrap_err().to_string();
+    assert!(error.starts_with("Head::forward = a tensor of shape [1, "), "{error}");
 }

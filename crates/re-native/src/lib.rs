@@ -1,20 +1,4 @@
-//! What tch does not bind: an encoder layer for the CPU that fuses all that is not a matrix product, tensors on memory
-//! that Rust owns and slices of those that libtorch owns, random numbers without a generator that all share, and
-//! libtorch's CUDA part.
-//!
-//! What the functions rely on, they check: shapes, kinds, devices, layouts. Exceptions of libtorch become errors.
-//!
-//! ```
-//! use std::fs::File;
-//! # let folder = tempfile::tempdir()?;
-//! # let path = folder.path().join("values");
-//! std::fs::write(&path, [0.0f32, 3.0, 0.0, 0.0].map(f32::to_le_bytes).concat())?;
-//! let map = re_native::FileMap::new(File::open(&path)?)?;
-//! let matrix = re_native::tensor_on_map(&map, 0, &[2, 2])?;
-//! assert_eq!(matrix.double_value(&[0, 1]), 3.0);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-
+#![doc = include_str!("../README.md")]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 #![allow(unsafe_code)]
 

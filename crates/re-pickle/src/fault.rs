@@ -15,7 +15,9 @@ pub enum Fault {
         expected: &'static str,
     },
     /// An instruction that builds no plain value, or the number of a protocol that the caller does not take.
-    #[error("instruction 0x{code:02x} at byte {offset} of the pickle builds no plain value")]
+    #[error(
+        "instruction 0x{code:02x} at byte {offset} of the pickle is not supported: it builds no plain value"
+    )]
     Instruction {
         /// The instruction's byte.
         code: u8,
@@ -23,7 +25,7 @@ pub enum Fault {
         offset: usize,
     },
     /// A Python function or class that the caller does not know. It was not called.
-    #[error("the pickle names {name}, which was not called")]
+    #[error("the pickle refers to {name}, which is not supported and was not called")]
     Global {
         /// Its full name.
         name: String,

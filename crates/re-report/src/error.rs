@@ -23,7 +23,7 @@ pub enum Error {
     #[error("found no run, expected at least one")]
     NoRuns,
     /// A folder is not that of a run.
-    #[error("{}: no folder of a run, found none of {}", folder.display(), expected.join(", "))]
+    #[error("{}: not the folder of a run: it has none of {}", folder.display(), expected.join(", "))]
     NotARun {
         /// The folder.
         folder: PathBuf,

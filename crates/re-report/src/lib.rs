@@ -1,21 +1,6 @@
-//! Reports on runs of relation extraction, made from their folders alone; no deep-learning library.
+#![doc = include_str!("../README.md")]
 //!
-//! [`Report`] shows one run or several as one self-contained HTML page: learning curves, figures by label,
-//! confusion matrix, calibration, accuracy by sentence length, comparison with significance, disagreements,
-//! settings that differ, errors. [`results`] writes the tables of a document such as `docs/RESULTS.md` from the
-//! run folders below a folder.
-//!
-//! A run's folder holds `config.toml`, `metrics.jsonl`, `summary.json`, saved probabilities and, where the run
-//! consists of several, a folder like it for each. Files may be missing; the report then says what it lacks.
-//!
-//! ```
-//! use re_report::{Report, ReportOptions};
-//! # let out = tempfile::tempdir().expect("a folder");
-//! # let path = out.path().join("report.html");
-//! let report = Report::new(&["../../results/mbert_baseline-seed7"], &ReportOptions::default())?;
-//! report.write(&path)?;
-//! # Ok::<(), re_report::Error>(())
-//! ```
+//! [`Report`] makes the page; [`results`] writes the tables of a document such as `docs/RESULTS.md` from the run folders below a folder.
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 

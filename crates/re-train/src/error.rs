@@ -69,9 +69,9 @@ pub enum Error {
     },
     /// The newest checkpoint of a run is damaged.
     #[error(
-        "{}: a damaged checkpoint{}",
+        "{}: the checkpoint is damaged{}",
         path.display(),
-        older.map(|step| format!("; to go on from step {step}, remove it")).unwrap_or_default()
+        older.map(|step| format!("; remove it to resume from step {step}")).unwrap_or_default()
     )]
     Checkpoint {
         /// Its folder.
@@ -93,7 +93,7 @@ pub enum Error {
     },
     /// The best checkpoint of a run is gone.
     #[error(
-        "{}: the best checkpoint so far is not there, at which the run would end; put it back, or train anew",
+        "{}: the best checkpoint so far is missing, and the run would end with it; put it back, or start a new run",
         path.display()
     )]
     NoBest {
@@ -113,7 +113,7 @@ pub enum Error {
         folder: PathBuf,
     },
     /// The folder of a run was moved, removed or replaced while the run was at work there.
-    #[error("{}: the run's folder was moved or removed meanwhile; training has stopped", folder.display())]
+    #[error("{}: the run's folder was moved or removed during training, which has stopped", folder.display())]
     RunGone {
         /// Where it was.
         folder: PathBuf,

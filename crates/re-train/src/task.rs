@@ -281,7 +281,7 @@ impl Task for ClassificationTask {
         }
         let values = self.classifier.probabilities(&self.validation.rows)?;
         let labels = self.classifier.labels();
-        let probabilities = Probabilities::new(self.validation.ids.clone(), labels.clone(), values)?;
+        let probabilities = Probabilities::from_array(self.validation.ids.clone(), labels.clone(), values)?;
         let found = Evaluation::new(&self.validation.classes, &probabilities)?;
         let own_metric = self.metric.as_ref().map(|own| own.of(&self.validation.classes, &probabilities));
         Ok(Some(Evaluation { own_metric, ..found }))

@@ -13,7 +13,7 @@ use crate::output::ResultArgs;
 use crate::tuning::{TuneArgs, coverage, describe};
 use crate::verbosity::Verbosity;
 
-/// Say which models a vote needs, and which hurt it
+/// Show which models help a vote, and which hurt it
 ///
 /// From predictions for labelled rows that none of the models was trained on: the accuracy of each, how pairs of them
 /// differ, what each subset gains and how sure that is, and the gain label by label.
@@ -24,21 +24,21 @@ Examples:
   re advise xlmr=a.csv bert=b.csv --gold dev.tsv --how hard
   re advise runs/a runs/b --gold train.tsv --subset --tune greedy --json > advice.json")]
 pub struct Advise {
-    /// Probabilities as `re predict --probs` writes them, or run folders; NAME=FILE names a member. Run folders stand for
-    /// their out-of-fold rows where all of them have such rows, else for their validation rows, which flatter models whose
-    /// step was chosen by them
+    /// Probabilities as `re predict --probs` writes them, or run folders; NAME=FILE names a member. Of run folders the out-of-fold
+    /// rows are used where all of them have such rows, else for their validation rows, which look better than others for
+    /// models whose checkpoint was chosen on them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<MemberFile>,
     /// Labelled rows
     #[arg(long, value_name = "FILE")]
     gold: PathBuf,
-    /// Look at the rows of the members alone, where GOLD has more
+    /// Use only the rows that the members have, where GOLD has more
     #[arg(long)]
     subset: bool,
     /// The vote whose gain is measured
     #[arg(long, value_enum, default_value_t = How::Mean)]
     how: How,
-    /// Up to this many members all subsets are tried, at most 16; beyond, members join one by one
+    /// Try all subsets of up to this many members (at most 16); with more members, add them one by one
     #[arg(long, value_name = "N", value_parser = exhaustive,
         default_value_t = AdviceOptions::default().exhaustive_up_to)]
     exhaustive_up_to: usize,

@@ -14,8 +14,8 @@ use crate::verbosity::Verbosity;
 
 /// Convert rows from one layout into another
 ///
-/// Rows stream, so that a file of any size takes little memory. What the new layout has no place for, such as entity
-/// types, is told.
+/// Rows stream, so that a file of any size takes little memory. What the new layout cannot hold, such as entity types,
+/// is reported.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -28,7 +28,7 @@ pub struct Convert {
     /// File for the converted rows; `-` is standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
-    /// Layout of the result [default: told by the name of --output]
+    /// Layout of the result [default: from the name of --output]
     #[arg(long, value_name = "FORMAT", value_parser = formats())]
     to: Option<Format>,
     #[command(flatten)]
@@ -59,8 +59,10 @@ impl Convert {
             verbosity.note(format!("{}: {written}", self.output.display()));
         }
         for (name, rows) in &rows.report().unread {
-            verbosity
-                .note(format!("{}: {name} of {rows} rows has no place in an example", self.input.display()));
+            verbosity.note(format!(
+                "{}: {name} of {rows} rows is left out: examples cannot hold it",
+                self.input.display()
+            ));
         }
         Ok(())
     }

@@ -23,16 +23,16 @@ use crate::verbosity::visible;
 /// The version that this program was made for.
 const LIBTORCH: &str = "2.11.0";
 
-/// Say what this program finds on the machine, and how to mend what is missing
+/// Check this machine and the given files, and say how to fix what is missing
 ///
-/// Models are tried on one row, files of rows are read whole. Exit code 1 where something has to be mended.
+/// Models are run on one row, files of rows are read completely. Exit code 1 where something has to be fixed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   re doctor
   re doctor path/to/xlm-roberta-large train.tsv runs/mine")]
 pub struct Doctor {
-    /// Models, runs and files of rows to look at, too
+    /// Models, runs and files of rows to check as well
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -46,7 +46,7 @@ enum State {
     Good,
     /// Absent, and only some uses need it.
     Optional,
-    /// To be mended.
+    /// To be fixed.
     Bad,
 }
 
@@ -56,7 +56,7 @@ struct Finding {
     name: String,
     state: State,
     found: String,
-    /// How to mend it.
+    /// How to fix it.
     #[serde(skip_serializing_if = "Option::is_none")]
     mend: Option<String>,
 }
@@ -92,7 +92,7 @@ impl Doctor {
         findings.extend(self.paths.iter().map(|path| look_at(path)));
         let bad = findings.iter().filter(|finding| finding.state == State::Bad).count();
         let text = || {
-            let verdict = if bad == 0 { "nothing to mend\n".to_owned() } else { format!("{bad} to mend\n") };
+            let verdict = if bad == 0 { "nothing to fix\n".to_owned() } else { format!("{bad} to fix\n") };
             findings.iter().map(Finding::text).collect::<String>() + "\n" + &verdict
         };
         self.result.write(text, &findings)?;

@@ -32,7 +32,7 @@ pub struct Encode {
     model: ModelArg,
     /// File of rows; `-` is standard input
     rows: PathBuf,
-    /// Show so many rows
+    /// Show the first N rows
     #[arg(short = 'n', long, value_name = "N")]
     limit: Option<usize>,
     /// Show the row with this id (repeatable)

@@ -44,18 +44,18 @@ pub struct Evaluate {
     predictions: PathBuf,
     /// Labelled rows
     gold: PathBuf,
-    /// Names of the classes (label_type.pkl, JSON, or one a line), or a trained run or model, for those that it knows
+    /// Names of the classes (label_type.pkl, JSON, or one a line), or a trained run or model, for its labels
     /// [default: the labels that occur]
     #[arg(long, value_name = "FILE|RUN")]
     labels: Option<PathBuf>,
     /// The label that says "no relation", which micro-F1 leaves out; "" where none does [default: that of the benchmark,
-    /// else a customary name such as no_relation, which is told]
+    /// else a customary name such as no_relation, which is reported]
     #[arg(long, value_name = "LABEL")]
     no_relation: Option<NoRelation>,
-    /// Look at the rows of PREDICTIONS alone, where GOLD has more
+    /// Use only the rows that PREDICTIONS has, where GOLD has more
     #[arg(long)]
     subset: bool,
-    /// Other predictions for the same rows: is the difference more than luck?
+    /// Other predictions for the same rows: test whether the difference is significant
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
     /// Coverage of the intervals

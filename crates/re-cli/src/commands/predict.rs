@@ -29,10 +29,10 @@ enum Format {
 
 /// Classify rows with a trained model, or with several that vote
 ///
-/// Rows stream, so that a file of any size takes little memory (some sixteen bytes a row, by which repeated ids are found),
+/// Rows stream, so that a file of any size takes little memory (about 16 bytes a row, to find duplicate ids),
 /// and come out in the order in which they went in.
-/// Entities that truncation removes, and special tokens in the text of rows, are told where a single model answers, not by
-/// several that vote.
+/// A single model reports entities that truncation removes, and special tokens in the text of rows; several models that
+/// vote do not.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -51,7 +51,7 @@ pub struct Predict {
     /// Number format of the encoder [default: as in training, bf16 only where the device multiplies it natively]
     #[arg(long, value_name = "FORMAT")]
     precision: Option<Format>,
-    /// Rows that are read, sorted by length and computed together; fewer where their texts come to 16 MiB
+    /// Rows that are read, sorted by length and predicted together; fewer where their texts exceed 16 MiB
     #[arg(long, value_name = "ROWS", default_value = "4096")]
     chunk: NonZeroUsize,
     #[command(flatten)]
@@ -75,9 +75,8 @@ impl Predict {
         let settings = TrainConfig { device: self.device.clone(), precision, ..TrainConfig::default() };
         if let Some(step) = RunFolder::new(&self.model).unfinished_step()? {
             let run = self.model.display();
-            verbosity.note(format!(
-                "{run}: the run is not complete; its latest checkpoint answers, of step {step}"
-            ));
+            verbosity
+                .note(format!("{run}: the run is not complete; using its latest checkpoint, step {step}"));
         }
         match model_folder(&self.model) {
             Ok(folder) if !QuestionAnswerer::is_in(&folder)? => self.stream(&folder, &settings, verbosity),

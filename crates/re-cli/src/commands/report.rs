@@ -40,7 +40,7 @@ pub struct Report {
     /// runs say, else a customary name]
     #[arg(long, value_name = "LABEL")]
     no_relation: Option<NoRelation>,
-    /// The predictions to look at [default: validation, else out-of-fold, else test]
+    /// Which predictions to show [default: validation, else out-of-fold, else test]
     #[arg(long, value_name = "ROWS", value_parser = row_sets())]
     rows: Option<RowSet>,
     /// Most sentences in each list of errors

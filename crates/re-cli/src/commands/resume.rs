@@ -13,7 +13,7 @@ use crate::data;
 use crate::output::ResultArgs;
 use crate::verbosity::Verbosity;
 
-/// Go on with a training that was interrupted
+/// Resume a training that was interrupted
 ///
 /// It goes on from the latest checkpoint, and ends with the same bits as one that never stopped. Trainings of a plan
 /// that are complete are not repeated. Other settings, rows, numbers of threads (--threads) or pretrained models than the
@@ -27,8 +27,8 @@ pub struct Resume {
     /// Folder of the run
     #[arg(value_name = "RUN", value_parser = data::folder())]
     folder: PathBuf,
-    /// Go on, too, where the number of threads or the pretrained model is another one than when the run began, and say
-    /// so: the result is then not that of a run that never stopped
+    /// Resume although the number of threads or the pretrained model has changed, and report it: the result is then not
+    /// that of a run that never stopped
     #[arg(long)]
     allow_changes: bool,
     #[command(flatten)]
@@ -42,7 +42,7 @@ impl Resume {
         let experiment = folder.experiment()?;
         if folder.is_complete()? {
             verbosity.note(format!(
-                "{}: the run is complete; nothing is trained, its results are made again",
+                "{}: the run is complete; nothing is left to train, its results are written again",
                 folder.path().display()
             ));
         }

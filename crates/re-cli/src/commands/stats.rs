@@ -22,7 +22,7 @@ use crate::verbosity::Verbosity;
 /// Ranges of a histogram of lengths.
 const BINS: usize = 16;
 
-/// Look at a file of rows: labels, lengths, duplicates, contradictions
+/// Describe a file of rows: labels, lengths, duplicates, contradictions
 ///
 /// All rows are held in memory.
 #[derive(Debug, Args)]
@@ -38,7 +38,7 @@ pub struct Stats {
     /// Count tokens too, as this model reads the rows: a trained model, run, CONFIG.toml or a folder with a tokenizer
     #[arg(long, value_name = "MODEL", value_parser = folder())]
     model: Option<PathBuf>,
-    /// Draw labels and lengths into this file
+    /// Draw labels and lengths as SVG into this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     #[command(flatten)]

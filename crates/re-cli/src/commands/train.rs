@@ -17,7 +17,7 @@ use crate::exit::about;
 use crate::output::ResultArgs;
 use crate::verbosity::{Verbosity, visible};
 
-/// Train what a configuration describes
+/// Run the training that a configuration describes
 ///
 /// The run's folder receives checkpoints, metrics.jsonl, the resolved config.toml, probabilities and submission.csv.
 /// Ctrl-C saves a checkpoint; `re resume RUN` goes on from there and ends with the same bits.
@@ -36,30 +36,30 @@ Examples:
       --base examples/configs/base/embedded.toml --steps 100
   re train config.toml --print-config")]
 pub struct Train {
-    /// Settings in TOML, later files over earlier ones; paths in them begin at the working directory
+    /// Settings in TOML; later files override earlier ones. Paths to data and models are relative to the working directory
     #[arg(required = true, value_name = "CONFIG.toml")]
     configs: Vec<PathBuf>,
     /// Pretrained encoder: a folder; MEMBER=MODEL gives a member of a vote its own (repeatable)
     #[arg(long, value_name = "[MEMBER=]MODEL", value_parser = name())]
     model: Vec<String>,
-    /// Settings below all others, in place of the base that the files name
+    /// Base to use in place of the one that the files extend
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     base: Option<PathBuf>,
     /// Change one setting, such as training.seed=8 (repeatable)
     #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
     set: Vec<String>,
-    /// Optimizer steps; all trainings of the experiment, their warm-up and their evaluations scale with them, but for
-    /// what --set says of these
+    /// Optimizer steps; all trainings of the experiment, their warm-up and their evaluations scale with them, except
+    /// what --set gives
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
-    /// Trained run to vote in place of a member that would be trained (repeatable); without checkpoints, what it saved
-    /// of the same rows votes
+    /// Trained run that votes in place of a member that would be trained (repeatable); where its checkpoints are gone,
+    /// the probabilities that it saved for the same rows vote
     #[arg(long, value_name = "[MEMBER=]RUN[@STEP]", value_parser = name())]
     member: Vec<String>,
     /// Folder of the run [default: the first free runs/NAME-N, after the name of the last CONFIG.toml]
     #[arg(long, value_name = "RUN", value_parser = data::folder())]
     out: Option<PathBuf>,
-    /// Write all settings with their values, and do not train
+    /// Print all settings with their values, and do not train
     #[arg(long, conflicts_with = "json")]
     print_config: bool,
     #[command(flatten)]
@@ -153,7 +153,7 @@ pub fn run(
     })?;
     let path = folder.path().display();
     if summary.reason == StopReason::Interrupted {
-        verbosity.note(format!("interrupted; go on with\n  re resume {path}"));
+        verbosity.note(format!("interrupted; resume with\n  re resume {path}"));
         return Ok(ExitCode::from(stop.exit_code()));
     }
     result.write(|| text(folder, &summary), &summary)?;

@@ -37,7 +37,7 @@ pub struct Vote {
     /// Probabilities as `re predict --probs` writes them, or run folders, for their test rows; NAME=FILE names a member
     #[arg(required = true, value_name = "FILE")]
     files: Vec<MemberFile>,
-    /// How the probabilities become one
+    /// How the probabilities are combined
     #[arg(long, value_enum, default_value_t = How::Mean, conflicts_with = "tune")]
     how: How,
     /// Weight of each file, 0 or more, in any unit [default: equal]
@@ -45,9 +45,9 @@ pub struct Vote {
     weights: Option<Vec<f64>>,
     #[command(flatten)]
     tuning: TuneArgs,
-    /// The members' probabilities for the rows of --gold, one file for each, in the same order. Run folders stand for
-    /// their out-of-fold rows where all of them have such rows, else for their validation rows, which flatter models whose
-    /// step was chosen by them
+    /// The members' probabilities for the rows of --gold, one file for each, in the same order. Of run folders the out-of-fold
+    /// rows are used where all of them have such rows, else for their validation rows, which look better than others for
+    /// models whose checkpoint was chosen on them
     #[arg(
         long,
         value_name = "FILE,..",
@@ -59,10 +59,10 @@ pub struct Vote {
     /// Labelled rows to find weights on
     #[arg(long, value_name = "FILE", requires = "tune", help_heading = "Finding weights")]
     gold: Option<PathBuf>,
-    /// Look at the rows of --out-of-fold alone, where --gold has more
+    /// Use only the rows that --out-of-fold has, where --gold has more
     #[arg(long, requires = "gold", help_heading = "Finding weights")]
     subset: bool,
-    /// The rows to vote on are others than those of --gold, even where their ids are the same
+    /// The rows to vote on are not those of --gold, even where their ids are equal
     #[arg(long, requires = "gold", help_heading = "Finding weights")]
     other_rows: bool,
     /// Labelled training rows: how frequent the labels were when the models learnt
@@ -71,7 +71,7 @@ pub struct Vote {
     /// Label frequencies of the test set: `uniform`, `estimate` (from the predictions) or labelled rows
     #[arg(long, value_name = "PRIOR", requires = "train_prior", help_heading = "Other label frequencies")]
     target_prior: Option<PathBuf>,
-    /// How far to go: 0 not at all, 1 all the way
+    /// Strength of the correction: 0 none, 1 full
     #[arg(
         long,
         value_name = "F",
@@ -123,7 +123,7 @@ impl Vote {
             && let Some((other, _)) = ids.find(|(_, others)| *others != labels)
         {
             verbosity.note(format!(
-                "class ids of the submission are those of {first}; {other} numbers its labels otherwise"
+                "class ids of the submission are those of {first}; {other} orders its labels differently"
             ));
         }
         drop(ids);
@@ -176,8 +176,10 @@ impl Vote {
             Some("estimate") => {
                 let estimate = estimate_prior(p, &train)?;
                 if !estimate.converged {
-                    verbosity
-                        .note(format!("label frequencies have not settled after {} steps", estimate.steps));
+                    verbosity.note(format!(
+                        "the label frequencies have not converged after {} steps",
+                        estimate.steps
+                    ));
                 }
                 estimate.prior
             }

@@ -44,7 +44,7 @@ pub(crate) fn run(
     let train_rows = rows(&data.train, "questions to train on", session)?;
     let validation = rows(&data.validation, "questions to evaluate on", session)?;
     if !data.test.is_empty() || !data.holdout.is_empty() {
-        session.note("a model that answers predicts nothing by itself: it cannot say what is unrelated")?;
+        session.note("a model that answers questions makes no predictions by itself: a classifier has to say which rows have no relation")?;
     }
     let task = QuestionTask::new(new, train_rows, validation, &experiment.training, questions)?;
     let task = task.stop_when(session.stop.clone());

@@ -205,7 +205,7 @@ fn check_votes(members: &[MemberConfig], votes: &[VoteConfig]) -> Result<()> {
     let mut known: HashSet<&str> = members.iter().map(|member| member.member.as_str()).collect();
     for VoteConfig { vote: name, of, weights, .. } in votes {
         if of.is_empty() {
-            return fault(KEY, format!("nobody in {name}"), "at least one member");
+            return fault(KEY, format!("no voter in {name}"), "at least one member");
         }
         let mut voters = HashSet::new();
         for voter in of {

@@ -42,20 +42,20 @@ pub(crate) fn may_validate(
     let Some(known) = trained_on(run)? else {
         session.note(&format!(
             "{name}: no record of what it was trained on; if validation rows were among that, its figures and those \
-             of what it takes part in flatter it"
+             of votes that it takes part in are too high"
         ))?;
         return Ok(true);
     };
     let (validated, tested) = (with_texts(&data.validation, &known), with_texts(&data.test, &known));
     if tested > 0 && data.test_is_labelled() {
         session.note(&format!(
-            "{name} was trained on {tested} of the {} labelled test rows' sentences: its figures on them flatter it",
+            "{name} was trained on {tested} of the {} labelled test rows' sentences: its figures on them are too high",
             data.test.len()
         ))?;
     }
     if validated > 0 {
         session.note(&format!(
-            "{name} was trained on {validated} of the {} validation rows' sentences: it is asked about the test rows \
+            "{name} was trained on {validated} of the {} validation rows' sentences: it predicts the test rows \
              alone",
             data.validation.len()
         ))?;
@@ -71,7 +71,7 @@ pub(crate) fn seen_before(experiment: &Experiment, data: &ExperimentData) -> Opt
     let seen = with_texts(&data.validation, &known);
     (seen > 0).then(|| {
         format!(
-            "{} was trained on {seen} of the {} validation rows' sentences before: figures on them flatter",
+            "{} was trained on {seen} of the {} validation rows' sentences before: figures on them are too high",
             model.display(),
             data.validation.len()
         )
@@ -104,7 +104,7 @@ pub(crate) fn rows_of(name: &str, run: &Path) -> Result<ExperimentData> {
     let unknown = |why: String| {
         Error::config(
             "plan.members.run",
-            format!("{} for {name}, which has no models any more; {why}", run.display()),
+            format!("{} for {name}, whose models were removed; {why}", run.display()),
             "a run with its models, or with the files of rows that its saved probabilities are of",
         )
     };

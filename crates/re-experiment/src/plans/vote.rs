@@ -21,9 +21,10 @@ use crate::experiment::{Experiment, MemberConfig, Plan, VoteConfig};
 use crate::folder::{RunFolder, Summary};
 use crate::session::Session;
 use crate::trained::{Loading, load, recorded};
+use crate::votes::{Part, Votes};
 
 /// What a member or a vote says of the validation and the test rows; `None` where it may not be asked.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct MemberProbabilities {
     validation: Option<Probabilities>,
     test: Option<Probabilities>,
@@ -61,10 +62,24 @@ pub(crate) fn run(
             return Ok(Summary::new(StopReason::Interrupted));
         }
     }
-    for vote in votes {
-        run.count(vote)?;
-    }
+    let counted = run.count(votes)?;
+    run.answers.extend(counted);
     run.conclude(votes)
+}
+
+/// One vote, on those rows of which all who take part say something.
+fn count(vote: &VoteConfig, parts: Vec<Part<'_, MemberProbabilities>>) -> Result<MemberProbabilities> {
+    let of = |rows: fn(&MemberProbabilities) -> Option<&Probabilities>| -> Result<Option<Probabilities>> {
+        let member = |(name, weight, said): &Part<'_, _>| {
+            Some(Member::new(*name, rows(said)?.clone()).with_weight(*weight))
+        };
+        let Some(members) = parts.iter().map(member).collect::<Option<Vec<_>>>() else { return Ok(None) };
+        Ok(Some(Members::align(members)?.vote(vote.how)?))
+    };
+    Ok(MemberProbabilities {
+        validation: of(|said| said.validation.as_ref())?,
+        test: of(|said| said.test.as_ref())?,
+    })
 }
 
 impl<'a> VoteRun<'a> {
@@ -110,7 +125,7 @@ impl<'a> VoteRun<'a> {
     fn take(&self, name: &str, run: &Path, session: &mut Session<'_>) -> Result<MemberProbabilities> {
         let own = rows_of(name, run)?;
         session.note(&format!(
-            "{name}: {} has no models any more, its saved probabilities vote",
+            "{name}: the models of {} were removed, its saved probabilities vote",
             run.display()
         ))?;
         let (here, mut probabilities) = (self.subfolder(name)?, MemberProbabilities::default());
@@ -125,7 +140,7 @@ impl<'a> VoteRun<'a> {
                 session.note(&format!("{name}: has saved no probabilities of {what} rows"))?;
             } else if !same_rows(own, rows) {
                 session.note(&format!(
-                    "{name}: its {what} rows are others, and it says nothing of those here"
+                    "{name}: its {what} rows are not those of this vote, so that it does not vote on them"
                 ))?;
             } else if let Some(probabilities) = self.saved(name, run, file, rows)? {
                 save(&here, file, PredictionFormat::Probabilities, &probabilities)?;
@@ -195,21 +210,11 @@ impl<'a> VoteRun<'a> {
         Ok(on_everything(&own, step, rows))
     }
 
-    fn count(&mut self, vote: &'a VoteConfig) -> Result<()> {
-        let of = |rows: fn(&MemberProbabilities) -> Option<&Probabilities>| -> Result<Option<Probabilities>> {
-            let mut members = Vec::new();
-            for (at, name) in vote.of.iter().enumerate() {
-                let Some(said) = self.answers.get(name.as_str()).and_then(rows) else { return Ok(None) };
-                members.push(Member::new(name, said.clone()).with_weight(vote.weight(at)));
-            }
-            Ok(Some(Members::align(members)?.vote(vote.how)?))
-        };
-        let probabilities = MemberProbabilities {
-            validation: of(|b| b.validation.as_ref())?,
-            test: of(|b| b.test.as_ref())?,
-        };
-        self.answers.insert(&vote.vote, probabilities);
-        Ok(())
+    /// What the votes say.
+    fn count(&self, votes: &'a [VoteConfig]) -> Result<Vec<(&'a str, MemberProbabilities)>> {
+        let member = |name: &str| Ok(self.answers.get(name).cloned().unwrap_or_default());
+        let mut counted = Votes::new(votes, member, count);
+        votes.iter().map(|vote| Ok((vote.vote.as_str(), counted.of(&vote.vote)?))).collect()
     }
 
     /// Writes what the votes say; the last one speaks for the whole.

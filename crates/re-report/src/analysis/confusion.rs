@@ -38,8 +38,7 @@ impl Confusion {
             std::cmp::Reverse(label(class).map(|label| (label.support, label.predicted)))
         });
         let row = |&class: &usize| {
-            let row = metrics.confusion.get(class);
-            order.iter().map(|&at| row.and_then(|row| row.get(at)).copied().unwrap_or_default()).collect()
+            order.iter().map(|&at| metrics.confusion.get((class, at)).copied().unwrap_or_default()).collect()
         };
         Self {
             labels: order.iter().filter_map(label).map(|label| label.label.clone()).collect(),

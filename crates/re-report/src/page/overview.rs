@@ -86,7 +86,7 @@ fn calibration_error(scored: &Scored) -> Option<f64> {
 
 /// Wilson's interval of the accuracy, in percent.
 fn interval(metrics: &Metrics, level: f64) -> String {
-    let right = metrics.confusion.iter().enumerate().filter_map(|(class, row)| row.get(class)).sum();
+    let right = metrics.confusion.diag().sum();
     match wilson(right, metrics.rows, level) {
         Ok(found) => format!("{}–{}", percent(found.low), percent(found.high)),
         Err(_) => String::new(),

@@ -91,12 +91,12 @@ pub(super) fn check(metrics: &Metrics, path: &Path, line: Option<u64>) -> Result
         Err(Error::Content { path: path.to_owned(), line, field, found, expected })
     };
     let labels = metrics.per_label.len();
-    if metrics.confusion.len() != labels || metrics.confusion.iter().any(|row| row.len() != labels) {
-        let widest = metrics.confusion.iter().map(Vec::len).max().unwrap_or_default();
-        let found = format!("{} rows of up to {widest} columns", metrics.confusion.len());
+    if metrics.confusion.dim() != (labels, labels) {
+        let (rows, columns) = metrics.confusion.dim();
+        let found = format!("{rows} rows of {columns} columns");
         return fault("confusion", found, format!("{labels} of each, one for every label"));
     }
-    let rows: usize = metrics.confusion.iter().flatten().sum();
+    let rows = metrics.confusion.sum();
     if rows != metrics.rows {
         return fault("confusion", format!("{rows} rows in all"), metrics.rows.to_string());
     }

@@ -11,7 +11,7 @@ pub enum TorchFileError {
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// The file is no whole zip archive, and so not written by `torch.save`, or damaged.
-    #[error("no whole archive of torch.save")]
+    #[error("not a complete archive of torch.save")]
     Archive {
         /// The archive reader's reason.
         source: Box<dyn std::error::Error + Send + Sync>,

@@ -1,0 +1,1 @@
+../torch-rpath.rs
