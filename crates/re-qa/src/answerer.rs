@@ -88,8 +88,7 @@ impl QuestionAnswerer {
 
     fn begin(folder: &Path, questions: Questions, options: AnswererOptions) -> Result<(Self, LoadReport)> {
         let (config, weights) = pretrained(folder, options.layers, options.random_weights)?;
-        let type_vocab_size = usize::try_from(config.type_vocab_size).unwrap_or(1);
-        let encoding = EncodeOptions { type_vocab_size, ..options.encoding };
+        let encoding = EncodeOptions { type_vocab_size: config.token_types(), ..options.encoding };
         let parts =
             ModelParts { config, weights: weights.as_ref(), device: options.device, seed: options.seed };
         Self::assemble(parts, tokenizer_in(folder)?, encoding, questions, options.rule)
