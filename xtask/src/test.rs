@@ -12,6 +12,9 @@ use crate::{cargo, peers, setup};
 const IN_SHARED_DATA: &str = "_in_shared_data";
 const WITH_TRANSFORMERS: &str = "_with_transformers";
 const WITH_E5: &str = "_with_e5";
+const WITH_MPNET: &str = "_with_mpnet";
+/// Where an English encoder of base size lies, below the cache.
+const MPNET: &str = "mpnet-base";
 
 /// Sets up and runs the tests; cargo's exit status. Those that need more than the checkout are ignored by plain
 /// `cargo test`: they run where what they need is at hand, or is installed because of `all`, and the others are named.
@@ -48,7 +51,7 @@ struct Need {
     found: Result<PathBuf>,
 }
 
-fn needs(layout: &Layout, all: bool) -> Result<[Need; 3]> {
+fn needs(layout: &Layout, all: bool) -> Result<[Need; 4]> {
     let shared = layout.shared();
     let data = if shared.join("data").is_dir() {
         Ok(shared.clone())
@@ -62,28 +65,39 @@ fn needs(layout: &Layout, all: bool) -> Result<[Need; 3]> {
             "`--all` installs what they need, RE_PEERS_PYTHON names an interpreter that has it"
         )),
     };
-    let encoder = encoder(layout, &shared, python.as_ref().ok().filter(|_| all));
+    let encoder = |variable, folder, script| {
+        let python = python.as_ref().ok().filter(|_| all);
+        encoder(layout, variable, folder, &shared.join("tools").join(script), python)
+    };
+    let e5 = encoder("RE_E5", peers::ENCODER, "make_e5_small.py");
+    let mpnet = encoder("RE_MPNET", MPNET, "make_mpnet_base.py");
     Ok([
         Need { names: IN_SHARED_DATA, variable: "RE_SHARED", found: data },
         Need { names: WITH_TRANSFORMERS, variable: "RE_PYTHON", found: python },
-        Need { names: WITH_E5, variable: "RE_E5", found: encoder },
+        Need { names: WITH_E5, variable: "RE_E5", found: e5 },
+        Need { names: WITH_MPNET, variable: "RE_MPNET", found: mpnet },
     ])
 }
 
-/// The encoder that `RE_E5` names or that of the cache, which `python` makes where it is not there.
-fn encoder(layout: &Layout, shared: &Path, python: Option<&PathBuf>) -> Result<PathBuf> {
-    if let Some(named) = std::env::var_os("RE_E5").filter(|value| !value.is_empty()) {
+/// The encoder that `variable` names or that of the cache, which `python` makes with `script` where it is not there.
+fn encoder(
+    layout: &Layout,
+    variable: &str,
+    folder: &str,
+    script: &Path,
+    python: Option<&PathBuf>,
+) -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os(variable).filter(|value| !value.is_empty()) {
         return Ok(layout.root.join(named));
     }
-    let folder = layout.cache.join(peers::ENCODER);
+    let folder = layout.cache.join(folder);
     if folder.join("model.safetensors").is_file() {
         return Ok(folder);
     }
     let Some(python) = python else {
         bail!("{} is not there; `--all` makes it", folder.display());
     };
-    let script = shared.join("tools/make_e5_small.py");
-    let status = Command::new(python).arg(&script).arg(&folder).status();
+    let status = Command::new(python).arg(script).arg(&folder).status();
     let status = status.with_context(|| format!("{} cannot be started", python.display()))?;
     if !status.success() {
         bail!("{} failed", script.display());
@@ -119,7 +133,9 @@ mod tests {
         needy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates"), &mut found);
         for name in &found {
             assert!(
-                [IN_SHARED_DATA, WITH_TRANSFORMERS, WITH_E5].iter().any(|end| name.ends_with(end)),
+                [IN_SHARED_DATA, WITH_TRANSFORMERS, WITH_E5, WITH_MPNET]
+                    .iter()
+                    .any(|end| name.ends_with(end)),
                 "{name}"
             );
         }

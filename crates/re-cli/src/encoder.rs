@@ -130,7 +130,7 @@ fn untrained(folder: &Path, markup: Arc<dyn Markup>, encoding: EncodingConfig) -
     };
     if files::is_file(folder.join("config.json"))? {
         let config = EncoderConfig::from_folder(folder)?;
-        options.type_vocab_size = usize::try_from(config.type_vocab_size).unwrap_or(1);
+        options.type_vocab_size = config.token_types();
         options.max_length = options.max_length.min(config.max_length());
     }
     let tokenizer = tokenizer_in(folder).map_err(|error| about(folder, error))?;

@@ -98,7 +98,7 @@ impl Tokenizer {
     ///
     /// `tokenizer.json` is taken where it exists, otherwise a WordPiece `vocab.txt`. The class of the tokenizer, named in
     /// `tokenizer_config.json` or else given by the type of the model in `config.json`, decides what becomes of them: the
-    /// classes of BERT, RoBERTa and XLM-R take the vocabulary alone and build everything else themselves, the class
+    /// classes of BERT, RoBERTa, XLM-R and MPNet take the vocabulary alone and build everything else themselves, the class
     /// `PreTrainedTokenizerFast` takes `tokenizer.json` as it stands. So does a folder that says no class; a `vocab.txt`
     /// is then read by BERT's rules, cased as the vocabulary itself is.
     ///

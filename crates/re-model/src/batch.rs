@@ -48,6 +48,9 @@ impl BatchSpec<'_> {
     }
 }
 
+/// [`even_size`]'s `parts` for the length that rows are padded to.
+const EVEN_LENGTHS: usize = 8;
+
 /// The sequences of `B` rows laid end to end on a device: `T` tokens, no padding. Rows of equal input share a sequence.
 ///
 /// A few filler tokens may follow the last one, so that sizes repeat; what the encoder returns has none of them.
@@ -101,7 +104,8 @@ impl TokenBatch {
     pub fn new(batch: &Batch, spec: &BatchSpec<'_>) -> Result<Self> {
         let BatchSpec { config, device, .. } = *spec;
         let ids = spec.word_rows(&batch.ids)?;
-        if let Some(&id) = batch.type_ids.iter().find(|id| !(0..config.type_vocab_size).contains(*id)) {
+        let types = 0..config.token_types() as i64;
+        if let Some(&id) = batch.type_ids.iter().find(|id| !types.contains(*id)) {
             return Err(Error::TokenType { id, type_vocab_size: config.type_vocab_size });
         }
         let longest = batch.lengths().max().unwrap_or(0);
@@ -133,6 +137,15 @@ impl TokenBatch {
             classes: put(&batch.classes)?,
             device,
         })
+    }
+
+    /// At least the length of the longest row, with the padding that attention may see behind it.
+    pub(crate) fn reach(&self) -> i64 {
+        even_size(self.longest().max(1), EVEN_LENGTHS) as i64
+    }
+
+    fn longest(&self) -> usize {
+        self.sequences().map(|sequence| sequence.len()).max().unwrap_or(0)
     }
 
     /// How the flat tokens relate to the padded view; made when it is first asked for.
@@ -207,14 +220,13 @@ impl TokenBatch {
 impl Layout {
     fn new(batch: &TokenBatch) -> Result<Self> {
         let filled = batch.ids.size().first().map_or(0, |&tokens| tokens as usize);
-        let lengths = || batch.sequences().map(|sequence| sequence.len());
-        let mut longest = lengths().max().unwrap_or(0);
+        let mut longest = batch.longest();
         let sequences = batch.sequences().len();
-        if filled == batch.tokens() && lengths().all(|n| n == longest) {
+        if filled == batch.tokens() && batch.sequences().all(|sequence| sequence.len() == longest) {
             return Ok(Self::Equal { sequences: sequences as i64, length: longest as i64 });
         }
         if filled > batch.tokens() {
-            longest = even_size(longest, 8);
+            longest = even_size(longest, EVEN_LENGTHS);
         }
         let slots = sequences * longest;
         let (mut to_padded, mut mask) = (Vec::with_capacity(slots), Vec::with_capacity(slots));
@@ -282,7 +294,8 @@ impl Layout {
         }
     }
 
-    fn size(&self) -> (i64, i64) {
+    /// Number of sequences, and tokens of each with its padding.
+    pub(crate) fn size(&self) -> (i64, i64) {
         match self {
             Self::Equal { sequences, length } | Self::Ragged { sequences, length, .. } => {
                 (*sequences, *length)

@@ -140,8 +140,7 @@ impl RelationClassifier {
 
     fn begin(folder: &Path, labels: LabelSet, options: ClassifierOptions) -> Result<(Self, LoadReport)> {
         let (config, weights) = pretrained(folder, options.layers, options.random_weights)?;
-        let type_vocab_size = usize::try_from(config.type_vocab_size).unwrap_or(1);
-        let encoding = EncodeOptions { type_vocab_size, ..options.encoding };
+        let encoding = EncodeOptions { type_vocab_size: config.token_types(), ..options.encoding };
         // The tokenizer as it was: the tokens that the markup adds are new to the model, too.
         let mut tokenizer = tokenizer_in(folder)?;
         let encoder = example_encoder(tokenizer.clone(), &options.markup, encoding, &config)?;

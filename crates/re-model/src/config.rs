@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::relative::RelativeAttention;
 
 /// Far beyond what any checkpoint has; a table of so many rows, each so wide, can still be counted in bytes.
 const MOST_ROWS: i64 = 1 << 24;
@@ -30,6 +31,8 @@ pub enum ModelType {
     XlmRoberta,
     /// ELECTRA discriminators (Clark et al. 2020).
     Electra,
+    /// MPNet (Song et al. 2020).
+    Mpnet,
 }
 
 /// A non-linearity.
@@ -64,6 +67,16 @@ pub struct ClsLayout {
     pub dropout_first: bool,
 }
 
+/// Names of the parts of a layer that architectures call differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LayerNames {
+    pub query: &'static str,
+    pub key: &'static str,
+    pub value: &'static str,
+    pub attention_output: &'static str,
+    pub attention_norm: &'static str,
+}
+
 /// Shape and constants of an encoder, as the checkpoint's `config.json` gives them.
 ///
 /// Fields that the file leaves out take the defaults that `transformers` gives to the architecture.
@@ -93,11 +106,13 @@ pub struct EncoderConfig {
     pub classifier_dropout: f64,
     /// Rows of the position embeddings.
     pub max_position_embeddings: i64,
-    /// Position of a row's first token: 0, or `pad_token_id + 1` for RoBERTa's kin, where a padding token within a row
-    /// stands at `pad_token_id`, is not counted, and its position gets no gradient.
+    /// Position of a row's first token: 0, or `pad_token_id + 1` for RoBERTa's kin and MPNet, where a padding token within
+    /// a row stands at `pad_token_id`, is not counted, and its position gets no gradient.
     pub position_offset: i64,
-    /// Rows of the token-type table.
+    /// Rows of the token-type table, 0 for an architecture that has none.
     pub type_vocab_size: i64,
+    /// How attention scores depend on the distance of query and key, where they do.
+    pub relative_attention: Option<RelativeAttention>,
     /// Epsilon of every LayerNorm.
     pub layer_norm_eps: f64,
     /// Standard deviation of freshly initialised weights.
@@ -129,8 +144,11 @@ impl EncoderConfig {
             serde_json::from_str(text).map_err(|source| Error::Json { path: path.to_owned(), source })?;
         let fields = Fields { raw: &raw, path };
 
-        let model_type: ModelType =
-            fields.name("model_type", None, "\"bert\", \"roberta\", \"xlm-roberta\" or \"electra\"")?;
+        let model_type: ModelType = fields.name(
+            "model_type",
+            None,
+            "\"bert\", \"roberta\", \"xlm-roberta\", \"electra\" or \"mpnet\"",
+        )?;
         let hidden_act = fields.name(
             "hidden_act",
             Some("gelu"),
@@ -154,6 +172,8 @@ impl EncoderConfig {
             return Err(fields.fault("num_attention_heads", heads, expected));
         }
         let pad_token_id = match raw.get("pad_token_id") {
+            // A constant of the architecture, whatever the file says.
+            _ if model_type == ModelType::Mpnet => Some(defaults.pad_token_id),
             None => Some(defaults.pad_token_id),
             Some(Value::Null) => None,
             Some(_) => Some(fields.whole("pad_token_id", 0, 0..=vocab_size - 1)?),
@@ -163,7 +183,7 @@ impl EncoderConfig {
             return Err(fields.fault("pad_token_id", id, expected));
         }
         let position_offset = match model_type {
-            ModelType::Roberta | ModelType::XlmRoberta => pad_token_id.unwrap_or(1) + 1,
+            ModelType::Roberta | ModelType::XlmRoberta | ModelType::Mpnet => pad_token_id.unwrap_or(1) + 1,
             ModelType::Bert | ModelType::Electra => 0,
         };
         let max_position_embeddings = fields.size("max_position_embeddings", 512, MOST_ROWS)?;
@@ -189,7 +209,19 @@ impl EncoderConfig {
             classifier_dropout: fields.rate("classifier_dropout", hidden_dropout_prob)?,
             max_position_embeddings,
             position_offset,
-            type_vocab_size: fields.size("type_vocab_size", 2, MOST_ROWS)?,
+            type_vocab_size: match model_type {
+                ModelType::Mpnet => 0,
+                _ => fields.size("type_vocab_size", 2, MOST_ROWS)?,
+            },
+            relative_attention: match model_type {
+                // The number in the file is that of the table's rows alone: 32 ranges are a constant of the architecture.
+                ModelType::Mpnet => Some(RelativeAttention {
+                    rows: fields.whole("relative_attention_num_buckets", 32, 32..=MOST_ROWS)?,
+                    buckets: 32,
+                    max_distance: 128,
+                }),
+                _ => None,
+            },
             layer_norm_eps: fields.number(
                 "layer_norm_eps",
                 1e-12,
@@ -221,12 +253,38 @@ impl EncoderConfig {
         usize::try_from(self.max_position_embeddings - self.position_offset).unwrap_or(0)
     }
 
+    /// Number of token types that rows may have: 1, which says nothing, for an architecture without a table of them.
+    pub fn token_types(&self) -> usize {
+        usize::try_from(self.type_vocab_size).unwrap_or(0).max(1)
+    }
+
     /// Prefix of the encoder's tensors in a checkpoint with a head, such as `bert`.
     pub fn prefix(&self) -> &'static str {
         match self.model_type {
             ModelType::Bert => "bert",
             ModelType::Roberta | ModelType::XlmRoberta => "roberta",
             ModelType::Electra => "electra",
+            ModelType::Mpnet => "mpnet",
+        }
+    }
+
+    /// How checkpoints of this architecture call the parts of a layer.
+    pub(crate) fn layer_names(&self) -> LayerNames {
+        match self.model_type {
+            ModelType::Mpnet => LayerNames {
+                query: "attention.attn.q",
+                key: "attention.attn.k",
+                value: "attention.attn.v",
+                attention_output: "attention.attn.o",
+                attention_norm: "attention.LayerNorm",
+            },
+            _ => LayerNames {
+                query: "attention.self.query",
+                key: "attention.self.key",
+                value: "attention.self.value",
+                attention_output: "attention.output.dense",
+                attention_norm: "attention.output.LayerNorm",
+            },
         }
     }
 
@@ -245,7 +303,7 @@ impl EncoderConfig {
                 activation: Activation::Tanh,
                 dropout_first: false,
             },
-            ModelType::Roberta | ModelType::XlmRoberta => {
+            ModelType::Roberta | ModelType::XlmRoberta | ModelType::Mpnet => {
                 ClsLayout { dense, output, activation: Activation::Tanh, dropout_first: true }
             }
             ModelType::Electra => {
@@ -261,6 +319,7 @@ impl EncoderConfig {
             ModelType::Roberta => "Roberta",
             ModelType::XlmRoberta => "XLMRoberta",
             ModelType::Electra => "Electra",
+            ModelType::Mpnet => "MPNet",
         };
         format!("{stem}{task}")
     }
@@ -268,12 +327,11 @@ impl EncoderConfig {
     /// The text of `config.json` for the current sizes, with the file's other fields kept and `extra` added.
     pub(crate) fn to_json(&self, extra: Map<String, Value>) -> String {
         let mut raw = self.raw.clone();
-        let sizes = [
-            ("vocab_size", self.vocab_size),
-            ("type_vocab_size", self.type_vocab_size),
-            ("num_hidden_layers", self.num_hidden_layers),
-        ];
-        raw.extend(sizes.map(|(name, value)| (name.to_owned(), Value::from(value))));
+        let mut sizes = vec![("vocab_size", self.vocab_size), ("num_hidden_layers", self.num_hidden_layers)];
+        if self.type_vocab_size > 0 {
+            sizes.push(("type_vocab_size", self.type_vocab_size));
+        }
+        raw.extend(sizes.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))));
         // The weights are written in 32-bit floats, whatever the checkpoint that training began from held.
         for name in ["torch_dtype", "dtype"] {
             if let Some(value) = raw.get_mut(name) {
@@ -362,6 +420,7 @@ impl ModelType {
             Self::Bert => base,
             Self::Roberta => Defaults { vocab_size: 50_265, pad_token_id: 1, ..base },
             Self::XlmRoberta => Defaults { vocab_size: 30_522, pad_token_id: 1, ..base },
+            Self::Mpnet => Defaults { vocab_size: 30_527, pad_token_id: 1, ..base },
             Self::Electra => {
                 Defaults { hidden_size: 256, num_attention_heads: 4, intermediate_size: 1_024, ..base }
             }
@@ -385,6 +444,13 @@ mod tests {
         assert_eq!((xlmr.pad_token_id, xlmr.position_offset, xlmr.max_length()), (Some(1), 2, 512));
         let electra = parse(r#"{"model_type": "electra"}"#).unwrap();
         assert_eq!((electra.embedding_size, electra.hidden_size), (128, 256));
+        let mpnet = parse(r#"{"model_type": "mpnet", "pad_token_id": 5}"#).unwrap();
+        assert_eq!((mpnet.vocab_size, mpnet.pad_token_id, mpnet.position_offset), (30_527, Some(1), 2));
+        assert_eq!((mpnet.type_vocab_size, mpnet.token_types()), (0, 1));
+        assert_eq!(
+            mpnet.relative_attention,
+            Some(RelativeAttention { rows: 32, buckets: 32, max_distance: 128 })
+        );
         let no_pad = parse(r#"{"model_type": "bert", "pad_token_id": null}"#).unwrap();
         assert_eq!(no_pad.pad_token_id, None);
     }
@@ -416,6 +482,11 @@ mod tests {
             (r#"{"model_type": "bert", "pad_token_id": 30522}"#, "pad_token_id = 30522"),
             (r#"{"model_type": "roberta", "pad_token_id": 9223372036854775807}"#, "pad_token_id = 92233720"),
             (r#"{"model_type": "roberta", "vocab_size": 1}"#, "pad_token_id = 1"),
+            (r#"{"model_type": "mpnet", "vocab_size": 1}"#, "pad_token_id = 1"),
+            (
+                r#"{"model_type": "mpnet", "relative_attention_num_buckets": 8}"#,
+                "relative_attention_num_buckets = 8 (expected a whole number from 32 to",
+            ),
             (r#"{"model_type": "bert", "layer_norm_eps": -1}"#, "layer_norm_eps = -1"),
             (r#"{"model_type": "bert", "layer_norm_eps": 0}"#, "layer_norm_eps = 0"),
             (r#"{"model_type": "bert", "initializer_range": 1e308}"#, "initializer_range = 1e+308"),
@@ -445,6 +516,10 @@ mod tests {
         let saved: Value = serde_json::from_str(&config.to_json(Map::new())).unwrap();
         assert_eq!(saved["custom"][0], 1);
         assert_eq!(saved["torch_dtype"], "float32");
-        assert_eq!(saved["vocab_size"], 30_522);
+        assert_eq!((&saved["vocab_size"], &saved["type_vocab_size"]), (&30_522.into(), &2.into()));
+        // What the architecture has not, its file does not name.
+        let config = parse(r#"{"model_type": "mpnet", "pad_token_id": 5}"#).unwrap();
+        let saved: Value = serde_json::from_str(&config.to_json(Map::new())).unwrap();
+        assert_eq!((saved.get("type_vocab_size"), &saved["pad_token_id"]), (None, &5.into()));
     }
 }

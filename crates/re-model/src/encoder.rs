@@ -1,4 +1,4 @@
-//! One Transformer encoder for BERT, RoBERTa and ELECTRA checkpoints.
+//! One Transformer encoder for checkpoints of BERT, RoBERTa, ELECTRA and MPNet.
 //!
 //! Linear layers run on the flat tokens of the batch; only attention sees rows side by side.
 
@@ -14,12 +14,14 @@ use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::ops::{LayerNorm, Linear, Mode, Precision, dropout};
 use crate::parameters::{Builder, Init, Part};
+use crate::relative::RelativeBias;
 
 /// A post-LayerNorm Transformer encoder (Vaswani et al. 2017, Devlin et al. 2019).
 #[derive(Debug)]
 pub struct Encoder {
     pub(crate) config: EncoderConfig,
     pub(crate) embeddings: Embeddings,
+    relative_bias: Option<RelativeBias>,
     layers: Vec<Layer>,
     precision: Precision,
 }
@@ -31,7 +33,8 @@ pub(crate) struct Embeddings {
     pub(crate) word_rows: Option<Vec<i64>>,
     /// Row of `word` that gets no gradient, -1 for none.
     pub(crate) padding_row: i64,
-    pub(crate) token_type: Tensor,
+    /// None where the architecture has no token types.
+    pub(crate) token_type: Option<Tensor>,
     position: Tensor,
     norm: LayerNorm,
     project: Option<Linear>,
@@ -47,13 +50,18 @@ impl Encoder {
         builder.check_layers(&config)?;
         let prefix = config.prefix();
         let embeddings = Embeddings::new(&config, prefix, builder)?;
+        let relative_bias = config.relative_attention.map(|shape| {
+            let name = format!("{prefix}.encoder.relative_attention_bias.weight");
+            RelativeBias::new(shape, &name, config.num_attention_heads, config.initializer_range, builder)
+        });
+        let relative_bias = relative_bias.transpose()?;
         let layers = (0..config.num_hidden_layers)
             .map(|number| {
                 let layer = Layer::new(&config, &format!("{prefix}.encoder.layer.{number}"), builder)?;
                 builder.check_layer().map(|()| layer)
             })
             .collect::<Result<_>>()?;
-        Ok(Self { config, embeddings, layers, precision: Precision::default() })
+        Ok(Self { config, embeddings, relative_bias, layers, precision: Precision::default() })
     }
 
     /// The encoder's shape.
@@ -116,14 +124,21 @@ impl Encoder {
         let query_positions = tokens.map(|tokens| self.even(tokens));
         let mut states =
             self.embeddings.forward(&self.config, batch, mode)?.f_to_kind(self.precision.kind())?;
+        let bias = self.bias(batch)?;
+        let bias = bias.as_ref();
         if let Some((last, before)) = self.layers.split_last() {
             for layer in before {
-                states = layer.forward(&self.config, &states, batch, None, mode)?;
+                states = layer.forward(&self.config, &states, batch, bias, None, mode)?;
             }
-            states = last.forward(&self.config, &states, batch, query_positions.as_deref(), mode)?;
+            states = last.forward(&self.config, &states, batch, bias, query_positions.as_deref(), mode)?;
         }
         let results = tokens.map_or(batch.tokens(), <[i64]>::len);
         Ok(states.f_narrow(0, 0, results as i64)?.f_to_kind(Kind::Float)?)
+    }
+
+    /// What all layers add to their scores, by head and distance.
+    fn bias(&self, batch: &TokenBatch) -> Result<Option<Tensor>> {
+        self.relative_bias.as_ref().map(|bias| bias.by_distance(batch.reach())).transpose()
     }
 
     /// Positions with the last one repeated, so that sizes repeat as those of batches do.
@@ -144,9 +159,10 @@ impl Encoder {
     pub fn hidden_states(&self, batch: &TokenBatch, mode: Mode<'_>) -> Result<Vec<Tensor>> {
         let embedded = self.embeddings.forward(&self.config, batch, mode)?;
         let mut all = vec![embedded.f_to_kind(self.precision.kind())?];
+        let bias = self.bias(batch)?;
         for layer in &self.layers {
             if let Some(states) = all.last() {
-                all.push(layer.forward(&self.config, states, batch, None, mode)?);
+                all.push(layer.forward(&self.config, states, batch, bias.as_ref(), None, mode)?);
             }
         }
         all.iter().map(|states| Ok(states.f_narrow(0, 0, batch.tokens() as i64)?)).collect()
@@ -168,7 +184,10 @@ impl Embeddings {
             word_rows: None,
             padding_row: config.pad_token_id.unwrap_or(-1),
             position: table("position_embeddings", config.max_position_embeddings)?,
-            token_type: table("token_type_embeddings", config.type_vocab_size)?,
+            token_type: match config.type_vocab_size {
+                0 => None,
+                rows => Some(table("token_type_embeddings", rows)?),
+            },
             norm: builder.layer_norm(
                 &format!("{prefix}.embeddings.LayerNorm"),
                 width,
@@ -188,16 +207,13 @@ impl Embeddings {
     }
 
     fn forward(&self, config: &EncoderConfig, batch: &TokenBatch, mode: Mode<'_>) -> Result<Tensor> {
-        let words = Tensor::f_embedding(&self.word, &batch.ids, self.padding_row, false, false)?;
-        let sum = words
-            .f_add(&Tensor::f_embedding(&self.token_type, &batch.type_ids, -1, false, false)?)?
-            .f_add(&Tensor::f_embedding(
-                &self.position,
-                &batch.positions,
-                config.position_offset - 1,
-                false,
-                false,
-            )?)?;
+        let rows_of =
+            |table: &Tensor, rows: &Tensor, padding| Tensor::f_embedding(table, rows, padding, false, false);
+        let mut sum = rows_of(&self.word, &batch.ids, self.padding_row)?;
+        if let Some(token_type) = &self.token_type {
+            sum = sum.f_add(&rows_of(token_type, &batch.type_ids, -1)?)?;
+        }
+        let sum = sum.f_add(&rows_of(&self.position, &batch.positions, config.position_offset - 1)?)?;
         let states = dropout(&self.norm.forward(&sum)?, config.hidden_dropout_prob, mode)?;
         match &self.project {
             None => Ok(states),

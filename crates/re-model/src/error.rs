@@ -182,6 +182,16 @@ pub enum Error {
         /// Rows of the token-type table.
         type_vocab_size: i64,
     },
+    /// The architecture has no token types, and rows need some.
+    #[error(
+        "{architecture} has no token types, and {needed} are needed: write the entities without an entity embedding"
+    )]
+    NoTokenTypes {
+        /// The architecture's name in `transformers`.
+        architecture: String,
+        /// Number of token types.
+        needed: usize,
+    },
     /// A row is longer than the position embeddings allow.
     #[error("a row has {tokens} tokens, the position embeddings allow {max}; lower max_length")]
     TooLong {

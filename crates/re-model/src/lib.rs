@@ -14,6 +14,7 @@ pub mod inference;
 pub mod model;
 pub mod ops;
 pub mod parameters;
+pub mod relative;
 pub mod save;
 mod trim;
 pub mod vocabulary;

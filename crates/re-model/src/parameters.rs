@@ -80,9 +80,10 @@ impl Parameter {
         }
     }
 
-    /// Whether weight decay applies: to matrices, not to biases and LayerNorm, as the reference implementations do.
+    /// Whether weight decay applies: to matrices, not to biases, which a matrix can be, too, and not to LayerNorm, as the
+    /// reference implementations do.
     pub fn decays(&self) -> bool {
-        self.tensor.dim() > 1
+        self.tensor.dim() > 1 && !self.name.contains("bias")
     }
 }
 

@@ -3,7 +3,7 @@
 use re_data::Tokenizer;
 use tch::{Kind, Tensor};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::RelationModel;
 use crate::parameters::{Init, initial};
 
@@ -27,7 +27,8 @@ impl RelationModel {
     /// neither outliers nor equal. Nothing shrinks, and a second call with the same arguments changes nothing.
     ///
     /// # Errors
-    /// [`Error::Data`](crate::Error::Data) where the tokenizer refuses a token.
+    /// [`Error::Data`] where the tokenizer refuses a token; [`Error::NoTokenTypes`] where the architecture has none, and
+    /// more than one is asked for.
     pub fn extend_vocabulary(
         &mut self,
         tokenizer: &mut Tokenizer,
@@ -35,6 +36,10 @@ impl RelationModel {
         type_vocab_size: usize,
     ) -> Result<VocabularyReport> {
         let _guard = tch::no_grad_guard();
+        if self.encoder.embeddings.token_type.is_none() && type_vocab_size > 1 {
+            let architecture = self.config().architecture("Model");
+            return Err(Error::NoTokenTypes { architecture, needed: type_vocab_size });
+        }
         self.restore_vocabulary()?;
         let mut unknown: Vec<&String> = tokens.iter().filter(|token| tokenizer.id(token).is_none()).collect();
         unknown.dedup();
@@ -43,7 +48,6 @@ impl RelationModel {
             unknown.into_iter().filter_map(|token| Some((token.clone(), tokenizer.id(token)?))).collect();
         let config = self.encoder.config.clone();
         let vocab_size = config.vocab_size.max(tokenizer.vocab_size() as i64);
-        let type_vocab_size = config.type_vocab_size.max(type_vocab_size as i64);
 
         let table = config.word_embeddings();
         let fresh: Vec<i64> =
@@ -52,19 +56,22 @@ impl RelationModel {
         self.parameters.replace(&table, word.shallow_clone(), None);
         self.encoder.embeddings.word = word;
 
-        let table = format!("{}.embeddings.token_type_embeddings.weight", config.prefix());
-        let fresh = (config.type_vocab_size..type_vocab_size).collect();
-        let types =
-            self.with_fresh_rows(&self.encoder.embeddings.token_type, &table, type_vocab_size, fresh)?;
-        self.parameters.replace(&table, types.shallow_clone(), None);
-        self.encoder.embeddings.token_type = types;
+        let mut type_rows = config.type_vocab_size;
+        if let Some(types) = &self.encoder.embeddings.token_type {
+            type_rows = type_rows.max(type_vocab_size as i64);
+            let table = format!("{}.embeddings.token_type_embeddings.weight", config.prefix());
+            let fresh = (config.type_vocab_size..type_rows).collect();
+            let types = self.with_fresh_rows(types, &table, type_rows, fresh)?;
+            self.parameters.replace(&table, types.shallow_clone(), None);
+            self.encoder.embeddings.token_type = Some(types);
+        }
 
         self.encoder.config.vocab_size = vocab_size;
-        self.encoder.config.type_vocab_size = type_vocab_size;
+        self.encoder.config.type_vocab_size = type_rows;
         Ok(VocabularyReport {
             added,
             vocab_size: (config.vocab_size, vocab_size),
-            type_vocab_size: (config.type_vocab_size, type_vocab_size),
+            type_vocab_size: (config.type_vocab_size, type_rows),
         })
     }
 
@@ -79,8 +86,7 @@ impl RelationModel {
         let known: Vec<i64> = (0..table.size().first().copied().unwrap_or(0))
             .filter(|row| fresh.binary_search(row).is_err())
             .collect();
-        let index =
-            |rows: &[i64]| Ok::<_, crate::Error>(Tensor::f_from_slice(rows)?.f_to_device(table.device())?);
+        let index = |rows: &[i64]| Ok::<_, Error>(Tensor::f_from_slice(rows)?.f_to_device(table.device())?);
         let mean = table.f_index_select(0, &index(&known)?)?.f_mean_dim(0, true, Kind::Float)?;
         let noise = Init::Normal(self.encoder.config.initializer_range);
         let values = initial(&format!("{name} added"), &[fresh.len() as i64, width], noise, self.seed())?

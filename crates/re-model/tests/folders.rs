@@ -30,6 +30,14 @@ fn examples(count: usize) -> Vec<RelationExample> {
 }
 
 fn classifier(markup: MarkupConfig, head: HeadConfig) -> RelationClassifier {
+    classifier_on(&embedded("model"), markup, head).unwrap()
+}
+
+fn classifier_on(
+    encoder: &Path,
+    markup: MarkupConfig,
+    head: HeadConfig,
+) -> re_model::Result<RelationClassifier> {
     let options = ClassifierOptions {
         markup: MarkupChoice::Known(markup),
         head: HeadChoice::Known(head),
@@ -37,7 +45,19 @@ fn classifier(markup: MarkupConfig, head: HeadConfig) -> RelationClassifier {
         ..ClassifierOptions::default()
     };
     let labels = read::labels(embedded("labels.json")).unwrap();
-    RelationClassifier::new(embedded("model"), labels, options).unwrap().0
+    Ok(RelationClassifier::new(encoder, labels, options)?.0)
+}
+
+/// An encoder with a bias by distance and without token types, and the embedded default's tokenizer.
+fn mpnet() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["tokenizer.json", "tokenizer_config.json"] {
+        fs::copy(embedded("model").join(file), folder.path().join(file)).unwrap();
+    }
+    let config = r#"{"model_type": "mpnet", "vocab_size": 4000, "hidden_size": 24, "num_attention_heads": 3,
+                     "num_hidden_layers": 2, "intermediate_size": 32}"#;
+    fs::write(folder.path().join("config.json"), config).unwrap();
+    folder
 }
 
 #[test]
@@ -186,6 +206,28 @@ fn entity_embedding_widens_tokens_and_token_types_together() {
     assert_eq!(new.narrow(0, 0, vocab_size), old);
     let (first, second) = (new.get(vocab_size), new.get(vocab_size + 1));
     assert!(first.norm().double_value(&[]) > 0.0 && first != second);
+}
+
+/// In `transformers` no table of MPNet's could say which words are the entities.
+#[test]
+fn an_architecture_without_token_types_refuses_markups_that_need_them() {
+    let folder = mpnet();
+    let new = |entity_embedding| {
+        let markup = MarkupConfig::EntityTokens { entity_embedding, pair: true };
+        classifier_on(folder.path(), markup, HeadConfig::Cls)
+    };
+    let error = new(true).unwrap_err();
+    assert!(matches!(error, Error::NoTokenTypes { needed: 2, .. }), "{error}");
+    assert!(error.to_string().starts_with("MPNetModel has no token types, and 2 are needed"), "{error}");
+
+    let classifier = new(false).unwrap();
+    let rows = classifier.encoder().encode_batch(&examples(5)).unwrap().0;
+    assert!(rows.iter().all(|row| row.type_ids.iter().all(|&id| id == 0)));
+    let saved = tempfile::tempdir().unwrap();
+    classifier.save(saved.path()).unwrap();
+    let again = RelationClassifier::from_pretrained(saved.path()).unwrap();
+    assert_eq!(again.model().config().type_vocab_size, 0);
+    assert_eq!(again.logits(&rows).unwrap(), classifier.logits(&rows).unwrap());
 }
 
 #[test]
@@ -372,8 +414,15 @@ fn a_trimmed_vocabulary_answers_the_same_and_refuses_what_it_does_not_hold() {
 #[test]
 #[ignore = "needs a Python interpreter with transformers (RE_PYTHON)"]
 fn saved_folders_load_with_the_same_logits_with_transformers() {
+    let mpnet = mpnet();
+    for encoder in [embedded("model"), mpnet.path().to_owned()] {
+        let classifier = classifier_on(&encoder, MarkupConfig::Pair {}, HeadConfig::Cls).unwrap();
+        check_with_transformers(&classifier);
+    }
+}
+
+fn check_with_transformers(classifier: &RelationClassifier) {
     let python = std::env::var_os("RE_PYTHON").unwrap();
-    let classifier = classifier(MarkupConfig::Pair {}, HeadConfig::Cls);
     let folder = tempfile::tempdir().unwrap();
     classifier.save(folder.path()).unwrap();
     let (rows, _) = classifier.encoder().encode_batch(&examples(5)).unwrap();

@@ -12,7 +12,7 @@ use re_model::{
 use re_native::{Kernels, use_kernels};
 use tch::{Device, Reduction, Tensor};
 
-const CASES: [&str; 9] = [
+const CASES: [&str; 11] = [
     "bert",
     "bert_no_segments",
     "bert_odd",
@@ -22,6 +22,8 @@ const CASES: [&str; 9] = [
     "roberta",
     "electra",
     "electra_unprojected",
+    "mpnet",
+    "mpnet_odd",
 ];
 
 /// Scores of hundreds.

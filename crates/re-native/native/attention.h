@@ -73,9 +73,20 @@ private:
     size_t at_;
 };
 
+// Where a query stands in its row.
+inline size_t place_of(const DistanceBias& bias, size_t query, Range keys) {
+    return (bias.query_positions == nullptr ? query : size_t(bias.query_positions[query])) - keys.start;
+}
+
+// Adds to the scores of a query what its distances to the keys give.
+inline void add_bias(const DistanceBias& bias, size_t head, size_t place, float* scores, size_t count) {
+    const float* values = bias.values + head * (2 * bias.reach - 1) + bias.reach - 1 - place;
+    for (size_t j = 0; j < count; ++j) scores[j] += values[j];
+}
+
 template <class S>
-void attend(Attended<const S> qkv, Heads heads, size_t head, Range queried, Range range, Dropout dropout, S* out,
-            float* log_sums) {
+void attend(Attended<const S> qkv, Heads heads, DistanceBias bias, size_t head, Range queried, Range range,
+            Dropout dropout, S* out, float* log_sums) {
     HeadView view(heads, head);
     size_t n = range.length(), places = padded(n), width = padded(view.width);
     float factor = float(1.0 / std::sqrt(double(view.width)));
@@ -90,6 +101,7 @@ void attend(Attended<const S> qkv, Heads heads, size_t head, Range queried, Rang
                 places, false);
         for (size_t i = 0; i < count; ++i) {
             float* row = &weights[i * places];
+            if (bias.values != nullptr) add_bias(bias, head, place_of(bias, queried.start + first + i, range), row, n);
             for (size_t j = n; j < places; ++j) row[j] = row[0];
             float largest = maximum(row, places), sum = 0.0f;
             for (size_t j = 0; j < n; ++j) {
@@ -111,8 +123,9 @@ void attend(Attended<const S> qkv, Heads heads, size_t head, Range queried, Rang
 }
 
 template <class S>
-void attend_backward(Attended<const S> qkv, Heads heads, size_t head, Range queried, Range range, Dropout dropout,
-                     const float* log_sums, const S* gradient, Attended<S> gradients) {
+void attend_backward(Attended<const S> qkv, Heads heads, DistanceBias bias, size_t head, Range queried, Range range,
+                     Dropout dropout, const float* log_sums, const S* gradient, Attended<S> gradients,
+                     float* bias_gradient) {
     HeadView view(heads, head);
     size_t n = range.length(), places = padded(n), width = padded(view.width);
     float factor = float(1.0 / std::sqrt(double(view.width)));
@@ -133,6 +146,8 @@ void attend_backward(Attended<const S> qkv, Heads heads, size_t head, Range quer
         for (size_t i = 0; i < count; ++i) {
             float *weight = &weights[i * places], *change = &changes[i * places];
             float log_sum = log_sums[queried.start + first + i], sum = 0.0f, mean = 0.0f;
+            size_t place = bias.values == nullptr ? 0 : place_of(bias, queried.start + first + i, range);
+            if (bias.values != nullptr) add_bias(bias, head, place, weight, n);
             if (mask.active()) mask.fill(first + i, factors.data());
             for (size_t j = 0; j < n; ++j) {
                 float share = exponential(weight[j] - log_sum);
@@ -150,6 +165,10 @@ void attend_backward(Attended<const S> qkv, Heads heads, size_t head, Range quer
                 float share = weight[j] * inverse;
                 change[j] = share * (change[j] - mean);
                 weight[j] = share * factors[j];
+            }
+            if (bias.values != nullptr) {
+                float* of_distances = bias_gradient + n - 1 - place;
+                for (size_t j = 0; j < n; ++j) of_distances[j] += change[j];
             }
             for (size_t j = n; j < places; ++j) weight[j] = change[j] = 0.0f;
         }

@@ -30,6 +30,14 @@ struct Heads {
     const float* bias[3];  // of queries, keys and values
 };
 
+// What is added to scores by the distance of key and query: `values` has a row for each head, with the one of distance d
+// (key minus query) at column reach - 1 + d of 2 * reach - 1. No row of tokens is longer than `reach`.
+struct DistanceBias {
+    const float* values;              // null for none
+    size_t reach;
+    const int64_t* query_positions;  // of the queries among all tokens, where those are not all; else null
+};
+
 // Matrices of queries, keys and values: each [.., heads * width] with `stride` values from row to row, biases not added.
 template <class S>
 struct Attended {
@@ -63,11 +71,13 @@ struct Kernels {
 
     // Attention of one head in one row: from the rows `queries` to the rows `keys`. `out` and `log_sums` have a row for
     // each query; the latter gets the logarithm of each softmax's denominator.
-    void (*attend)(Attended<const S>, Heads, size_t head, Range queries, Range keys, Dropout, S* out, float* log_sums);
+    void (*attend)(Attended<const S>, Heads, DistanceBias, size_t head, Range queries, Range keys, Dropout, S* out,
+                   float* log_sums);
 
-    // The gradients of queries, keys and values in their places in `gradients`, from the gradient of `out`.
-    void (*attend_backward)(Attended<const S>, Heads, size_t head, Range queries, Range keys, Dropout,
-                            const float* log_sums, const S* gradient, Attended<S> gradients);
+    // The gradients of queries, keys and values in their places in `gradients`, from the gradient of `out`. Adds that of
+    // the bias to `bias_gradient`, which has the columns for distances in this row alone: 2 * keys.length() - 1.
+    void (*attend_backward)(Attended<const S>, Heads, DistanceBias, size_t head, Range queries, Range keys, Dropout,
+                            const float* log_sums, const S* gradient, Attended<S> gradients, float* bias_gradient);
 
     // Adds the sums of columns over rows first .. last to `sums`.
     void (*column_sums)(const S* in, float* sums, size_t first, size_t last, size_t width);

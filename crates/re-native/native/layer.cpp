@@ -10,7 +10,8 @@
 
 namespace re {
 
-void check(const at::Tensor& x, const std::vector<at::Tensor>& parameters, const Settings& settings, const Rows& rows);
+void check(const at::Tensor& x, const std::vector<at::Tensor>& parameters, const at::Tensor& bias, const Settings& settings,
+           const Rows& rows);
 
 namespace {
 
@@ -106,8 +107,8 @@ Tensor sums(size_t rows, size_t width, F body) {
 template <class S>
 class Layer {
 public:
-    Layer(const Settings& settings, const variable_list& parameters, const Rows& rows, int64_t tokens)
-        : settings_(settings), parameters_(parameters), starts_(rows.starts), query_starts_(rows.starts),
+    Layer(const Settings& settings, const variable_list& parameters, const Tensor& bias, const Rows& rows, int64_t tokens)
+        : settings_(settings), parameters_(parameters), bias_(bias), starts_(rows.starts), query_starts_(rows.starts),
           results_(tokens) {
         hidden_ = parameters[OW].size(0);
         inner_ = parameters[IW].size(0);
@@ -164,7 +165,7 @@ public:
         return add_norm(kept.ffn_output, EB, kept.states, FFN_NORM_W, 1, kept.ffn_mean, kept.ffn_scale);
     }
 
-    // Gradients of x and of the parameters.
+    // Gradients of x, of the parameters and, where there is one, of the bias.
     variable_list backward(const Tensor& x, const Kept& kept, const Tensor& gradient_of_result) {
         variable_list gradients(1 + PARAMETERS);
         auto of_parameter = [&](int which) -> Tensor& { return gradients[1 + which]; };
@@ -189,7 +190,10 @@ public:
         of_parameter(OW) = at::mm(out_gradient.t(), kept.context);
         Tensor queries_gradient, qkv_gradient = at::empty_like(kept.qkv);
         if (query_positions_.defined()) queries_gradient = at::empty_like(kept.queries);
-        attend_backward(kept, context_gradient, queries_gradient, qkv_gradient);
+        Tensor bias_gradients;
+        if (bias_.defined()) bias_gradients = at::zeros({settings_.heads, 2 * starts_.back()}, at::kFloat);
+        attend_backward(kept, context_gradient, queries_gradient, qkv_gradient, bias_gradients);
+        if (bias_.defined()) gradients.push_back(sum_over_rows(bias_gradients));
         Tensor joined = at::mm(qkv_gradient.t(), x), bias = column_sums(qkv_gradient);
         if (query_positions_.defined()) {
             joined = at::cat({at::mm(queries_gradient.t(), of_queried(x)), joined});
@@ -259,6 +263,30 @@ private:
                 {floats(parameters_[QB]), floats(parameters_[KB]), floats(parameters_[VB])}};
     }
 
+    DistanceBias distance_bias() const {
+        if (!bias_.defined()) return {nullptr, 0, nullptr};
+        return {floats(bias_), size_t(bias_.size(1) + 1) / 2,
+                query_positions_.defined() ? query_positions_.data_ptr<int64_t>() : nullptr};
+    }
+
+    // From the bias's gradients in each row, `2 * length - 1` columns from twice its start on, that of the bias. Rows are
+    // added in their order, whatever number of threads there is.
+    Tensor sum_over_rows(const Tensor& of_rows) const {
+        Tensor sum = at::zeros_like(bias_);
+        int64_t width = of_rows.size(1), columns = sum.size(1), middle = columns / 2;
+        parallel(settings_.heads, [&](size_t head) {
+            const float* from = floats(of_rows) + head * width;
+            float* to = floats(sum) + head * columns + middle;
+            for (size_t row = 0; row + 1 < starts_.size(); ++row) {
+                int64_t length = starts_[row + 1] - starts_[row];
+                if (length == 0) continue;
+                const float* zero = from + 2 * starts_[row] + length - 1;
+                for (int64_t distance = 1 - length; distance < length; ++distance) to[distance] += zero[distance];
+            }
+        });
+        return sum;
+    }
+
     // The layer's three dropouts have streams of their own.
     Dropout dropout(double rate, uint64_t which) const {
         return {settings_.seed + which * 0xd1342543de82ef95u, rate};
@@ -293,20 +321,22 @@ private:
     void attend(const Kept& kept) const {
         clear_rest(kept.context, query_starts_.back());
         each_head([&](size_t head, Range queries, Range keys) {
-            kernels<S>().attend(attended<const S>(kept.queries, kept.qkv), heads(), head, queries, keys,
+            kernels<S>().attend(attended<const S>(kept.queries, kept.qkv), heads(), distance_bias(), head, queries, keys,
                                 dropout(settings_.attention_dropout, 2), of<S>(kept.context),
                                 floats(kept.log_sums) + head * results_);
         });
     }
 
     void attend_backward(const Kept& kept, const Tensor& gradient, const Tensor& queries_gradient,
-                         const Tensor& qkv_gradient) const {
+                         const Tensor& qkv_gradient, const Tensor& bias_gradients) const {
         clear_rest(qkv_gradient, starts_.back());
         each_head([&](size_t head, Range queries, Range keys) {
-            kernels<S>().attend_backward(attended<const S>(kept.queries, kept.qkv), heads(), head, queries, keys,
-                                         dropout(settings_.attention_dropout, 2),
+            float* bias_gradient = nullptr;
+            if (bias_.defined()) bias_gradient = floats(bias_gradients) + head * bias_gradients.size(1) + 2 * keys.start;
+            kernels<S>().attend_backward(attended<const S>(kept.queries, kept.qkv), heads(), distance_bias(), head,
+                                         queries, keys, dropout(settings_.attention_dropout, 2),
                                          floats(kept.log_sums) + head * results_, of<S>(gradient),
-                                         attended<S>(queries_gradient, qkv_gradient));
+                                         attended<S>(queries_gradient, qkv_gradient), bias_gradient);
         });
     }
 
@@ -346,10 +376,19 @@ private:
 
     Settings settings_;
     const variable_list& parameters_;
+    Tensor bias_;  // undefined for none
     std::vector<int64_t> starts_, query_starts_;
     Tensor query_positions_;  // undefined for all tokens
     int64_t results_, hidden_, inner_;
 };
+
+// Automatic differentiation knows no tensor that may be missing: the bias, where there is one, comes after the parameters.
+Tensor take_bias(variable_list& given) {
+    if (given.size() <= PARAMETERS) return {};
+    Tensor bias = given.back();
+    given.pop_back();
+    return bias;
+}
 
 // What is kept between the passes besides tensors.
 struct Batch : torch::CustomClassHolder {
@@ -363,11 +402,12 @@ struct Function : torch::autograd::Function<Function<S>> {
                           const Rows& rows) {
         at::AutoDispatchBelowADInplaceOrView guard;
         variable_list parameters = given.vec();
+        Tensor bias = take_bias(parameters);
         typename Layer<S>::Kept kept;
-        Tensor out = Layer<S>(settings, parameters, rows, x.size(0)).forward(x, kept);
+        Tensor out = Layer<S>(settings, parameters, bias, rows, x.size(0)).forward(x, kept);
         variable_list saved = {x};
         for (Tensor* tensor : kept.all()) saved.push_back(*tensor);
-        saved.insert(saved.end(), parameters.begin(), parameters.end());
+        saved.insert(saved.end(), given.begin(), given.end());
         context->save_for_backward(saved);
         auto batch = c10::make_intrusive<Batch>();
         batch->settings = settings;
@@ -385,8 +425,9 @@ struct Function : torch::autograd::Function<Function<S>> {
         for (Tensor* tensor : kept.all()) *tensor = saved[next++];
         variable_list parameters(saved.begin() + next, saved.end());
         auto batch = c10::static_intrusive_pointer_cast<Batch>(context->saved_data["batch"].toCapsule());
-        check(x, parameters, batch->settings, batch->rows);
-        Layer<S> layer(batch->settings, parameters, batch->rows, x.size(0));
+        Tensor bias = take_bias(parameters);
+        check(x, parameters, bias, batch->settings, batch->rows);
+        Layer<S> layer(batch->settings, parameters, bias, batch->rows, x.size(0));
         TORCH_CHECK(layer.fits(x, kept, gradients[0]), "the layer's tensors have changed since the forward pass");
         variable_list result = layer.backward(x, kept, gradients[0]);
         // Settings and rows have no gradient.
@@ -396,11 +437,15 @@ struct Function : torch::autograd::Function<Function<S>> {
 };
 
 template <class S>
-Tensor run(const Tensor& x, const variable_list& parameters, const Settings& settings, const Rows& rows,
+Tensor run(const Tensor& x, const variable_list& parameters, const Tensor& bias, const Settings& settings, const Rows& rows,
            PreparedWeights* prepared) {
-    if (at::GradMode::is_enabled()) return Function<S>::apply(x, at::TensorList(parameters), settings, rows);
+    if (at::GradMode::is_enabled()) {
+        variable_list given = parameters;
+        if (bias.defined()) given.push_back(bias);
+        return Function<S>::apply(x, at::TensorList(given), settings, rows);
+    }
     typename Layer<S>::Kept kept;
-    return Layer<S>(settings, parameters, rows, x.size(0)).forward(x, kept, prepared);
+    return Layer<S>(settings, parameters, bias, rows, x.size(0)).forward(x, kept, prepared);
 }
 
 }  // namespace
@@ -414,7 +459,7 @@ bool is_plain(const Tensor& tensor) {
     return size_t(tensor.storage_offset() + tensor.numel()) * tensor.itemsize() <= tensor.storage().nbytes();
 }
 
-void check(const Tensor& x, const variable_list& parameters, const Settings& settings, const Rows& rows) {
+void check(const Tensor& x, const variable_list& parameters, const Tensor& bias, const Settings& settings, const Rows& rows) {
     TORCH_CHECK(is_plain(x) && x.dim() == 2, "x must be a contiguous matrix on the CPU");
     TORCH_CHECK(parameters.size() == PARAMETERS && parameters[IW].dim() == 2, "parameter ", int(IW),
                 " of the layer must be a matrix");
@@ -444,6 +489,13 @@ void check(const Tensor& x, const variable_list& parameters, const Settings& set
     TORCH_CHECK(!starts.empty() && starts.front() == 0 && std::is_sorted(starts.begin(), starts.end()) &&
                     starts.back() <= x.size(0),
                 "rows must follow each other within the tokens");
+    int64_t longest = 0;
+    for (size_t row = 0; row + 1 < starts.size(); ++row) longest = std::max(longest, starts[row + 1] - starts[row]);
+    TORCH_CHECK(!bias.defined() || (is_plain(bias) && bias.scalar_type() == at::kFloat && bias.dim() == 2 &&
+                                    bias.size(0) == settings.heads && bias.size(1) % 2 == 1 &&
+                                    bias.size(1) >= 2 * longest - 1),
+                "the bias must be a contiguous matrix of 32-bit floats on the CPU, with a row for each of ", settings.heads,
+                " heads and an odd number of columns, at least ", 2 * longest - 1);
     TORCH_CHECK(!rows.query_positions || rows.query_positions->empty() ||
                     (rows.query_positions->front() >= 0 &&
                      std::is_sorted(rows.query_positions->begin(), rows.query_positions->end()) &&
@@ -472,12 +524,12 @@ void PreparedWeights::set(const variable_list& parameters, at::ScalarType kind, 
     for (const Tensor& parameter : parameters) origins_.push_back({parameter.data_ptr(), parameter._version()});
 }
 
-Tensor encoder_layer(const Tensor& x, const variable_list& parameters, const Settings& settings, const Rows& rows,
-                     PreparedWeights* prepared) {
-    check(x, parameters, settings, rows);
-    if (x.scalar_type() == at::kBFloat16) return run<bf16>(x, parameters, settings, rows, prepared);
+Tensor encoder_layer(const Tensor& x, const variable_list& parameters, const Tensor& bias, const Settings& settings,
+                     const Rows& rows, PreparedWeights* prepared) {
+    check(x, parameters, bias, settings, rows);
+    if (x.scalar_type() == at::kBFloat16) return run<bf16>(x, parameters, bias, settings, rows, prepared);
     TORCH_CHECK(x.scalar_type() == at::kFloat, "x must be of 32-bit floats or bfloat16");
-    return run<float>(x, parameters, settings, rows, prepared);
+    return run<float>(x, parameters, bias, settings, rows, prepared);
 }
 
 }  // namespace re

@@ -36,9 +36,9 @@ at::Generator generator(at::Device device, uint64_t seed) {
 extern "C" {
 
 char* re_native_encoder_layer(const at::Tensor* x, const at::Tensor* const* parameters, size_t count,
-                              const re::Settings* settings, const int64_t* starts, size_t starts_count,
-                              const int64_t* query_positions, size_t query_count, re::PreparedWeights* prepared,
-                              at::Tensor** out) {
+                              const at::Tensor* bias, const re::Settings* settings, const int64_t* starts,
+                              size_t starts_count, const int64_t* query_positions, size_t query_count,
+                              re::PreparedWeights* prepared, at::Tensor** out) {
     return guarded([&] {
         std::vector<at::Tensor> all;
         re::Rows rows{{starts, starts + starts_count}, std::nullopt};
@@ -46,7 +46,9 @@ char* re_native_encoder_layer(const at::Tensor* x, const at::Tensor* const* para
             rows.query_positions.emplace(query_positions, query_positions + query_count);
         }
         for (size_t i = 0; i < count; ++i) all.push_back(*parameters[i]);
-        *out = new at::Tensor(re::encoder_layer(*x, all, *settings, rows, prepared));
+        TORCH_CHECK(bias == nullptr || bias->defined(), "the bias must be a tensor");
+        *out = new at::Tensor(
+            re::encoder_layer(*x, all, bias == nullptr ? at::Tensor() : *bias, *settings, rows, prepared));
     });
 }
 

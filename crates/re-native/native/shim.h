@@ -56,9 +56,10 @@ bool use_kernels(int number);
 // Whether the values of a tensor stand side by side in main memory, in the order of its indices, all of them as they are.
 bool is_plain(const at::Tensor& tensor);
 
-// Without gradients, `prepared` (which may be null) saves the weights' preparation.
-at::Tensor encoder_layer(const at::Tensor& x, const std::vector<at::Tensor>& parameters, const Settings& settings,
-                         const Rows& rows, PreparedWeights* prepared);
+// `bias` is what DistanceBias has as values, or undefined. Without gradients, `prepared` (which may be null) saves the
+// weights' preparation.
+at::Tensor encoder_layer(const at::Tensor& x, const std::vector<at::Tensor>& parameters, const at::Tensor& bias,
+                         const Settings& settings, const Rows& rows, PreparedWeights* prepared);
 
 }  // namespace re
 

@@ -101,6 +101,7 @@ unsafe extern "C" {
         x: *const C_tensor,
         parameters: *const *const C_tensor,
         count: usize,
+        bias: *const C_tensor,
         settings: *const LayerSettings,
         starts: *const i64,
         starts_count: usize,
@@ -125,6 +126,10 @@ unsafe extern "C" {
 /// 32-bit floats. Row `r` of the batch has the tokens `starts[r]..starts[r + 1]`; tokens after the last one belong to
 /// no row. Everything but the matrix products is computed in 32-bit floats, whatever `x` is stored as.
 ///
+/// With `bias`, 32-bit floats, attention adds to the score of a query and a key what the bias has for head and distance: the
+/// distance `d`, key minus query, stands at column `d` counted from the middle one. So the gradient of the bias is a sum over
+/// all pairs of tokens in a row, taken in an order that does not depend on the number of threads.
+///
 /// With `query_positions`, positions within the rows in their order, the states of those tokens alone are computed: of all
 /// others no more than their keys and values.
 ///
@@ -133,12 +138,14 @@ unsafe extern "C" {
 ///
 /// # Shapes
 /// `[tokens, hidden]` to the same, or to `[query_positions, hidden]`; `x` of 32-bit floats or bfloat16, contiguous, on the CPU.
+/// `bias` is `[heads, 2 * reach - 1]`, no row longer than `reach`.
 ///
 /// # Errors
 /// [`TchError`] where shapes or kinds do not fit.
 pub fn encoder_layer(
     x: &Tensor,
     parameters: [&Tensor; LAYER_PARAMETERS],
+    bias: Option<&Tensor>,
     starts: &[i64],
     query_positions: Option<&[i64]>,
     settings: &LayerSettings,
@@ -152,6 +159,7 @@ pub fn encoder_layer(
             x.as_ptr(),
             pointers.as_ptr(),
             pointers.len(),
+            bias.map_or(std::ptr::null(), Tensor::as_ptr),
             settings,
             starts.as_ptr(),
             starts.len(),

@@ -6,7 +6,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use re_native::{
-    Activation, Kernels, LayerSettings, PreparedWeights, encoder_layer, normal, use_kernels, values_mut,
+    Activation, Kernels, LAYER_PARAMETERS, LayerSettings, PreparedWeights, encoder_layer, normal,
+    use_kernels, values_mut,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -54,8 +55,16 @@ fn run_for(
     query_positions: Option<&[i64]>,
     settings: &LayerSettings,
 ) -> Tensor {
+    // What comes after the parameters is a bias.
+    let (parameters, bias) = parameters.split_at(LAYER_PARAMETERS);
     let parameters: Vec<&Tensor> = parameters.iter().collect();
-    encoder_layer(x, parameters.try_into().unwrap(), starts, query_positions, settings, None).unwrap()
+    let parameters = parameters.try_into().unwrap();
+    encoder_layer(x, parameters, bias.first(), starts, query_positions, settings, None).unwrap()
+}
+
+/// A bias for rows of up to `reach` tokens.
+fn bias(reach: i64) -> Tensor {
+    random(&[3, 2 * reach - 1], 400)
 }
 
 /// The gradient with dropout is that of the function which the masks of the forward pass give.
@@ -73,14 +82,17 @@ fn check_gradients() {
     // A row longer than the queries that are worked on together, an empty one, and tokens of no row.
     let (tokens, starts) = (90i64, [0, 70, 70, 85]);
     let some: Vec<i64> = (0..68).chain([84]).collect();
-    for (activation, query_positions) in [
-        (Activation::Gelu, None),
-        (Activation::GeluTanh, None),
-        (Activation::Relu, None),
-        (Activation::Silu, None),
-        (Activation::Tanh, None),
-        (Activation::Gelu, Some(&some[..])),
-        (Activation::Gelu, Some(&[3])),
+    for (activation, query_positions, bias) in [
+        (Activation::Gelu, None, None),
+        (Activation::GeluTanh, None, None),
+        (Activation::Relu, None, None),
+        (Activation::Silu, None, None),
+        (Activation::Tanh, None, None),
+        (Activation::Gelu, Some(&some[..]), None),
+        (Activation::Gelu, Some(&[3]), None),
+        (Activation::Gelu, None, Some(bias(70))),
+        (Activation::Gelu, Some(&some), Some(bias(77))),
+        (Activation::Gelu, Some(&[3]), Some(bias(70))),
     ] {
         let settings = LayerSettings { activation, ..settings(0.3, 11) };
         let x = random(&[tokens, HIDDEN], 99);
@@ -88,6 +100,7 @@ fn check_gradients() {
         let weight = random(&[results, HIDDEN], 98);
         let mut inputs = parameters();
         inputs.insert(0, x);
+        inputs.extend(bias);
         let loss = |inputs: &[Tensor]| {
             let states = run_for(&inputs[0], &inputs[1..], &starts, query_positions, &settings);
             (states.narrow(0, 0, results) * &weight).sum(Kind::Double)
@@ -142,7 +155,8 @@ fn results_do_not_depend_on_the_number_of_threads() {
     let on = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let leaves: Vec<Tensor> = parameters().into_iter().map(|t| t.set_requires_grad(true)).collect();
+            let inputs = parameters().into_iter().chain([bias(180)]);
+            let leaves: Vec<Tensor> = inputs.map(|t| t.set_requires_grad(true)).collect();
             let x = random(&[300, HIDDEN], 5);
             let loss = run(&x, &leaves, &[0, 120, 300], &settings(0.1, 3)).square().sum(Kind::Float);
             let gradients = Tensor::run_backward(&[loss], &leaves, false, false);
@@ -162,10 +176,17 @@ fn prepared_weights_are_those_of_the_parameters() {
     let mut prepared = PreparedWeights::new();
     let mut both = |x: &Tensor, all: &[Tensor]| {
         let _guard = tch::no_grad_guard();
-        let pass = |prepared: Option<&mut PreparedWeights>| {
+        let pass = |mut prepared: Option<&mut PreparedWeights>| {
             let parameters: Vec<&Tensor> = all.iter().collect();
-            let parameters = parameters.try_into().unwrap();
-            encoder_layer(x, parameters, &[0, 7, 10], Some(&[0, 7]), &settings(0.0, 0), prepared).unwrap()
+            let parameters: [&Tensor; LAYER_PARAMETERS] = parameters.try_into().unwrap();
+            let biases = [None, Some(bias(7)), Some(bias(9))];
+            let settings = settings(0.0, 0);
+            let states = biases.iter().map(|bias| {
+                let prepared = Option::as_deref_mut(&mut prepared);
+                encoder_layer(x, parameters, bias.as_ref(), &[0, 7, 10], Some(&[0, 7]), &settings, prepared)
+                    .unwrap()
+            });
+            Tensor::cat(&states.collect::<Vec<_>>(), 0)
         };
         let expected = pass(None);
         for _ in 0..2 {
@@ -195,7 +216,7 @@ fn what_does_not_fit_is_an_error() {
     let check = |x: &Tensor, all: &[Tensor], starts: &[i64], settings: &LayerSettings, expected: &str| {
         let parameters: Vec<&Tensor> = all.iter().collect();
         let error =
-            encoder_layer(x, parameters.try_into().unwrap(), starts, None, settings, None).unwrap_err();
+            encoder_layer(x, parameters.try_into().unwrap(), None, starts, None, settings, None).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     };
     check(&x, &all, &[0, 11], &settings(0.0, 0), "within the tokens");
@@ -229,9 +250,25 @@ fn what_does_not_fit_is_an_error() {
         let parameters: Vec<&Tensor> = all.iter().collect();
         let parameters = parameters.try_into().unwrap();
         let settings = settings(0.0, 0);
-        let error =
-            encoder_layer(&x, parameters, &[0, 10], Some(query_positions), &settings, None).unwrap_err();
+        let error = encoder_layer(&x, parameters, None, &[0, 10], Some(query_positions), &settings, None)
+            .unwrap_err();
         assert!(error.to_string().contains("query positions must"), "{error}");
+    }
+    for wrong in [
+        bias(9),
+        bias(10).narrow(1, 0, 18),
+        random(&[3, 20], 1),
+        random(&[2, 19], 1),
+        random(&[57], 1),
+        bias(10).to_kind(Kind::BFloat16),
+        random(&[19, 3], 1).transpose(0, 1),
+        Tensor::new(),
+    ] {
+        let parameters: Vec<&Tensor> = all.iter().collect();
+        let parameters = parameters.try_into().unwrap();
+        let error =
+            encoder_layer(&x, parameters, Some(&wrong), &[0, 10], None, &settings(0.0, 0), None).unwrap_err();
+        assert!(error.to_string().contains("the bias must be a "), "{error}");
     }
     let mut wrong = parameters();
     wrong[10] = random(&[INNER, HIDDEN + 1], 1);
@@ -246,13 +283,16 @@ fn tensors_whose_data_was_replaced_are_an_error() {
     let replaced = |which: usize, data: Tensor| {
         let mut inputs = parameters();
         inputs.insert(0, random(&[10, HIDDEN], 5));
+        inputs.push(bias(10));
         let mut leaves: Vec<Tensor> = inputs.into_iter().map(|t| t.set_requires_grad(true)).collect();
         let loss = run(&leaves[0], &leaves[1..], &[0, 10], &settings(0.1, 3)).sum(Kind::Float);
         leaves[which].set_data(&data);
         Tensor::f_run_backward(&[loss], &leaves, false, false).map(|_| ())
     };
     assert!(replaced(0, random(&[10, HIDDEN], 5)).is_ok());
-    for (which, shape) in [(0, [4, HIDDEN]), (0, [40, HIDDEN]), (1, [2, 2]), (11, [2 * INNER, HIDDEN])] {
+    for (which, shape) in
+        [(0, [4, HIDDEN]), (0, [40, HIDDEN]), (1, [2, 2]), (11, [2 * INNER, HIDDEN]), (17, [3, 17])]
+    {
         assert!(replaced(which, random(&shape, 1)).is_err(), "{which} {shape:?}");
     }
 }

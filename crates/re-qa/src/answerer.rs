@@ -93,8 +93,7 @@ impl QuestionAnswerer {
 
     fn begin(folder: &Path, questions: Questions, options: AnswererOptions) -> Result<(Self, LoadReport)> {
         let (config, weights) = pretrained(folder, options.layers, options.random_weights)?;
-        let type_vocab_size = usize::try_from(config.type_vocab_size).unwrap_or(1);
-        let encoding = EncodeOptions { type_vocab_size, ..options.encoding };
+        let encoding = EncodeOptions { type_vocab_size: config.token_types(), ..options.encoding };
         let tokenizer = tokenizer_in(folder)?;
         let ids = tokenizer.vocab_size() as i64;
         if ids > config.vocab_size {

@@ -33,6 +33,7 @@ pub(super) enum Class {
     Bert,
     Roberta,
     XlmRoberta,
+    Mpnet,
     /// `tokenizer.json` as it stands.
     Generic,
 }
@@ -71,9 +72,10 @@ impl Class {
             Some(Some("bert" | "electra")) => Ok(Some(Self::Bert)),
             Some(Some("roberta")) => Ok(Some(Self::Roberta)),
             Some(Some("xlm-roberta")) => Ok(Some(Self::XlmRoberta)),
+            Some(Some("mpnet")) => Ok(Some(Self::Mpnet)),
             Some(other) => {
-                let expected =
-                    "bert, electra, roberta or xlm-roberta, or a tokenizer_class in tokenizer_config.json";
+                let expected = "bert, electra, roberta, xlm-roberta or mpnet, or a tokenizer_class in \
+                                tokenizer_config.json";
                 Err(setting_fault(model_path, "model_type", &other.into(), expected))
             }
         }
@@ -90,6 +92,7 @@ impl Class {
             | "LayoutLMTokenizer" => Self::Bert,
             "RobertaTokenizer" | "BartTokenizer" | "LongformerTokenizer" => Self::Roberta,
             "XLMRobertaTokenizer" => Self::XlmRoberta,
+            "MPNetTokenizer" => Self::Mpnet,
             "PreTrainedTokenizer" | "TokenizersBackend" => Self::Generic,
             _ => return None,
         })
@@ -101,15 +104,26 @@ impl Class {
             Self::Bert => "BertTokenizer",
             Self::Roberta => "RobertaTokenizer",
             Self::XlmRoberta => "XLMRobertaTokenizer",
+            Self::Mpnet => "MPNetTokenizer",
             Self::Generic => GENERIC,
         }
+    }
+
+    /// Whether it is made from a `vocab.txt`, by BERT's rules.
+    pub(super) fn is_word_piece(self) -> bool {
+        matches!(self, Self::Bert | Self::Mpnet)
+    }
+
+    /// What the class makes of the name of a token with a role.
+    pub(super) fn added_token(self, role: &str, name: &str) -> AddedToken {
+        AddedToken::from(name, true).lstrip(self == Self::Mpnet && role == "mask_token")
     }
 
     /// The token that has a role where the folder names none.
     pub(super) fn token(self, role: &str) -> Option<&'static str> {
         match (self, role) {
             (Self::Generic, _) | (Self::Bert, "bos_token" | "eos_token") => None,
-            (Self::Bert, "unk_token") => Some("[UNK]"),
+            (Self::Bert | Self::Mpnet, "unk_token") => Some("[UNK]"),
             (Self::Bert, "sep_token") => Some("[SEP]"),
             (Self::Bert, "pad_token") => Some("[PAD]"),
             (Self::Bert, "cls_token") => Some("[CLS]"),
@@ -126,7 +140,7 @@ impl Class {
     /// The roles without which a row cannot be written: their tokens are in the vocabulary.
     fn needed(self) -> &'static [&'static str] {
         match self {
-            Self::Bert => &["unk_token", "sep_token", "cls_token"],
+            Self::Bert | Self::Mpnet => &["unk_token", "sep_token", "cls_token"],
             Self::Roberta => &["sep_token", "cls_token"],
             Self::XlmRoberta => &["bos_token", "eos_token"],
             Self::Generic => &[],
@@ -142,7 +156,7 @@ impl Class {
         source: &Source<'_>,
     ) -> Result<Inner> {
         let mut inner = match self {
-            Self::Bert => bert(parts, settings, source)?,
+            Self::Bert | Self::Mpnet => word_piece(self, parts, settings, source)?,
             Self::Roberta => roberta(parts, settings, source)?,
             Self::XlmRoberta => xlm_roberta(parts, settings, source)?,
             Self::Generic => as_it_stands(parts)?,
@@ -183,6 +197,9 @@ impl Class {
                 let rows = RobertaProcessing::new(last, first).add_prefix_space(prefix).trim_offsets(trim);
                 inner.with_post_processor(Some(rows))
             }
+            Self::Mpnet => {
+                inner.with_post_processor(Some(RobertaProcessing::new(last, first).add_prefix_space(false)))
+            }
             _ => inner.with_post_processor(Some(rows_of_xlm_roberta(first, last)?)),
         };
         Ok(inner)
@@ -190,7 +207,7 @@ impl Class {
 }
 
 fn known_classes() -> String {
-    let known = [Class::Bert, Class::Roberta, Class::XlmRoberta].map(Class::name).join(", ");
+    let known = [Class::Bert, Class::Roberta, Class::XlmRoberta, Class::Mpnet].map(Class::name).join(", ");
     format!("{known}, or {GENERIC}, which takes tokenizer.json as it stands")
 }
 
@@ -209,28 +226,23 @@ pub(super) fn as_it_stands(parts: Parts) -> Result<Inner> {
     Ok(inner)
 }
 
-fn bert(parts: Parts, settings: &Settings, source: &Source<'_>) -> Result<Inner> {
+fn word_piece(class: Class, parts: Parts, settings: &Settings, source: &Source<'_>) -> Result<Inner> {
+    let as_it_has = |what: &str| format!("{what}, as {} has it", class.name());
     let found = parts.model.kind();
     let VocabularyModel::Other(ModelWrapper::WordPiece(mut model)) = parts.model else {
-        return Err(contradiction(source, "model", found, "WordPiece, as BertTokenizer has it"));
+        return Err(contradiction(source, "model", found, &as_it_has("WordPiece")));
     };
     let stated = match &parts.normalizer {
         None => None,
         Some(NormalizerWrapper::BertNormalizer(normalizer)) => Some(normalizer),
         Some(other) => {
-            return Err(contradiction(
-                source,
-                "normalizer",
-                &kind(other),
-                "BertNormalizer, as BertTokenizer has it",
-            ));
+            return Err(contradiction(source, "normalizer", &kind(other), &as_it_has("BertNormalizer")));
         }
     };
     match &parts.pre_tokenizer {
         None | Some(PreTokenizerWrapper::BertPreTokenizer(_)) => {}
         Some(other) => {
-            let expected = "BertPreTokenizer, as BertTokenizer has it";
-            return Err(contradiction(source, "pre_tokenizer", &kind(other), expected));
+            return Err(contradiction(source, "pre_tokenizer", &kind(other), &as_it_has("BertPreTokenizer")));
         }
     }
     let decide = |key, stated: Option<bool>, default| decide(settings, source, key, stated, default);
@@ -247,11 +259,9 @@ fn bert(parts: Parts, settings: &Settings, source: &Source<'_>) -> Result<Inner>
         },
     };
     if let Some(false) = stated.map(|n| n.clean_text) {
-        return Err(contradiction(source, "normalizer.clean_text", "false", "true, as BertTokenizer has it"));
+        return Err(contradiction(source, "normalizer.clean_text", "false", &as_it_has("true")));
     }
-    if let Some((_, unknown)) =
-        settings.roles(|role| Class::Bert.token(role))?.into_iter().find(|(role, _)| *role == "unk_token")
-    {
+    if let Some((_, unknown)) = settings.roles(class)?.into_iter().find(|(role, _)| *role == "unk_token") {
         model.unk_token = unknown.content;
     }
     model.continuing_subword_prefix = "##".to_owned();

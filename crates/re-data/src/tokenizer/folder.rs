@@ -61,17 +61,17 @@ fn read(folder: &Path, path: &Path) -> Result<Tokenizer> {
     let model_path = folder.join(MODEL);
     let said = Class::of(&settings, &read_object(&model_path)?, &model_path)?;
     let class = said.unwrap_or(if has_file { Class::Generic } else { Class::Bert });
-    if class != Class::Bert && !has_file {
+    if !class.is_word_piece() && !has_file {
         let reason =
             format!("the class {} is not made from {VOCABULARY}: {TOKENIZER} is missing", class.name());
         return Err(file_fault(path, reason, None));
     }
-    let roles = settings.roles(|role| class.token(role))?;
+    let roles = settings.roles(class)?;
     let padding = parts.padding.clone();
     let inner = class.build(parts, &settings, &roles, &Source { path, said: said.is_some() })?;
     let mut config = settings.config;
     config.entry("tokenizer_class").or_insert_with(|| class.name().into());
-    if class == Class::Bert
+    if class.is_word_piece()
         && let Some(NormalizerWrapper::BertNormalizer(normalizer)) = inner.get_normalizer()
     {
         // The class lower-cases unless it is told otherwise.

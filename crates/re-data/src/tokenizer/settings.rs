@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
+use super::class::Class;
 use super::model::Inner;
 use super::{fault, file_fault};
 use crate::error::{Error, Result};
@@ -190,16 +191,14 @@ impl Settings {
         }
     }
 
-    /// The tokens with a role: those that are named, and where one is not, that of the class, which `of_class` says.
-    pub(super) fn roles(
-        &self,
-        of_class: impl Fn(&str) -> Option<&'static str>,
-    ) -> Result<Vec<(&'static str, AddedToken)>> {
+    /// The tokens with a role: those that are named, and where one is not, that of the class.
+    pub(super) fn roles(&self, class: Class) -> Result<Vec<(&'static str, AddedToken)>> {
         let mut roles = Vec::new();
         for role in ROLES {
             let named = match self.merged.get(role) {
-                None => of_class(role).map(|token| AddedToken::from(token, true)),
+                None => class.token(role).map(|name| class.added_token(role, name)),
                 Some(Value::Null) => None,
+                Some(Value::String(name)) => Some(class.added_token(role, name)),
                 Some(value) => Some(self.token(role, value, true)?),
             };
             let Some(token) = named else { continue };

@@ -10,7 +10,7 @@ use crate::ops::{Linear, Mode, dropout};
 use crate::parameters::Builder;
 
 /// Dense layer, activation and output layer on the first token, named and arranged as the checkpoint's
-/// architecture has them: BERT's pooler and classifier, RoBERTa's or ELECTRA's classification head.
+/// architecture has them: BERT's pooler and classifier, or the classification head of the others.
 #[derive(Debug)]
 pub struct Cls {
     layout: ClsLayout,
