@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod extract;
+mod fit;
 mod golden;
 mod score;
 mod shared;
