@@ -42,6 +42,7 @@ pub mod pairs;
 mod plans;
 mod run;
 mod session;
+pub mod tagging;
 pub mod trained;
 
 pub use config::{DataConfig, EncodingConfig, Fold, ModelConfig, Target};
@@ -52,4 +53,5 @@ pub use folder::{Part, Rows, RunFolder, Summary, model_folder};
 pub use layers::{Encoders, Layers, assignment};
 pub use own::{OwnHead, OwnParts, PartNames};
 pub use pairs::PairConfig;
+pub use tagging::TaggingConfig;
 pub use trained::{load_predictor, load_predictor_with, trained_precision};
