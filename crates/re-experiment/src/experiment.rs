@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{DataConfig, EncodingConfig, ModelConfig};
 use crate::error::{Error, Result};
 use crate::own::{OwnParts, PartNames};
+use crate::tagging::TaggingConfig;
 
 /// Everything that decides an experiment's result.
 ///
@@ -49,6 +50,9 @@ pub struct Experiment {
     /// are then not its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub questions: Option<QuestionConfig>,
+    /// What makes it an experiment of a tagger: its files hold documents, and `head`, `markup` and `encoding` are not its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tagging: Option<TaggingConfig>,
     /// One training, or several that belong together.
     pub plan: Plan,
     /// Names of the parts that [`Experiment::with_parts`] has given.
@@ -69,6 +73,7 @@ impl Default for Experiment {
             encoding: EncodingConfig::default(),
             training: TrainConfig::default(),
             questions: None,
+            tagging: None,
             plan: Plan::default(),
             own: PartNames::default(),
             parts: OwnParts::default(),
@@ -120,8 +125,29 @@ impl Experiment {
                 return fault("data.augmentation.share", share.to_string(), "above 0, up to 1");
             }
         }
+        if self.tagging.is_some() {
+            self.check_tagging()?;
+        }
         self.parts.check(&self.own)?;
         Ok(self.training.check()?)
+    }
+
+    /// What a tagger has no use for would be ignored in silence.
+    fn check_tagging(&self) -> Result<()> {
+        let DataConfig { pairs, augmentation, entity_types, labels, fold, .. } = &self.data;
+        let given = [
+            ("plan.name", self.plan != Plan::Single {}, "single together with tagging"),
+            ("questions", self.questions.is_some(), "none together with tagging"),
+            ("data.pairs", pairs.is_some(), "none together with tagging"),
+            ("data.augmentation", !augmentation.is_empty(), "none together with tagging"),
+            ("data.entity_types", entity_types.is_some(), "none together with tagging: mentions have types"),
+            ("data.labels", labels.is_some(), "none together with tagging: the types of mentions are learnt"),
+            ("data.fold", fold.is_some(), "none together with tagging"),
+        ];
+        match given.into_iter().find(|(_, given, _)| *given) {
+            Some((key, _, expected)) => Err(Error::config(key, "a setting".to_owned(), expected)),
+            None => Ok(()),
+        }
     }
 
     /// The experiment as the text of a TOML file, with every setting that was left to its default.

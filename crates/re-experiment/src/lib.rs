@@ -14,6 +14,7 @@ pub mod pairs;
 mod plans;
 mod run;
 mod session;
+pub mod tagging;
 pub mod trained;
 mod votes;
 
@@ -25,4 +26,5 @@ pub use folder::{Part, Rows, RunFolder, Summary, model_folder};
 pub use layers::{Encoders, Layers, assignment};
 pub use own::{OwnHead, OwnParts, PartNames};
 pub use pairs::PairConfig;
+pub use tagging::TaggingConfig;
 pub use trained::{load_predictor, load_predictor_with, trained_precision};

@@ -9,6 +9,7 @@ mod predictions;
 pub(crate) mod pseudo;
 pub(crate) mod question_answering;
 pub(crate) mod single;
+pub(crate) mod tagger;
 pub(crate) mod transfer;
 pub(crate) mod two_stage;
 pub(crate) mod vote;

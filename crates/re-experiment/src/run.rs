@@ -12,6 +12,30 @@ use crate::experiment::{Experiment, Plan};
 use crate::folder::{DATA_HASH, Origin, RunFolder, SUMMARY, Summary};
 use crate::plans;
 use crate::session::Session;
+use crate::tagging::{TaggingConfig, TaggingData};
+
+/// What an experiment learns from.
+enum Work<'e> {
+    Rows(ExperimentData),
+    Documents(&'e TaggingConfig, TaggingData),
+}
+
+impl<'e> Work<'e> {
+    fn of(experiment: &'e Experiment) -> Result<Self> {
+        let (data, seed) = (&experiment.data, experiment.training.seed);
+        Ok(match &experiment.tagging {
+            None => Self::Rows(ExperimentData::read(data, seed)?),
+            Some(tagging) => Self::Documents(tagging, TaggingData::read(tagging, data, seed)?),
+        })
+    }
+
+    fn hash(&self, experiment: &Experiment) -> Result<String> {
+        match self {
+            Self::Rows(data) => data_hash(experiment, data),
+            Self::Documents(_, data) => Ok(data.hash()),
+        }
+    }
+}
 
 impl RunFolder {
     /// Runs `experiment`: reads the data, makes the trainings of its plan, evaluates and predicts the test rows.
@@ -43,16 +67,16 @@ impl RunFolder {
         experiment.check()?;
         let experiment = &self.resolved(experiment)?;
         let claim = self.claim(start)?;
-        let data = &ExperimentData::read(&experiment.data, experiment.training.seed)?;
+        let work = Work::of(experiment)?;
         let single = experiment.plan == (Plan::Single {});
         // A training that ended before its first checkpoint begins anew; the trainings of a plan see to it themselves.
         let start = if single && Checkpoint::list(self.path())?.is_empty() { Start::Fresh } else { start };
-        let hash = data_hash(experiment, data)?;
+        let hash = work.hash(experiment)?;
         match start {
             Start::Fresh => self.write(DATA_HASH, &hash)?,
             Start::Resume | Start::ResumeChanged => self.check_rows(experiment, &hash)?,
         }
-        if !single {
+        if let (false, Work::Rows(data)) = (single, &work) {
             self.begin_parts(experiment, data, start, session)?;
         } else if start == Start::Fresh {
             self.write_origin(&Origin::of(experiment)?)?;
@@ -60,7 +84,7 @@ impl RunFolder {
             self.check_settings(&Experiment { training: self.experiment()?.training, ..experiment.clone() })?;
             self.check_origin(&Origin::of(experiment)?, session)?;
         }
-        let summary = match self.carry_out(experiment, data, start, session) {
+        let summary = match self.carry_out(experiment, &work, start, session) {
             Err(error) if error.is_interruption() => Summary::new(StopReason::Interrupted),
             summary => summary?,
         };
@@ -77,10 +101,16 @@ impl RunFolder {
     fn carry_out(
         &self,
         experiment: &Experiment,
-        data: &ExperimentData,
+        work: &Work<'_>,
         start: Start,
         session: &mut Session<'_>,
     ) -> Result<Summary> {
+        let data = match work {
+            Work::Rows(data) => data,
+            Work::Documents(tagging, data) => {
+                return plans::tagger::run(self, experiment, tagging, data, start, session);
+            }
+        };
         match &experiment.plan {
             Plan::Single {} => train(self, experiment, data, start, session),
             Plan::StepTransfer { split } => {

@@ -1,0 +1,121 @@
+//! One training of a tagger.
+
+use re_data::tags::TagReport;
+use re_data::{Document, Tagger};
+use re_extract::{RelationProperties, score};
+use re_formats::documents::{self, DocumentFormat};
+use re_model::{TaggingOptions, TokenClassifier, TokenClassifierOptions, hub};
+use re_train::{Start, StopReason, TaggedRows, TaggingTask, Task};
+
+use super::single::{describe_model, train_task};
+use crate::error::Result;
+use crate::experiment::Experiment;
+use crate::folder::{RunFolder, Summary};
+use crate::session::Session;
+use crate::tagging::{TaggingConfig, TaggingData};
+
+/// Documents that are tagged at a time.
+const DOCUMENTS: usize = 256;
+
+/// Trains, evaluates the best checkpoint and tags with it.
+pub(crate) fn run(
+    folder: &RunFolder,
+    experiment: &Experiment,
+    tagging: &TaggingConfig,
+    data: &TaggingData,
+    start: Start,
+    session: &mut Session<'_>,
+) -> Result<Summary> {
+    let config = &experiment.training;
+    let options = TokenClassifierOptions {
+        scheme: tagging.scheme,
+        unit: tagging.unit,
+        windows: tagging.windows,
+        layers: experiment.model.layers,
+        random_weights: experiment.model.random_weights,
+        seed: config.seed,
+        device: config.device()?,
+    };
+    let model = hub::model_folder(&experiment.model.folder, experiment.model.download)?;
+    let (classifier, report) = TokenClassifier::new(model, &data.kinds, options)?;
+    let (train, in_train) = TaggedRows::new(&classifier, &data.train)?;
+    let (validation, in_validation) = TaggedRows::new(&classifier, &data.validation)?;
+    let mut notes = data.notes.clone();
+    notes.push(format!("types of mentions: {}", data.kinds.join(", ")));
+    notes.push(describe_model(experiment, &report));
+    notes.extend(describe("training set", &in_train));
+    notes.extend(describe("validation set", &in_validation));
+    notes.iter().try_for_each(|note| session.note(note))?;
+
+    let task =
+        TaggingTask::new(classifier, train, validation.clone(), config)?.stop_when(session.stop.clone());
+    let trained = train_task(folder, experiment, &task, start, session)?;
+    drop(task);
+    let (Some(model), true) = (&trained.model, trained.reason != StopReason::Interrupted) else {
+        return Ok(trained);
+    };
+    let load = || {
+        let options = TaggingOptions {
+            device: Some(config.device()?),
+            precision: Some(config.precision()),
+            ..TaggingOptions::default()
+        };
+        Ok::<_, crate::error::Error>(TokenClassifier::from_pretrained_with(model, options)?)
+    };
+    let mut summary =
+        Summary { step: trained.step, model: Some(model.clone()), ..Summary::new(trained.reason) };
+    if !validation.is_empty() {
+        let task = TaggingTask::new(load()?, TaggedRows::default(), validation, config)?;
+        summary.evaluation = task.evaluate()?;
+    }
+    let tagger = load()?;
+    for (name, gold) in [("validation", &data.validation), ("test", &data.test)] {
+        if gold.is_empty() {
+            continue;
+        }
+        let found = tag(&tagger, gold)?;
+        let path = folder.path().join(format!("{name}_documents.jsonl"));
+        documents::write(&path, DocumentFormat::Jsonl, &found)?;
+        if gold.iter().any(|document| !document.mentions().is_empty()) {
+            let mentions = score(gold, &found, &RelationProperties::default())?.mentions;
+            let [micro, macro_average] =
+                [mentions.micro, mentions.macro_average].map(|shares| 100.0 * shares.f1);
+            session.note(&format!(
+                "{name} set: {} mentions found of {}, {} more; micro-F1 {micro:.2}, macro-F1 {macro_average:.2}",
+                mentions.correct,
+                mentions.gold,
+                mentions.predicted - mentions.correct
+            ))?;
+        }
+    }
+    Ok(summary)
+}
+
+/// The documents with the mentions that a tagger finds.
+fn tag(tagger: &TokenClassifier, documents: &[Document]) -> Result<Vec<Document>> {
+    let mut tagged = Vec::with_capacity(documents.len());
+    for part in documents.chunks(DOCUMENTS) {
+        for (document, mentions) in part.iter().zip(tagger.tag(part)?) {
+            let mentions = mentions.map_err(re_data::PredictError::from)?;
+            let found = Document::new(document.id(), document.text(), mentions)?;
+            tagged.push(match document.source() {
+                Some(source) => found.with_source(source),
+                None => found,
+            });
+        }
+    }
+    Ok(tagged)
+}
+
+/// The mentions that tags do not express, if any: they can only be missed.
+fn describe(what: &str, report: &TagReport) -> Option<String> {
+    let first = report.unrepresented.first()?;
+    Some(format!(
+        "{what}: tags do not express {} of {} mentions, the first is mention {} of document {}: {:?}",
+        report.unrepresented.len(),
+        report.mentions,
+        first.mention,
+        first.id,
+        first.reason
+    ))
+}
