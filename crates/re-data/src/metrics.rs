@@ -130,7 +130,7 @@ impl Metrics {
             auprc: None,
             semeval_macro_f1: None,
             per_label: kinds.into_iter().map(|(kind, tally)| tally.of(kind)).collect(),
-            confusion: Vec::new(),
+            confusion: Array2::zeros((0, 0)),
         }
     }
 

@@ -16,6 +16,9 @@ const TOKENS_PER_BATCH: usize = 4096;
 /// Most rows that are judged at once. Rows that share no sequence reach the limit of tokens first.
 const ROWS_PER_BATCH: usize = 4096;
 
+/// Most rows times tokens of a batch: heads make means by products with a matrix of that size.
+const CELLS_PER_BATCH: usize = 1 << 22;
+
 /// Calls `each` with batches of rows of similar length, and the numbers of their rows, until the model is to stop. Rows of
 /// equal input stand in one batch, where they share an encoder pass, as far as its size allows.
 ///
@@ -37,7 +40,7 @@ pub fn in_batches(
 }
 
 /// The numbers of the rows in groups of at most [`TOKENS_PER_BATCH`] tokens, those of a sequence counted once, and
-/// [`ROWS_PER_BATCH`] rows; at least one sequence each, short ones first.
+/// [`ROWS_PER_BATCH`] rows, [`CELLS_PER_BATCH`] of both; at least one sequence each, short ones first.
 fn groups(rows: &[Encoded]) -> Vec<Vec<usize>> {
     let mut known = HashMap::new();
     let mut sequences: Vec<(usize, Vec<usize>)> = Vec::new();
@@ -54,7 +57,10 @@ fn groups(rows: &[Encoded]) -> Vec<Vec<usize>> {
     let (mut groups, mut group, mut tokens) = (Vec::new(), Vec::new(), 0);
     for (length, members) in sequences {
         for part in members.chunks(ROWS_PER_BATCH) {
-            let full = tokens + length > TOKENS_PER_BATCH || group.len() + part.len() > ROWS_PER_BATCH;
+            let (all_tokens, all_rows) = (tokens + length, group.len() + part.len());
+            let full = all_tokens > TOKENS_PER_BATCH
+                || all_rows > ROWS_PER_BATCH
+                || all_tokens.saturating_mul(all_rows) > CELLS_PER_BATCH;
             if full && !group.is_empty() {
                 groups.push(std::mem::take(&mut group));
                 tokens = 0;
@@ -126,5 +132,9 @@ mod tests {
         let many: Vec<Encoded> = std::iter::once(short).chain(vec![long; ROWS_PER_BATCH + 5]).collect();
         let sizes: Vec<usize> = groups(&many).iter().map(Vec::len).collect();
         assert_eq!(sizes, [1, ROWS_PER_BATCH, 5]);
+        // Forty sentences of fifty tokens with a hundred rows each: four thousand rows of two thousand tokens are too many.
+        let sentences: Vec<Encoded> = rows(&[50; 40]).iter().flat_map(|row| vec![row.clone(); 100]).collect();
+        let sizes: Vec<usize> = groups(&sentences).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [2800, 1200]);
     }
 }
