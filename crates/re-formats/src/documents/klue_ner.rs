@@ -42,6 +42,22 @@ impl<'a> KlueNer<'a> {
         Ok(Some((number, utf8(body, &Place::of_line(&self.path, number, None))?.to_owned())))
     }
 
+    /// Passes over the rest of what begins like no document: it is one fault, however many lines it has.
+    fn pass_block(&mut self) -> Result<()> {
+        loop {
+            match self.line() {
+                Ok(Some((number, line))) if line.starts_with(HEAD) => {
+                    self.head = Some((number, line));
+                    return Ok(());
+                }
+                Ok(Some((_, line))) if !line.is_empty() => {}
+                Err(Error::Record(_)) => {}
+                Ok(_) => return Ok(()),
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+
     /// The next line that begins a document.
     fn next_head(&mut self) -> Result<Option<(u64, String)>> {
         if let Some(head) = self.head.take() {
@@ -53,7 +69,9 @@ impl<'a> KlueNer<'a> {
             }
             if !line.is_empty() {
                 let expected = "## ID, a tab and the text, or an empty line before it";
-                return Err(Place::of_line(&self.path, number, None).error(None, quoted(&line), expected));
+                let fault = Place::of_line(&self.path, number, None).error(None, quoted(&line), expected);
+                self.pass_block()?;
+                return Err(fault);
             }
         }
         Ok(None)

@@ -132,9 +132,9 @@ impl Regions {
         Ok(())
     }
 
-    fn unread_of(&mut self, part: Object) {
-        let names = part.unread("result.");
-        self.unread.extend(names.filter(|name| !PASSED.iter().any(|passed| name.ends_with(passed))));
+    fn unread_of(&mut self, mut part: Object) {
+        PASSED.iter().for_each(|name| part.pass(name));
+        self.unread.extend(part.unread("result."));
     }
 
     fn relations(&mut self, mut part: Object, place: &Place<'_>) -> Result<Vec<Relation>> {

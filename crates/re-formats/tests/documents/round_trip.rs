@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use re_data::{CharSpan, Document, Mention, Pair, Relation};
 use re_formats::Error;
-use re_formats::documents::{DocumentFormat, DocumentReader, DocumentWriter, Losses, Lost, UNTYPED};
+use re_formats::documents::{
+    DocumentFormat, DocumentReadOptions, DocumentReader, DocumentWriter, Losses, Lost, UNTYPED,
+};
 
 use crate::{couple, options};
 
@@ -241,6 +243,37 @@ proptest! {
     fn documents_come_back_from_folders_but_for_what_is_said(first in document(), second in document()) {
         come_back(DocumentFormat::Text, &first, &second)?;
         come_back(DocumentFormat::Brat, &first, &second)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    /// Every fault is one of a document, and reading ends.
+    #[test]
+    fn damaged_files_give_errors_or_documents(
+        first in document(),
+        second in document(),
+        at in any::<prop::sample::Index>(),
+        removed in 0usize..8,
+        inserted in prop::collection::vec(prop_oneof![Just(b'"'), Just(b'['), Just(b'}'), Just(b'\n'), Just(b'9'), any::<u8>()], 0..4),
+    ) {
+        for format in DocumentFormat::ALL.into_iter().filter(|format| !format.is_folder()) {
+            let mut file = Vec::new();
+            let mut writer = DocumentWriter::new(&mut file, "out", format).unwrap();
+            // Some layouts refuse some.
+            [&first, &second].into_iter().for_each(|document| drop(writer.write(document)));
+            writer.finish().unwrap();
+            let at = at.index(file.len() + 1);
+            file.splice(at..file.len().min(at + removed), inserted.iter().copied());
+            let lenient = DocumentReadOptions { format: Some(format), lenient: true };
+            let mut reader = DocumentReader::new(file.as_slice(), "out", &lenient).unwrap();
+            for document in reader.by_ref() {
+                prop_assert!(document.is_ok(), "{format}: {document:?}");
+            }
+            let report = reader.report();
+            prop_assert!(report.documents + report.rejected.count <= 40, "{format}: {report}");
+        }
     }
 }
 
