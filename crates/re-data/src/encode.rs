@@ -149,7 +149,7 @@ impl ExampleEncoder {
         let markup = markup.into();
         tokenizer.add_tokens(&markup.tokens())?;
         let pair = markup.writes_pair();
-        let template = tokenizer.template(pair).clone();
+        let template = tokenizer.template(pair);
         if options.max_length <= template.special_tokens() {
             return Err(Error::Argument {
                 name: "max_length",
@@ -157,18 +157,7 @@ impl ExampleEncoder {
                 expected: "more than the special tokens of a row",
             });
         }
-        let template = match options.type_vocab_size {
-            0 => {
-                return Err(Error::Argument {
-                    name: "type_vocab_size",
-                    found: "0".into(),
-                    expected: "at least 1",
-                });
-            }
-            1 => template.with_types(|_, _| 0),
-            _ if template.is_untyped() => template.with_types(|_, number| number),
-            _ => template,
-        };
+        let template = template.for_types(options.type_vocab_size)?;
         let separator = match &tokenizer.special().sep {
             Some(token) => token.content.clone(),
             None if pair => {

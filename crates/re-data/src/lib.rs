@@ -44,8 +44,10 @@ pub mod split;
 pub mod stats;
 pub mod stream;
 pub mod tagger;
+pub mod tags;
 pub mod tally;
 pub mod text;
+pub mod text_encoder;
 pub mod tokenizer;
 mod window;
 
@@ -62,5 +64,7 @@ pub use predict::{Prediction, Probabilities};
 pub use predictor::{PredictError, Predictor, SharedPredictor};
 pub use span::{ByteSpan, CharSpan, TokenSpan};
 pub use tagger::Tagger;
+pub use tags::{TagScheme, TagSet, TagUnit};
 pub use tally::Tally;
+pub use text_encoder::{EncodedText, TextEncoder, WindowOptions};
 pub use tokenizer::Tokenizer;

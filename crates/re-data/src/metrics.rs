@@ -1,8 +1,11 @@
 //! How well predictions agree with the truth. All values are fractions from 0 to 1; benchmarks print them
 //! times 100.
 
+use std::collections::{BTreeMap, HashSet};
+
 use serde::{Deserialize, Serialize};
 
+use crate::document::Mention;
 use crate::error::{Error, Result};
 use crate::labels::LabelSet;
 use crate::predict::Probabilities;
@@ -38,7 +41,7 @@ pub struct Metrics {
     pub semeval_macro_f1: Option<f64>,
     /// Figures of each class, in class order.
     pub per_label: Vec<LabelMetrics>,
-    /// Numbers of rows by true class (first index) and predicted class (second index).
+    /// Numbers of rows by true class (first index) and predicted class (second index); empty for mentions.
     pub confusion: Vec<Vec<usize>>,
 }
 
@@ -67,19 +70,8 @@ impl Metrics {
     /// classes.
     pub fn of(gold: &[usize], predicted: &[usize], labels: &LabelSet) -> Result<Self> {
         let confusion = confusion(gold, predicted, labels.len())?;
-        let per_label: Vec<LabelMetrics> = labels
-            .names()
-            .iter()
-            .zip(tallies(&confusion))
-            .map(|(label, tally)| LabelMetrics {
-                label: label.clone(),
-                precision: ratio(tally.hits, tally.predicted),
-                recall: ratio(tally.hits, tally.support),
-                f1: tally.f1(),
-                support: tally.support,
-                predicted: tally.predicted,
-            })
-            .collect();
+        let per_label: Vec<LabelMetrics> =
+            labels.names().iter().zip(tallies(&confusion)).map(|(label, tally)| tally.of(label)).collect();
         let occurring = per_label.iter().filter(|label| label.support + label.predicted > 0);
         let macro_f1 = mean(occurring.map(|label| label.f1));
         let (mut all, mut relations) = (Tally::default(), Tally::default());
@@ -99,6 +91,44 @@ impl Metrics {
             per_label,
             confusion,
         })
+    }
+
+    /// Compares the mentions of documents, true ones and found ones: one is right where its span and its type are
+    /// (strict). The rows are the documents, the classes the types; a document counts as right where all its mentions are
+    /// and no others were found. Mentions that repeat count once, and there is no confusion matrix.
+    pub fn of_mentions<'a>(documents: impl IntoIterator<Item = (&'a [Mention], &'a [Mention])>) -> Self {
+        let (mut rows, mut right) = (0, 0);
+        let mut kinds: BTreeMap<&str, Tally> = BTreeMap::new();
+        for (gold, found) in documents {
+            let distinct = |mentions: &'a [Mention]| {
+                mentions.iter().map(|mention| (mention.span(), mention.kind())).collect::<HashSet<_>>()
+            };
+            let (gold, found) = (distinct(gold), distinct(found));
+            rows += 1;
+            right += usize::from(gold == found);
+            for (set, other, is_gold) in [(&gold, &found, true), (&found, &gold, false)] {
+                for mention in set {
+                    let tally = kinds.entry(mention.1.unwrap_or_default()).or_default();
+                    match is_gold {
+                        true => tally.support += 1,
+                        false => tally.predicted += 1,
+                    }
+                    tally.hits += usize::from(is_gold && other.contains(mention));
+                }
+            }
+        }
+        let mut all = Tally::default();
+        kinds.values().for_each(|tally| all.add(*tally));
+        Self {
+            rows,
+            accuracy: ratio(right, rows),
+            micro_f1: all.f1(),
+            macro_f1: mean(kinds.values().map(|tally| tally.f1())),
+            auprc: None,
+            semeval_macro_f1: None,
+            per_label: kinds.into_iter().map(|(kind, tally)| tally.of(kind)).collect(),
+            confusion: Vec::new(),
+        }
     }
 
     /// Compares true classes with the most probable ones and measures the probabilities too.
@@ -213,6 +243,18 @@ impl Tally {
         self.hits += other.hits;
         self.predicted += other.predicted;
         self.support += other.support;
+    }
+
+    /// The figures of the class `label`.
+    fn of(self, label: &str) -> LabelMetrics {
+        LabelMetrics {
+            label: label.to_owned(),
+            precision: ratio(self.hits, self.predicted),
+            recall: ratio(self.hits, self.support),
+            f1: self.f1(),
+            support: self.support,
+            predicted: self.predicted,
+        }
     }
 
     /// 2PR / (P + R), written without the division by zero of its parts.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use re_data::metrics::{Metrics, auprc, semeval_macro_f1};
-use re_data::{LabelSet, Probabilities};
+use re_data::{CharSpan, LabelSet, Mention, Probabilities};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -118,4 +118,25 @@ fn rows_must_fit_together() {
     let none = Probabilities::new(vec![], Arc::new(labels.clone()), vec![]).unwrap();
     assert!(auprc(&[], &none).unwrap_err().to_string().contains("at least one row"));
     assert!(auprc(&[1], &none).is_err());
+}
+
+#[test]
+fn a_mention_is_right_where_its_span_and_its_type_are() {
+    let mention = |start, len, kind: &str| Mention::new(CharSpan::with_len(start, len)).with_kind(kind);
+    let gold =
+        [vec![mention(0, 3, "A"), mention(4, 2, "B"), mention(4, 2, "B")], vec![], vec![mention(0, 1, "C")]];
+    // Right; right place and wrong type; wrong place; nothing in a text without mentions; nothing where there is one.
+    let found =
+        [vec![mention(0, 3, "A").with_score(0.5), mention(4, 2, "A"), mention(7, 1, "A")], vec![], vec![]];
+    let documents = gold.iter().map(Vec::as_slice).zip(found.iter().map(Vec::as_slice));
+    let metrics = Metrics::of_mentions(documents);
+    // One hit of three found and three true; by type 2/4, 0 and 0.
+    close(metrics.micro_f1, 2.0 / 6.0);
+    close(metrics.macro_f1, (2.0 / 4.0) / 3.0);
+    close(metrics.accuracy, 1.0 / 3.0);
+    let labels: Vec<_> =
+        metrics.per_label.iter().map(|l| (l.label.as_str(), l.support, l.predicted)).collect();
+    assert_eq!(labels, [("A", 1, 3), ("B", 1, 0), ("C", 1, 0)]);
+    close(metrics.per_label[0].precision, 1.0 / 3.0);
+    assert_eq!(Metrics::of_mentions(std::iter::empty()).micro_f1, 0.0);
 }

@@ -6,6 +6,7 @@ mod stream;
 
 pub use documents::PredictedPairs;
 pub use folder::{TrainedParts, check_complete, check_settings, tokenizer_in, trained_encoder};
+pub(crate) use folder::{check_vocabulary, class_names};
 pub use stream::PredictedChunk;
 
 use std::path::Path;
@@ -360,6 +361,14 @@ fn softmax(logits: &mut [f32]) {
     for value in logits {
         *value /= sum;
     }
+}
+
+/// Logarithm of the softmax in place, shifted alike.
+pub(crate) fn log_softmax(logits: &mut [f32]) {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f32 = logits.iter().map(|value| (value - max).exp()).sum();
+    let shift = max + sum.ln();
+    logits.iter_mut().for_each(|value| *value -= shift);
 }
 
 #[cfg(test)]

@@ -27,7 +27,8 @@ impl RelationModel {
         if labels.len() != self.classes() {
             return Err(Error::Classes { found: self.classes(), expected: labels.len() });
         }
-        self.save_as(folder, self.config_extra(labels, head))
+        let task = if head == Some(HeadConfig::Cls) { "ForSequenceClassification" } else { "Model" };
+        self.save_as(folder, self.class_fields(task, labels.names()))
     }
 
     /// Writes `config.json`, with `extra` fields, and `model.safetensors` into `folder`, which must exist.
@@ -43,9 +44,9 @@ impl RelationModel {
         self.verify()
     }
 
-    fn config_extra(&self, labels: &LabelSet, head: Option<HeadConfig>) -> Map<String, Value> {
-        let task = if head == Some(HeadConfig::Cls) { "ForSequenceClassification" } else { "Model" };
-        let names = labels.names().iter().enumerate();
+    /// Fields of `config.json` by which `transformers` knows a model for `task` with classes of these names.
+    pub(crate) fn class_fields(&self, task: &str, names: &[String]) -> Map<String, Value> {
+        let names = names.iter().enumerate();
         let id2label: Map<_, _> =
             names.clone().map(|(id, name)| (id.to_string(), name.as_str().into())).collect();
         let label2id: Map<_, _> = names.map(|(id, name)| (name.clone(), id.into())).collect();

@@ -81,15 +81,7 @@ fn check_gradients(case: &str, tolerance: f64) {
     model.parameters().set_trainable(true);
     let logits = model.forward(&batch, Mode::Eval).unwrap();
     cross_entropy(&logits, batch.classes(), 0.0).backward();
-
-    let reference = |name: &str| expected.get(&format!("grad.{name}"));
-    let all = model.parameters().iter().map(|p| norm(reference(&p.name)).powi(2)).sum::<f64>().sqrt();
-    for parameter in model.parameters().iter() {
-        let (found, reference) = (parameter.tensor.grad(), reference(&parameter.name));
-        let error = norm(&(&found - reference));
-        let allowed = tolerance * norm(reference) + 1e-6 * all;
-        assert!(error <= allowed, "{case}: {} differs by {error:e}, allowed {allowed:e}", parameter.name);
-    }
+    common::check_gradients(&model, &expected, case, tolerance);
 }
 
 #[test]

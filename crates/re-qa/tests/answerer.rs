@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use common::{Expected, batch, golden, norm, relative_to_scale};
+use common::{Expected, batch, check_gradients, golden, relative_to_scale};
 use re_data::{
     EncodeOptions, LabelSet, LostEntities, Outcomes, PredictError, Predictor, Probabilities, RelationExample,
     RowError, TokenSpan,
@@ -57,13 +57,7 @@ fn logits_loss_and_gradients() {
         let (found, wanted) = (loss.double_value(&[]), expected.number("loss"));
         assert!((found - wanted).abs() <= 1e-5 * wanted, "{case}: loss is {found}, expected {wanted}");
         loss.backward();
-        let reference = |name: &str| expected.get(&format!("grad.{name}"));
-        let all = model.parameters().iter().map(|p| norm(reference(&p.name)).powi(2)).sum::<f64>().sqrt();
-        for parameter in model.parameters().iter() {
-            let (gradient, reference) = (parameter.tensor.grad(), reference(&parameter.name));
-            let (error, allowed) = (norm(&(&gradient - reference)), 1e-4 * norm(reference) + 1e-6 * all);
-            assert!(error <= allowed, "{case}: {} differs by {error:e}, allowed {allowed:e}", parameter.name);
-        }
+        check_gradients(&model, &expected, case, 1e-4);
     }
 }
 

@@ -92,10 +92,30 @@ impl Template {
         })
     }
 
+    /// The template for a model with so many token types: with 1, all ids are 0. Where the tokenizer has none for a pair,
+    /// as XLM-R's, the second segment with the special tokens behind it gets 1.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where there is no token type.
+    pub(crate) fn for_types(&self, type_vocab_size: usize) -> Result<Self> {
+        Ok(match type_vocab_size {
+            0 => {
+                return Err(Error::Argument {
+                    name: "type_vocab_size",
+                    found: "0".into(),
+                    expected: "at least 1",
+                });
+            }
+            1 => self.clone().with_types(|_, _| 0),
+            _ if self.is_untyped() => self.clone().with_types(|_, number| number),
+            _ => self.clone(),
+        })
+    }
+
     /// The template with other token type ids: that of each part is `choose(part, number)`, where `number` is
     /// 0 before the second segment and 1 from it on.
     #[must_use]
-    pub(crate) fn with_types(mut self, choose: impl Fn(u32, u32) -> u32) -> Self {
+    fn with_types(mut self, choose: impl Fn(u32, u32) -> u32) -> Self {
         let mut number = 0;
         for part in &mut self.parts {
             if matches!(part, Part::Segment { segment: 1, .. }) {

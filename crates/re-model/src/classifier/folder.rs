@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use re_data::files::{self, NewFolder};
 use re_data::manifest::Manifest;
-use re_data::model_file::read_text;
 use re_data::text::quoted;
 use re_data::{EncodeOptions, ExampleEncoder, LabelSet, Markup, MarkupConfig, Tokenizer};
 use serde::{Deserialize, Serialize};
@@ -19,13 +18,14 @@ use crate::head::HeadConfig;
 use crate::model::RelationModel;
 use crate::ops::Precision;
 use crate::parameters::LoadReport;
-use crate::save;
 use crate::weights::{Weights, checked};
+use crate::{json, save, token_classifier};
 
 /// Name of the file that says how examples become rows and logits become labels.
 const FILE: &str = "relation_classifier.json";
-/// Names of the files by which trained folders are known: of a classifier, and of a model that answers questions.
-const TRAINED: [&str; 2] = [FILE, "question_answering.json"];
+/// Names of the files by which trained folders are known: of a classifier, of a model that answers questions, and of one
+/// that classifies tokens.
+const TRAINED: [&str; 3] = [FILE, "question_answering.json", token_classifier::FILE];
 
 /// Content of [`FILE`]. Labels stand in `config.json`, where `transformers` looks for them.
 #[derive(Debug, Serialize, Deserialize)]
@@ -51,8 +51,7 @@ impl Settings {
             let reason = format!("a pretrained encoder, not a trained classifier: {FILE} is missing");
             return Err(Error::NoModel { name: path.parent().unwrap_or(path).to_owned(), reason });
         }
-        let text = read_text(path)?;
-        serde_json::from_str(&text).map_err(|source| Error::Json { path: path.to_owned(), source })
+        json::read(path)
     }
 
     fn markup(&self, given: Option<Arc<dyn Markup>>, path: &Path) -> Result<MarkupChoice> {
@@ -123,16 +122,22 @@ pub fn trained_encoder(
         });
     }
     let encoder = example_encoder(Tokenizer::from_saved(folder)?, markup, encoding, config)?;
-    let ids = encoder.tokenizer().vocab_size() as i64;
-    if ids > config.vocab_size {
-        return Err(Error::Config {
-            path: folder.join("config.json"),
-            field: "vocab_size",
-            found: config.vocab_size.to_string(),
-            expected: format!("at least {ids}, as many ids as the tokenizer has"),
-        });
-    }
+    check_vocabulary(encoder.tokenizer(), config, folder)?;
     Ok(encoder)
+}
+
+/// Makes sure that a model has a word embedding for each id of its tokenizer.
+pub(crate) fn check_vocabulary(tokenizer: &Tokenizer, config: &EncoderConfig, folder: &Path) -> Result<()> {
+    let ids = tokenizer.vocab_size() as i64;
+    if ids <= config.vocab_size {
+        return Ok(());
+    }
+    Err(Error::Config {
+        path: folder.join("config.json"),
+        field: "vocab_size",
+        found: config.vocab_size.to_string(),
+        expected: format!("at least {ids}, as many ids as the tokenizer has"),
+    })
 }
 
 /// Makes sure that a trained model has all that its file has, and the file all that the model has.
@@ -291,30 +296,35 @@ impl RelationClassifier {
             logit_adjustment: self.logit_adjustment.clone(),
             precision: Some(self.model.encoder().precision()),
         };
-        let path = folder.join(FILE);
-        let text = serde_json::to_string_pretty(&settings)
-            .map_err(|source| Error::Json { path: path.clone(), source })?;
-        Ok(files::write(path, text + "\n")?)
+        json::write(&folder.join(FILE), &settings)
     }
 }
 
 /// The labels in `id2label` of `config.json`, in class order.
 fn labels(config: &EncoderConfig, folder: &Path) -> Result<LabelSet> {
-    let fault = |found: String| Error::Config {
+    LabelSet::new(class_names(config, folder)?).map_err(|error| match error {
+        re_data::Error::LabelSet { reason, .. } => no_classes(folder, reason),
+        other => other.into(),
+    })
+}
+
+/// The names in `id2label` of `config.json`, in class order.
+pub(crate) fn class_names(config: &EncoderConfig, folder: &Path) -> Result<Vec<String>> {
+    let fault = |found| no_classes(folder, found);
+    let map =
+        config.raw.get("id2label").and_then(Value::as_object).ok_or_else(|| fault("nothing".to_owned()))?;
+    let name = |id: usize| {
+        let name = map.get(&id.to_string()).and_then(Value::as_str).map(str::to_owned);
+        name.ok_or_else(|| fault(format!("{} names, none for class {id}", map.len())))
+    };
+    (0..map.len()).map(name).collect()
+}
+
+fn no_classes(folder: &Path, found: String) -> Error {
+    Error::Config {
         path: folder.join("config.json"),
         field: "id2label",
         found,
         expected: "an object that names the classes 0, 1, 2 and so on".to_owned(),
-    };
-    let map =
-        config.raw.get("id2label").and_then(Value::as_object).ok_or_else(|| fault("nothing".to_owned()))?;
-    let names = (0..map.len()).map(|id| {
-        let name = map.get(&id.to_string()).and_then(Value::as_str);
-        name.ok_or_else(|| fault(format!("{} names, none for class {id}", map.len())))
-    });
-    let labels = LabelSet::new(names.collect::<Result<Vec<_>>>()?);
-    labels.map_err(|error| match error {
-        re_data::Error::LabelSet { reason, .. } => fault(reason),
-        other => other.into(),
-    })
+    }
 }

@@ -3,10 +3,12 @@
 mod cls;
 mod entity;
 mod r_bert;
+mod tokens;
 
 pub use cls::Cls;
 pub use entity::{EntityMean, EntityStart};
 pub use r_bert::RBert;
+pub use tokens::Tokens;
 
 use std::collections::HashMap;
 use std::ops::Range;

@@ -86,3 +86,15 @@ pub fn relative_to_scale(found: &Tensor, expected: &Tensor) -> f64 {
     let scale = expected.abs().max().double_value(&[]);
     (found - expected).abs().max().double_value(&[]) / scale
 }
+
+/// Holds the gradients of a model after a backward pass against those of `transformers`.
+pub fn check_gradients(model: &RelationModel, expected: &Expected, case: &str, tolerance: f64) {
+    let reference = |name: &str| expected.get(&format!("grad.{name}"));
+    let all = model.parameters().iter().map(|p| norm(reference(&p.name)).powi(2)).sum::<f64>().sqrt();
+    for parameter in model.parameters().iter() {
+        let (found, reference) = (parameter.tensor.grad(), reference(&parameter.name));
+        let error = norm(&(&found - reference));
+        let allowed = tolerance * norm(reference) + 1e-6 * all;
+        assert!(error <= allowed, "{case}: {} differs by {error:e}, allowed {allowed:e}", parameter.name);
+    }
+}

@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use re_data::files::{self, NewFolder};
-use re_data::model_file::read_text;
 use re_data::{EncodeOptions, ExampleEncoder};
 use re_model::classifier::{ModelParts, check_complete, check_settings, trained_encoder};
 use re_model::weights::checked;
-use re_model::{EncoderConfig, Precision, Weights, save};
+use re_model::{EncoderConfig, Precision, Weights, json, save};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tch::Device;
@@ -34,9 +33,7 @@ struct Settings {
 
 fn settings(folder: &Path) -> Result<(Settings, Questions)> {
     let path = folder.join(FILE);
-    let text = read_text(&path)?;
-    let settings = serde_json::from_str(&text).map_err(|source| re_model::Error::Json { path, source })?;
-    Ok((settings, Questions::from_path(folder.join(QUESTIONS))?))
+    Ok((json::read(&path)?, Questions::from_path(folder.join(QUESTIONS))?))
 }
 
 impl QuestionAnswerer {
@@ -134,10 +131,7 @@ impl QuestionAnswerer {
             encoding: self.encoder.options().clone(),
             precision: Some(self.model.encoder().precision()),
         };
-        let path = folder.join(FILE);
-        let text = serde_json::to_string_pretty(&settings)
-            .map_err(|source| re_model::Error::Json { path: path.clone(), source })?;
         files::write(folder.join(QUESTIONS), self.questions.to_json())?;
-        Ok(files::write(path, text + "\n")?)
+        json::write(&folder.join(FILE), &settings)
     }
 }

@@ -86,6 +86,10 @@ fn calibration_error(scored: &Scored) -> Option<f64> {
 
 /// Wilson's interval of the accuracy, in percent.
 fn interval(metrics: &Metrics, level: f64) -> String {
+    // Mentions have no confusion matrix.
+    if metrics.confusion.is_empty() {
+        return String::new();
+    }
     let right = metrics.confusion.iter().enumerate().filter_map(|(class, row)| row.get(class)).sum();
     match wilson(right, metrics.rows, level) {
         Ok(found) => format!("{}–{}", percent(found.low), percent(found.high)),
