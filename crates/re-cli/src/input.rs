@@ -59,7 +59,7 @@ impl InputArgs {
 
     /// Opens a file, or a folder of documents, with a progress display that keeps out of `output`.
     pub fn open(&self, path: &Path, output: &Path, verbosity: Verbosity) -> Result<(Input, Progress)> {
-        let (input, progress) = open(path, self.format, output, verbosity)?;
+        let (input, progress) = open(path, self.format, |_| None, output, verbosity)?;
         match input {
             Opened::Rows(format, input) => {
                 Ok((Input::Rows(self.of_rows(format).rows(input, path)?), progress))
@@ -67,7 +67,9 @@ impl InputArgs {
             Opened::Documents(reader) => {
                 if self.entity_types.is_some() {
                     let path = path.display();
-                    let text = format!("{path} holds documents, whose mentions bring their types: --entity-types is for rows");
+                    let text = format!(
+                        "{path} holds documents, whose mentions bring their types: --entity-types is for rows"
+                    );
                     return Err(Usage(text).into());
                 }
                 Ok((Input::Documents(Documents::new(reader, path, self.lenient)), progress))
@@ -82,25 +84,36 @@ impl InputArgs {
         format: Option<DocumentFormat>,
         verbosity: Verbosity,
     ) -> Result<(Documents, Progress)> {
-        let (reader, progress) = open_documents(path, format, Path::new(""), verbosity)?;
+        let opened = open(path, named(format), |_| None, Path::new(""), verbosity)?;
+        let (reader, progress) = documents_alone(opened, path)?;
         Ok((Documents::new(reader, path, self.lenient), progress))
     }
 }
 
-/// Opens documents. What is of no known layout is a plain text.
-pub fn open_documents(
+/// Opens texts or documents. What looks like no layout is a plain text.
+pub fn open_texts(
     path: &Path,
     format: Option<DocumentFormat>,
     output: &Path,
     verbosity: Verbosity,
 ) -> Result<(DocumentReader<'static>, Progress)> {
-    let name = format.map(|format| LayoutName { rows: None, documents: Some(format) });
-    match open(path, name, output, verbosity)? {
-        (Opened::Documents(reader), progress) => Ok((reader, progress)),
-        (Opened::Rows(format, _), _) => {
-            let path = path.display();
-            let text = format!("{path} holds rows ({format}), expected documents: --from says in which layout");
-            Err(Usage(text).into())
+    let is_text = |head: &[u8]| !matches!(head.trim_ascii_start().first(), Some(b'[' | b'{'));
+    let text = |head: &[u8]| is_text(head).then_some(Layout::Documents(DocumentFormat::Text));
+    documents_alone(open(path, named(format), text, output, verbosity)?, path)
+}
+
+fn named(format: Option<DocumentFormat>) -> Option<LayoutName> {
+    format.map(|format| LayoutName { rows: None, documents: Some(format) })
+}
+
+fn documents_alone(
+    (opened, progress): (Opened, Progress),
+    path: &Path,
+) -> Result<(DocumentReader<'static>, Progress)> {
+    match opened {
+        Opened::Documents(reader) => Ok((reader, progress)),
+        Opened::Rows(format, _) => {
+            Err(Usage(format!("{} holds rows ({format}), expected documents", path.display())).into())
         }
     }
 }
@@ -124,6 +137,7 @@ enum Opened {
 fn open(
     path: &Path,
     name: Option<LayoutName>,
+    otherwise: impl FnOnce(&[u8]) -> Option<Layout>,
     output: &Path,
     verbosity: Verbosity,
 ) -> Result<(Opened, Progress)> {
@@ -146,7 +160,8 @@ fn open(
     }
     let (progress, mut input) = Progress::open(path, output, verbosity)?;
     let mut head = Vec::new();
-    let layout = Layout::detect(path, &mut input, name, &mut head)?;
+    let layout = Layout::detect(path, &mut input, name, &mut head)?.or_else(|| otherwise(&head));
+    let layout = layout.ok_or_else(|| Layout::untold(path))?;
     let input = Box::new(Cursor::new(head).chain(input));
     Ok(match layout {
         Layout::Rows(format) => (Opened::Rows(format, input), progress),
@@ -162,5 +177,6 @@ pub fn document_layouts(
     filter: impl Fn(DocumentFormat) -> bool,
 ) -> impl TypedValueParser<Value = DocumentFormat> {
     let formats = DocumentFormat::ALL.into_iter().filter(|format| filter(*format));
-    PossibleValuesParser::new(formats.map(DocumentFormat::name)).try_map(|name| name.parse::<DocumentFormat>())
+    PossibleValuesParser::new(formats.map(DocumentFormat::name))
+        .try_map(|name| name.parse::<DocumentFormat>())
 }

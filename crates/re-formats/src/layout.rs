@@ -75,19 +75,21 @@ fn unknown(found: String) -> Error {
 impl Layout {
     /// The layout of what `input` holds: the one that has the name or, where two have it or none is given, the one that the
     /// extension of `path` or the content shows. What had to be read of the content for that is put into `head`, to be read
-    /// again.
+    /// again. `None` where nothing tells; [`Layout::untold`] is the error for that.
     ///
     /// # Errors
-    /// [`re_data::Error::Io`] where the input cannot be read, [`re_data::Error::Argument`] where nothing tells.
+    /// [`re_data::Error::Io`] where the input cannot be read.
     pub fn detect(
         path: &Path,
         input: &mut impl Read,
         name: Option<LayoutName>,
         head: &mut Vec<u8>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Option<Self>, Error> {
         match name {
-            Some(LayoutName { rows: Some(rows), documents: None }) => return Ok(Self::Rows(rows)),
-            Some(LayoutName { rows: None, documents: Some(format) }) => return Ok(Self::Documents(format)),
+            Some(LayoutName { rows: Some(rows), documents: None }) => return Ok(Some(Self::Rows(rows))),
+            Some(LayoutName { rows: None, documents: Some(format) }) => {
+                return Ok(Some(Self::Documents(format)));
+            }
             _ => {}
         }
         // A pipe is read no further than needed.
@@ -95,11 +97,15 @@ impl Layout {
         let told = |head: &[u8]| line(head) && Self::guess(path, head).is_some();
         let read: io::Result<Vec<u8>> = lines::head(input, told);
         *head = read.map_err(|source| Error::io(path, source))?;
-        let found = match name {
+        Ok(match name {
             Some(name) => Self::of_own(head, name),
             None => Self::guess(path, head),
-        };
-        found.ok_or_else(|| unknown(format!("none, and neither name nor content of {} tells", path.display())))
+        })
+    }
+
+    /// Says that neither the name nor the content of a file tells its layout.
+    pub fn untold(path: &Path) -> Error {
+        unknown(format!("none, and neither name nor content of {} tells", path.display()))
     }
 
     /// The layout that the extension of `path` names or that the first bytes of the content show; `None` where neither tells.
@@ -215,7 +221,8 @@ mod tests {
     fn rows_and_documents_are_told_apart() {
         use DocumentFormat as D;
         use Format as F;
-        let (rows, documents) = (|format| Some(Layout::Rows(format)), |format| Some(Layout::Documents(format)));
+        let (rows, documents) =
+            (|format| Some(Layout::Rows(format)), |format| Some(Layout::Documents(format)));
         for (path, head, expected) in [
             ("a.tsv", "1\ta", rows(F::CompetitionTsv)),
             ("a.tsv", "## 1\ta\n", documents(D::KlueNer)),
@@ -238,7 +245,11 @@ mod tests {
             ("-", r#"{"id": 1, "text": "a"}"#, documents(D::Jsonl)),
             ("-", r#"{"id": 1, "text": "a", "label": [[0, 1, "x"]]}"#, documents(D::DoccanoLabel)),
             ("-", r#"{"id": 1, "text": "a", "entities": [{"start_offset": 1"#, documents(D::Doccano)),
-            ("a.json", r#"[{"guid": 1, "sentence": "a", "subject_entity": {}, "label": "x""#, rows(F::KlueJson)),
+            (
+                "a.json",
+                r#"[{"guid": 1, "sentence": "a", "subject_entity": {}, "label": "x""#,
+                rows(F::KlueJson),
+            ),
             ("a.json", r#"[{"id": 1, "relation": "a", "token": ["a"]"#, rows(F::Tacred)),
             ("a.json", r#"[{"tokens": ["a"], "entities": [], "orig_id": 1"#, documents(D::Spert)),
             ("a.json", r#"[{"id": 1, "data": {"text": "a", "guid": 1}"#, documents(D::LabelStudio)),
@@ -255,14 +266,15 @@ mod tests {
             let mut head = Vec::new();
             let name = Some(name.parse().unwrap());
             let found = Layout::detect(Path::new("-"), &mut content.as_bytes(), name, &mut head).unwrap();
-            (found, head.len())
+            (found.unwrap(), head.len())
         };
         let document = "{\"id\": 1, \"text\": \"a\"}\n";
         assert_eq!(detect("jsonl", document), (Layout::Documents(DocumentFormat::Jsonl), document.len()));
         assert_eq!(detect("jsonl", "").0, Layout::Rows(Format::Jsonl));
         assert_eq!(detect("tsv", document), (Layout::Rows(Format::CompetitionTsv), 0));
         assert_eq!(detect("spert", document), (Layout::Documents(DocumentFormat::Spert), 0));
-        let nothing = Layout::detect(Path::new("-"), &mut &b"[]"[..], None, &mut Vec::new()).unwrap_err();
-        assert!(nothing.to_string().contains("neither name nor content of - tells"), "{nothing}");
+        let path = Path::new("-");
+        assert_eq!(Layout::detect(path, &mut &b"[]"[..], None, &mut Vec::new()).unwrap(), None);
+        assert!(Layout::untold(path).to_string().contains("neither name nor content of - tells"));
     }
 }

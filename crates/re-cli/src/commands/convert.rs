@@ -79,13 +79,7 @@ impl Convert {
         (rows.is_some() || documents.is_some()).then_some(LayoutName { rows, documents })
     }
 
-    fn rows(
-        &self,
-        mut rows: Rows,
-        to: Format,
-        mut progress: Progress,
-        verbosity: Verbosity,
-    ) -> Result<()> {
+    fn rows(&self, mut rows: Rows, to: Format, mut progress: Progress, verbosity: Verbosity) -> Result<()> {
         let mut writer = ExampleWriter::new(Output::create(&self.output)?, &self.output, to);
         for row in &mut rows {
             writer.write(&row?)?;

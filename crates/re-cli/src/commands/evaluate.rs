@@ -49,6 +49,7 @@ Examples:
   re evaluate predictions.csv dev.tsv --no-relation unrelated
   re evaluate new.csv dev.tsv --against old.csv
   re extract runs/mine dev.json | re evaluate - dev.json --symmetric spouse
+  re evaluate graphs.jsonl dev.jsonl --abstained abstained.jsonl --json
   re evaluate predicted.tsv klue-ner-v1.1_dev.tsv --characters")]
 pub struct Evaluate {
     /// Predictions or probabilities as `re predict` writes them, or a submission; or documents in any layout, as `re extract`
@@ -93,8 +94,8 @@ struct Found {
 
 impl Evaluate {
     pub fn run(self, verbosity: Verbosity) -> Result<()> {
-        let inputs = [&self.predictions, &self.gold].into_iter().chain(&self.against);
-        self.input.check(inputs.map(PathBuf::as_path), [self.result.path()])?;
+        let inputs = [&self.predictions, &self.gold].into_iter().chain(&self.against).map(PathBuf::as_path);
+        self.input.check(inputs.chain(self.documents.abstained()), [self.result.path()])?;
         let (gold, progress) = self.input.open(&self.gold, Path::new(""), verbosity)?;
         match gold {
             Input::Documents(gold) => self.of_documents(gold, progress, verbosity),

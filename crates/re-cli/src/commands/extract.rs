@@ -1,38 +1,41 @@
 //! `re extract`.
 
-mod abstained;
 mod graph;
 mod source;
 mod summary;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use clap::builder::PathBufValueParser;
 use re_data::error::with_causes;
 use re_data::{PredictError, files};
 use re_experiment::{load_predictor, model_folder};
 use re_extract::{
-    ExtractOptions, Extracted, Extractor, GraphSettings, RelationProperties, Threshold, Thresholds,
+    ExtractOptions, Extracted, Extractor, GraphSettings, MentionSource, RelationProperties, Threshold,
+    Thresholds,
 };
 use re_formats::documents::DocumentFormat;
+use re_model::{TaggingOptions, TokenClassifier};
+use re_train::TrainConfig;
 
+use crate::cleanup::Output;
 use crate::data::{check, folder, model_first};
-use crate::exit::about;
-use crate::input::{document_layouts, open_documents};
+use crate::exit::{Usage, about};
+use crate::input::{document_layouts, open_texts};
 use crate::model::{ComputeArgs, note_unfinished};
 use crate::verbosity::Verbosity;
 
-use self::abstained::AbstainedOutput;
 use self::graph::{GraphFormat, GraphOutput};
 use self::source::Source;
 use self::summary::Summary;
 
-/// Find the relations between the mentions of documents with a trained model
+/// Find mentions and their relations in texts with trained models
 ///
-/// Every ordered pair of mentions is judged that the rule lets pass and whose types some relation joins; each relation that is
+/// A tagger finds the mentions of documents that have none: a trained folder of a token classifier, also one of
+/// `transformers`. Every ordered pair of mentions is judged that the rule lets pass and whose types some relation joins; each relation that is
 /// told has a score. Documents stream, so that an input of any size takes little memory, and come out in the order in which
 /// they went in. A document that fails is reported with its reason, and the others go on; so does a pair. The summary on
 /// standard error accounts for every pair of mentions.
@@ -40,20 +43,29 @@ use self::summary::Summary;
 /// What lies between a model's probabilities and the graph (the rule, types that relations join, symmetric and inverse
 /// relations, calibration, thresholds) is read from `graph.json` beside the model, where it is there.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    override_usage = "re extract [OPTIONS] [TAGGER] <MODEL> <INPUT>",
+    after_help = "\
 Examples:
+  re extract path/to/tagger runs/mine texts/ --output graphs.jsonl
+  re extract --tagger path/to/tagger runs/mine sentences.txt --lines
   re extract runs/mine documents.jsonl --output graphs.jsonl
   re extract runs/mine conll04_dev.json --same-sentence --symmetric spouse --threshold 0.5 --format brat --output graphs
   re extract runs/mine documents.jsonl --abstained abstained.jsonl --json > graphs.jsonl
-  zcat documents.jsonl.gz | re extract runs/mine - | re evaluate - gold.jsonl")]
+  zcat documents.jsonl.gz | re extract runs/mine - | re evaluate - gold.jsonl"
+)]
 pub struct Extract {
-    /// Run folder (its best checkpoint, or all models of a run of several), RUN@STEP, or the folder of a model
-    #[arg(value_parser = folder())]
-    model: PathBuf,
-    /// Documents with mentions, in any layout: a file or a folder; `-` is standard input. Relations that they have already
-    /// are not looked at
-    #[arg(value_parser = PathBufValueParser::new())]
-    input: PathBuf,
+    /// MODEL is a trained relation classifier: a run folder (its best checkpoint, or all models of a run of several), RUN@STEP,
+    /// or the folder of a model. INPUT holds texts, or documents in any layout: a file or a folder; `-` is standard input.
+    /// Relations that documents have already are not looked at. A TAGGER may stand before both, as --tagger
+    #[arg(value_name = "MODEL|INPUT", required = true, num_args = 2..=3)]
+    paths: Vec<PathBuf>,
+    /// Folder of a token classifier, or of its run, which finds the mentions of documents that have none
+    #[arg(long, value_name = "TAGGER", value_parser = folder())]
+    tagger: Option<PathBuf>,
+    /// Let the tagger find the mentions of all documents, also of those that have some
+    #[arg(long)]
+    retag: bool,
     /// Layout of the input [default: told by the file's name, else by its content; else a plain text]
     #[arg(long, value_name = "FORMAT", value_parser = document_layouts(|_| true))]
     from: Option<DocumentFormat>,
@@ -110,6 +122,13 @@ struct WritingArgs {
     json: bool,
 }
 
+/// What is worked on.
+struct Paths<'a> {
+    tagger: Option<&'a Path>,
+    model: &'a Path,
+    input: &'a Path,
+}
+
 fn share(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
@@ -119,49 +138,73 @@ fn share(text: &str) -> Result<f32, String> {
 
 impl Extract {
     pub fn run(self, verbosity: Verbosity) -> Result<()> {
-        model_first(&self.model, &self.input)?;
+        let Paths { tagger, model, input } = self.paths()?;
+        model_first(model, input)?;
         let outputs = [self.writing.output.as_path()].into_iter().chain(self.writing.abstained.as_deref());
-        let inputs = [self.input.as_path()].into_iter().chain(self.graph.settings.as_deref());
-        check(inputs, outputs)?;
-        note_unfinished(&self.model, verbosity)?;
-        let extractor = self.extractor(verbosity)?;
+        check([input].into_iter().chain(self.graph.settings.as_deref()), outputs)?;
+        let extractor = self.extractor(model, tagger, verbosity)?;
         let from = self.from.or(self.lines.then_some(DocumentFormat::Lines));
-        let (reader, progress) = open_documents(&self.input, from, &self.writing.output, verbosity)?;
+        let (reader, progress) = open_texts(input, from, &self.writing.output, verbosity)?;
         let output = GraphOutput::create(&self.writing.output, self.writing.format)?;
-        let abstained = self.writing.abstained.as_deref().map(AbstainedOutput::create).transpose()?;
-        Work { verbosity, output, abstained, summary: Summary::new(&self.model, &self.input) }
+        let abstained = self.writing.abstained.as_deref().map(Output::create).transpose()?;
+        Work { verbosity, output, abstained, summary: Summary::new(model, input) }
             .run(&extractor, Source::new(reader), progress)
             .and_then(|summary| summary.print(self.writing.json, verbosity))
     }
 
-    fn extractor(&self, verbosity: Verbosity) -> Result<Extractor> {
+    fn paths(&self) -> Result<Paths<'_>> {
+        let (tagger, model, input) = match (self.paths.as_slice(), self.tagger.as_deref()) {
+            ([model, input], tagger) => (tagger, model, input),
+            ([tagger, model, input], None) => (Some(tagger.as_path()), model, input),
+            _ => return Err(Usage("two taggers: one before MODEL, and one with --tagger".to_owned()).into()),
+        };
+        if [tagger, Some(model)].into_iter().flatten().any(|folder| folder == Path::new("-")) {
+            return Err(Usage(
+                "a model is a folder, not standard input (one of this name is ./-)".to_owned(),
+            )
+            .into());
+        }
+        if self.retag && tagger.is_none() {
+            return Err(Usage("--retag needs a tagger".to_owned()).into());
+        }
+        Ok(Paths { tagger, model, input })
+    }
+
+    fn extractor(&self, model: &Path, tagger: Option<&Path>, verbosity: Verbosity) -> Result<Extractor> {
         let compute = self.compute.settings();
         // A device that is not there is told before models are sought.
         compute.device()?;
-        let (settings, path) = self.settings()?;
-        let predictor = load_predictor(&self.model, &compute).map_err(|error| about(&self.model, error))?;
-        let of_settings = |error: re_extract::Error| match &path {
-            Some(path) => about(path, error),
-            None => error.into(),
-        };
+        let (settings, path) = self.settings(model)?;
         if let Some(path) = &path {
             verbosity.detail(format!("settings of the graph: {}", path.display()));
         }
-        let extractor = Extractor::new(predictor, settings).map_err(of_settings)?;
+        note_unfinished(model, verbosity)?;
+        let predictor = load_predictor(model, &compute).map_err(|error| about(model, error))?;
+        let extractor = Extractor::new(predictor, settings).map_err(|error| match &path {
+            Some(path) => about(path, error),
+            None => error.into(),
+        })?;
+        let extractor = match tagger {
+            Some(tagger) => extractor.with_tagger(load_tagger(tagger, &compute, verbosity)?),
+            None => extractor,
+        };
+        let mentions = if self.retag { MentionSource::Tagger } else { MentionSource::WhereAbsent };
         let keep_abstained = self.writing.abstained.is_some();
-        Ok(extractor.with_options(ExtractOptions { keep_abstained, ..ExtractOptions::default() })?)
+        let options = ExtractOptions { keep_abstained, mentions, ..ExtractOptions::default() };
+        Ok(extractor.with_options(options)?)
     }
 
     /// What the graph is made by, and the file that it comes from.
-    fn settings(&self) -> Result<(GraphSettings, Option<PathBuf>)> {
+    fn settings(&self, model: &Path) -> Result<(GraphSettings, Option<PathBuf>)> {
         let GraphArgs { threshold, symmetric, max_characters, max_mentions, same_sentence, .. } = &self.graph;
         let path = match &self.graph.settings {
             Some(path) => Some(path.clone()),
-            None => beside(&self.model)?,
+            None => beside(model)?,
         };
         let mut settings = path.as_ref().map(GraphSettings::load).transpose()?.unwrap_or_default();
         if let Some(threshold) = threshold {
-            settings.thresholds = Thresholds::declare(BTreeMap::new(), Some(Threshold::declared(*threshold)))?;
+            settings.thresholds =
+                Thresholds::declare(BTreeMap::new(), Some(Threshold::declared(*threshold)))?;
         }
         if !symmetric.is_empty() {
             settings.properties = with_symmetric(&settings.properties, symmetric)?;
@@ -175,6 +218,15 @@ impl Extract {
         rule.same_sentence |= same_sentence;
         Ok((settings, path))
     }
+}
+
+/// The tagger of a folder, or of a run.
+fn load_tagger(tagger: &Path, compute: &TrainConfig, verbosity: Verbosity) -> Result<TokenClassifier> {
+    note_unfinished(tagger, verbosity)?;
+    let folder = model_folder(tagger).map_err(|error| about(tagger, error))?;
+    let device = Some(compute.device()?);
+    let options = TaggingOptions { device, precision: compute.precision, ..TaggingOptions::default() };
+    TokenClassifier::from_pretrained_with(&folder, options).map_err(|error| about(&folder, error))
 }
 
 /// The settings of the graph in the folder of a model, or in that of its run.
@@ -211,7 +263,7 @@ fn with_symmetric(properties: &RelationProperties, labels: &[String]) -> Result<
 struct Work {
     verbosity: Verbosity,
     output: GraphOutput,
-    abstained: Option<AbstainedOutput>,
+    abstained: Option<Output>,
     summary: Summary,
 }
 
@@ -235,7 +287,7 @@ impl Work {
         source.ended()?;
         let Self { output, abstained, mut summary, verbosity } = self;
         // The smaller one first: where it cannot be completed, no graph appears.
-        abstained.map(AbstainedOutput::finish).transpose()?;
+        abstained.map(Output::commit).transpose()?;
         summary.written = output.finish()?;
         progress.finish();
         summary.read = source.report().clone();
@@ -257,6 +309,13 @@ impl Work {
             written => written?,
         }
         self.summary.relations += extracted.document.relations().len();
-        self.abstained.as_mut().map_or(Ok(()), |abstained| abstained.write(extracted))
+        if let Some(abstained) = &mut self.abstained {
+            for record in PairRecord::of(extracted) {
+                let line = serde_json::to_string(&record)? + "\n";
+                let written = abstained.write_all(line.as_bytes());
+                written.map_err(|source| re_data::Error::io(abstained.path(), source))?;
+            }
+        }
+        Ok(())
     }
 }

@@ -186,9 +186,9 @@ pub(crate) fn has_key(json: &[u8], key: &str) -> bool {
 pub(crate) fn value_of<'j>(json: &'j [u8], key: &str) -> Option<&'j [u8]> {
     let quoted = format!("\"{key}\"");
     let found = json.windows(quoted.len()).enumerate().filter(|(_, window)| *window == quoted.as_bytes());
-    found.map(|(at, _)| json.get(at + quoted.len()..).unwrap_or_default()).find_map(|behind| {
-        behind.trim_ascii_start().strip_prefix(b":").map(<[u8]>::trim_ascii_start)
-    })
+    found
+        .map(|(at, _)| json.get(at + quoted.len()..).unwrap_or_default())
+        .find_map(|behind| behind.trim_ascii_start().strip_prefix(b":").map(<[u8]>::trim_ascii_start))
 }
 
 pub(crate) fn extension(path: &Path) -> Option<String> {

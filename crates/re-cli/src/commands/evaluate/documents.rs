@@ -1,15 +1,18 @@
 //! Predicted documents against true ones.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use re_data::Document;
 use re_data::metrics::LabelMetrics;
-use re_extract::score::{Agreement, CharacterScores, Loss, Shares, Spurious};
-use re_extract::{RelationProperties, Scores, character_scores, score};
+use re_data::text::brief;
+use re_extract::score::{Agreement, CharacterScores, Loss, Predicted, Shares, Spurious};
+use re_extract::{KeptPairs, PairRecord, RelationProperties, Scores, character_scores, score};
 use re_formats::documents::DocumentFormat;
 use serde::Serialize;
 
@@ -27,6 +30,9 @@ pub struct DocumentArgs {
     /// Score the tag of each character, too, as KLUE-NER does
     #[arg(long)]
     characters: bool,
+    /// Pairs without a relation, as `re extract --abstained` writes them: they say where relations were lost
+    #[arg(long, value_name = "FILE")]
+    abstained: Option<PathBuf>,
     /// Layout of PREDICTIONS, where neither their name nor their content tells
     #[arg(long, value_name = "FORMAT", value_parser = document_layouts(|_| true))]
     predicted_format: Option<DocumentFormat>,
@@ -38,9 +44,15 @@ impl DocumentArgs {
         let flags = [
             ("--symmetric", !self.symmetric.is_empty()),
             ("--characters", self.characters),
+            ("--abstained", self.abstained.is_some()),
             ("--predicted-format", self.predicted_format.is_some()),
         ];
         flags.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
+    }
+
+    /// A file that is read, too.
+    pub fn abstained(&self) -> Option<&Path> {
+        self.abstained.as_deref()
     }
 
     /// Reads the predicted documents.
@@ -83,11 +95,21 @@ pub fn evaluate(
         .collect();
     if let Some(unknown) = symmetric.difference(&labels).next() {
         let labels: Vec<&str> = labels.into_iter().collect();
-        let text = format!("--symmetric {unknown}: no document has this relation, expected one of {}", labels.join(", "));
+        let text = format!(
+            "--symmetric {unknown}: no document has this relation, expected one of {}",
+            labels.join(", ")
+        );
         return Err(Usage(text).into());
     }
     let properties = RelationProperties::new(symmetric, [])?;
-    let scores = score(gold.iter().copied(), predicted, &properties)?;
+    let kept = args.abstained().map(|path| kept_pairs(path, predicted)).transpose()?;
+    // Of a document without such pairs.
+    let none = KeptPairs::default();
+    let predicted_with = predicted.iter().map(|document| match &kept {
+        Some(kept) => Predicted::with_pairs(document, kept.get(document.id()).unwrap_or(&none)),
+        None => Predicted::from(document),
+    });
+    let scores = score(gold.iter().copied(), predicted_with, &properties)?;
     let characters = match args.characters {
         true => Some(character_scores(gold.iter().copied(), predicted)?),
         false => None,
@@ -95,6 +117,24 @@ pub fn evaluate(
     let (losses, false_positives) = (scores.losses(), scores.false_positives());
     let found = Found { scores: &scores, losses, false_positives, characters };
     result.write(|| text(&found), &found)
+}
+
+/// The pairs without a relation in a file, by the id of their document.
+fn kept_pairs<'a>(path: &Path, predicted: &'a [Document]) -> Result<HashMap<&'a str, KeptPairs>> {
+    let documents: HashMap<&str, &Document> =
+        predicted.iter().map(|document| (document.id(), document)).collect();
+    let file = File::open(path).map_err(|source| re_data::Error::io(path, source))?;
+    let mut kept: HashMap<&str, KeptPairs> = HashMap::new();
+    for (number, line) in BufReader::new(file).lines().enumerate() {
+        let place = || format!("{}:{}", path.display(), number + 1);
+        let line = line.map_err(|source| re_data::Error::io(path, source))?;
+        let record: PairRecord = serde_json::from_str(&line).with_context(place)?;
+        let document = documents.get(record.document.as_str()).with_context(|| {
+            format!("{}: document: found {}, expected a predicted one", place(), brief(&record.document))
+        })?;
+        kept.entry(document.id()).or_default().add(document, record).with_context(place)?;
+    }
+    Ok(kept)
 }
 
 fn text(found: &Found<'_>) -> String {

@@ -40,7 +40,8 @@ impl Iterator for Source {
         match self.reader.next_or_fault()? {
             Ok(document) => Some(Ok(document)),
             Err(Error::Record(fault)) => {
-                let id = fault.id.clone().unwrap_or_else(|| format!("{}:{}", fault.path.display(), fault.line));
+                let id =
+                    fault.id.clone().unwrap_or_else(|| format!("{}:{}", fault.path.display(), fault.line));
                 Some(Err(DocumentError::new(id, fault)))
             }
             Err(error) => {

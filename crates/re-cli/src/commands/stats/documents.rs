@@ -72,7 +72,8 @@ fn text(path: &Path, found: &Found) -> String {
         }
     }
     let none = "(none)".to_owned();
-    let types = stats.types.iter().map(|(kind, count)| (kind.clone().unwrap_or_else(|| none.clone()), *count));
+    let types =
+        stats.types.iter().map(|(kind, count)| (kind.clone().unwrap_or_else(|| none.clone()), *count));
     text += &table(&format!("{} mentions by type", stats.mentions), types.collect());
     let _ = writeln!(
         text,
@@ -83,7 +84,10 @@ fn text(path: &Path, found: &Found) -> String {
         let kind = |kind: &Option<String>| kind.clone().unwrap_or_else(|| none.clone());
         (format!("{}  {} -> {}", typed.label, kind(&typed.subject), kind(&typed.object)), *count)
     });
-    text += &table(&format!("{} relations by label, and the types that they join", stats.relations), labels.collect());
+    text += &table(
+        &format!("{} relations by label, and the types that they join", stats.relations),
+        labels.collect(),
+    );
     let _ = writeln!(
         text,
         "{} ordered pairs of mentions, {} of them with several relations",
