@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, Once, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use re_data::files::NewFile;
+use re_data::files::{self, NewFile};
 use re_train::observer::hangup_is_ignored;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -196,9 +196,9 @@ impl Entry {
             let state = if self.complete { "complete" } else { "not complete" };
             return format!("{name} is {state}");
         };
-        let removed = match partial.is_dir() {
-            true => std::fs::remove_dir_all(partial),
-            false => std::fs::remove_file(partial),
+        let removed = match files::is_dir(partial) {
+            Ok(true) => std::fs::remove_dir_all(partial),
+            _ => std::fs::remove_file(partial),
         };
         match removed {
             // One that was completed just now has another name.

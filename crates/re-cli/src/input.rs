@@ -173,9 +173,7 @@ fn open(
 }
 
 /// The layouts of documents that pass `filter`, by their names.
-pub fn document_layouts(
-    filter: impl Fn(DocumentFormat) -> bool,
-) -> impl TypedValueParser<Value = DocumentFormat> {
+pub fn document_layouts(filter: fn(DocumentFormat) -> bool) -> impl TypedValueParser<Value = DocumentFormat> {
     let formats = DocumentFormat::ALL.into_iter().filter(|format| filter(*format));
     PossibleValuesParser::new(formats.map(DocumentFormat::name))
         .try_map(|name| name.parse::<DocumentFormat>())

@@ -289,6 +289,39 @@ fn graphs_account_for_every_pair() {
 }
 
 #[test]
+fn pairs_without_a_relation_say_where_relations_were_lost() {
+    let folder = Folder::new();
+    let run = trained().path("run");
+    let documents = folder.file("documents.jsonl", &korean(3, 2));
+    let (graphs, abstained) = (folder.path("graphs.jsonl"), folder.path("abstained.jsonl"));
+    let to = ["--output", &graphs, "--abstained", &abstained];
+    output(&[&["extract", &run, &documents, "--threshold", "1", "--quiet"][..], &to].concat());
+    let relation = r#""relations":[{"subject":0,"object":1,"label":"x"}]"#;
+    let gold = folder.file("gold.jsonl", &folder.read("graphs.jsonl").replace(r#""relations":[]"#, relation));
+    let losses = |extra: &[&str]| -> Value {
+        let found = output(&[&["evaluate", &graphs, &gold, "--json"], extra].concat());
+        serde_json::from_str::<Value>(&found).unwrap()["losses"]["x"].clone()
+    };
+    assert_eq!(losses(&[]), json!({"unknown": 3}));
+    let known = losses(&["--abstained", &abstained]);
+    let counts = |kind: &str| known[kind].as_u64().unwrap_or_default();
+    assert_eq!(counts("no_relation") + counts("wrong_label"), 3, "{known}");
+    let other = folder.file(
+        "other.jsonl",
+        &folder.read("abstained.jsonl").replace("\"document\":\"2\"", "\"document\":\"9\""),
+    );
+    let text = error(1, &["evaluate", &graphs, &gold, "--abstained", &other]);
+    assert!(
+        text.contains("other.jsonl:") && text.contains("document: found 9, expected a predicted one"),
+        "{text}"
+    );
+    let other =
+        folder.file("other.jsonl", &folder.read("abstained.jsonl").replace("\"start\":0", "\"start\":1"));
+    let text = error(1, &["evaluate", &graphs, &gold, "--abstained", &other]);
+    assert!(text.contains("other.jsonl:1: document 0: subject: found mention 0 from 1 to 3"), "{text}");
+}
+
+#[test]
 fn graphs_have_the_layout_that_is_asked_for() {
     let folder = Folder::new();
     let run = trained().path("run");
@@ -380,7 +413,9 @@ fn inputs_of_another_kind_are_told() {
     let text = error(2, &["extract", &run, &documents, "--output", &documents]);
     assert!(text.contains("the output is the input"), "{text}");
     let text = error(2, &["extract", "-", &documents]);
-    assert!(text.contains("a model is a folder"), "{text}");
+    assert!(text.contains("expected a folder, not standard input"), "{text}");
+    let text = error(2, &["extract", &run, "-", &documents]);
+    assert!(text.contains("the model is a folder, not standard input"), "{text}");
     let text = error(2, &["extract", &run, &documents, "--retag"]);
     assert!(text.contains("--retag needs a tagger"), "{text}");
     let text = error(1, &["extract", &run, &run, &documents]);

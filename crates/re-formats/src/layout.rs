@@ -53,8 +53,7 @@ impl FromStr for LayoutName {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
-        let (rows, documents) = (name.parse().ok(), name.parse().ok());
-        match (rows, documents) {
+        match (name.parse::<Format>().ok(), name.parse::<DocumentFormat>().ok()) {
             (None, None) => Err(unknown(name.to_owned())),
             (rows, documents) => Ok(Self { rows, documents }),
         }

@@ -55,11 +55,16 @@ Examples:
   zcat documents.jsonl.gz | re extract runs/mine - | re evaluate - gold.jsonl"
 )]
 pub struct Extract {
-    /// MODEL is a trained relation classifier: a run folder (its best checkpoint, or all models of a run of several), RUN@STEP,
-    /// or the folder of a model. INPUT holds texts, or documents in any layout: a file or a folder; `-` is standard input.
-    /// Relations that documents have already are not looked at. A TAGGER may stand before both, as --tagger
-    #[arg(value_name = "MODEL|INPUT", required = true, num_args = 2..=3)]
-    paths: Vec<PathBuf>,
+    /// Trained relation classifier: a run folder (its best checkpoint, or all models of a run of several), RUN@STEP, or the
+    /// folder of a model. Where two more paths follow, this is the tagger, as with --tagger
+    #[arg(value_parser = folder())]
+    model: PathBuf,
+    /// Texts, or documents in any layout: a file or a folder; `-` is standard input. Relations that documents have already
+    /// are not looked at. Where another path follows, this is MODEL
+    input: PathBuf,
+    /// The input, behind a tagger and a model
+    #[arg(value_name = "INPUT")]
+    third: Option<PathBuf>,
     /// Folder of a token classifier, or of its run, which finds the mentions of documents that have none
     #[arg(long, value_name = "TAGGER", value_parser = folder())]
     tagger: Option<PathBuf>,
@@ -73,9 +78,9 @@ pub struct Extract {
     #[arg(long, conflicts_with = "from")]
     lines: bool,
     #[command(flatten)]
-    graph: GraphArgs,
-    #[command(flatten)]
     compute: ComputeArgs,
+    #[command(flatten)]
+    graph: GraphArgs,
     #[command(flatten)]
     writing: WritingArgs,
 }
@@ -97,7 +102,7 @@ struct GraphArgs {
     #[arg(long, value_name = "N")]
     max_characters: Option<usize>,
     /// Judge no pair whose mentions are farther apart, in mentions: 1 is the next one
-    #[arg(long, value_name = "N", value_parser = 1..)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_mentions: Option<u64>,
     /// Judge pairs of one sentence alone
     #[arg(long)]
@@ -153,16 +158,17 @@ impl Extract {
     }
 
     fn paths(&self) -> Result<Paths<'_>> {
-        let (tagger, model, input) = match (self.paths.as_slice(), self.tagger.as_deref()) {
-            ([model, input], tagger) => (tagger, model, input),
-            ([tagger, model, input], None) => (Some(tagger.as_path()), model, input),
-            _ => return Err(Usage("two taggers: one before MODEL, and one with --tagger".to_owned()).into()),
+        let (first, second) = (self.model.as_path(), self.input.as_path());
+        let (tagger, model, input) = match (&self.third, self.tagger.as_deref()) {
+            (None, tagger) => (tagger, first, second),
+            (Some(input), None) => (Some(first), second, input.as_path()),
+            (Some(_), Some(_)) => {
+                return Err(Usage("two taggers: one before MODEL, and one with --tagger".to_owned()).into());
+            }
         };
-        if [tagger, Some(model)].into_iter().flatten().any(|folder| folder == Path::new("-")) {
-            return Err(Usage(
-                "a model is a folder, not standard input (one of this name is ./-)".to_owned(),
-            )
-            .into());
+        if model == Path::new("-") {
+            let text = "the model is a folder, not standard input (a folder of this name is ./-)";
+            return Err(Usage(text.to_owned()).into());
         }
         if self.retag && tagger.is_none() {
             return Err(Usage("--retag needs a tagger".to_owned()).into());
@@ -286,13 +292,13 @@ impl Work {
         drop(extraction);
         source.ended()?;
         let Self { output, abstained, mut summary, verbosity } = self;
+        summary.read = source.report().clone();
+        summary.report = report;
+        summary.check()?;
         // The smaller one first: where it cannot be completed, no graph appears.
         abstained.map(Output::commit).transpose()?;
         summary.written = output.finish()?;
         progress.finish();
-        summary.read = source.report().clone();
-        summary.report = report;
-        summary.check()?;
         summary.print_notes(verbosity);
         Ok(summary)
     }

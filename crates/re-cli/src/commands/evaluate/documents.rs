@@ -93,8 +93,9 @@ pub fn evaluate(
         .chain(predicted)
         .flat_map(|document| document.relations().iter().map(re_data::Relation::label))
         .collect();
-    if let Some(unknown) = symmetric.difference(&labels).next() {
-        let labels: Vec<&str> = labels.into_iter().collect();
+    let unknown = symmetric.difference(&labels).next().copied();
+    if let Some(unknown) = unknown {
+        let labels: Vec<&str> = labels.iter().copied().collect();
         let text = format!(
             "--symmetric {unknown}: no document has this relation, expected one of {}",
             labels.join(", ")
