@@ -3,11 +3,11 @@
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use re_data::files::NewFile;
+use re_data::files::{self, NewFile};
 use re_train::observer::hangup_is_ignored;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -20,39 +20,64 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 static OUTPUTS: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 static ROWS: AtomicUsize = AtomicUsize::new(0);
+/// What is counted.
+static UNIT: OnceLock<&str> = OnceLock::new();
 static ENDING: AtomicBool = AtomicBool::new(false);
 static WATCH: Once = Once::new();
 
 /// An output of this process.
 struct Entry {
     path: PathBuf,
-    /// The unfinished file; `None` for what is written directly, such as standard output.
+    /// The unfinished file or folder; `None` for what is written directly, such as standard output.
     partial: Option<PathBuf>,
     complete: bool,
 }
 
-/// A file or stream that is written to. Its unfinished form is removed should the process end before
-/// [`Output::commit`]; should nobody read the stream any more, the process ends. Training, which ends in an orderly way
-/// on signals, creates its outputs when it is done.
-pub struct Output {
-    file: NewFile,
-    number: usize,
-}
+/// What is written of an output of this process. Its unfinished form is removed should the process end before
+/// [`Registered::complete`]; should nobody read the stream any more, the process ends.
+pub struct Registered(usize);
 
-impl Output {
-    pub fn create(path: &Path) -> Result<Self> {
+impl Registered {
+    /// Creates what `path` names. `partial` is its unfinished form; `None` for what is written directly.
+    pub fn create<T>(
+        path: &Path,
+        create: impl FnOnce() -> Result<T>,
+        partial: impl FnOnce(&T) -> Option<&Path>,
+    ) -> Result<(T, Self)> {
         // Locked, so that there is no file yet of which a signal would not know.
         let mut outputs = lock();
         let mut watching = Ok(());
         WATCH.call_once(|| watching = watch());
         watching?;
-        let file = NewFile::create(path)?;
-        let (number, partial) = (outputs.len(), file.partial().map(Path::to_owned));
+        let created = create()?;
+        let (number, partial) = (outputs.len(), partial(&created).map(Path::to_owned));
         if partial.is_none() {
             reader::watch(path, move |path| leave(path, number));
         }
         outputs.push(Entry { path: path.to_owned(), partial, complete: false });
-        Ok(Self { file, number })
+        Ok((created, Self(number)))
+    }
+
+    /// All is written.
+    pub fn complete(self) {
+        if let Some(entry) = lock().get_mut(self.0) {
+            entry.complete = true;
+        }
+    }
+}
+
+/// A file or stream that is written to and [registered](Registered). Training, which ends in an orderly way on signals,
+/// creates its outputs when it is done.
+pub struct Output {
+    file: NewFile,
+    registered: Registered,
+}
+
+impl Output {
+    pub fn create(path: &Path) -> Result<Self> {
+        let (file, registered) =
+            Registered::create(path, || Ok(NewFile::create(path)?), |file| file.partial())?;
+        Ok(Self { file, registered })
     }
 
     /// The name it was given; `-` for standard output.
@@ -63,9 +88,7 @@ impl Output {
     /// Writes out what is buffered and makes a file visible.
     pub fn commit(self) -> re_data::Result<()> {
         self.file.commit()?;
-        if let Some(entry) = lock().get_mut(self.number) {
-            entry.complete = true;
-        }
+        self.registered.complete();
         Ok(())
     }
 }
@@ -84,9 +107,15 @@ fn lock() -> MutexGuard<'static, Vec<Entry>> {
     OUTPUTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// So many rows more are done.
-pub fn count(rows: usize) {
+/// So many rows more are done, or whatever `unit` calls them.
+pub fn count(rows: usize, unit: &'static str) {
+    UNIT.get_or_init(|| unit);
     ROWS.fetch_add(rows, Ordering::Relaxed);
+}
+
+/// What is counted.
+fn unit() -> &'static str {
+    UNIT.get().copied().unwrap_or("rows")
 }
 
 /// Whether all is written to the output with this number.
@@ -111,7 +140,8 @@ pub fn is_first_to_end() -> bool {
 pub fn closed_pipe(path: &Path) -> u8 {
     let Some(file) = unwritten() else { return 0 };
     let pipe = if path == Path::new("-") { "standard output".into() } else { path.to_string_lossy() };
-    failure(&format!("{} is not written: {pipe} was closed before all rows were done", file.display()));
+    let (file, unit) = (file.display(), unit());
+    failure(&format!("{file} is not written: {pipe} was closed before all {unit} were done"));
     1
 }
 
@@ -166,7 +196,11 @@ impl Entry {
             let state = if self.complete { "complete" } else { "not complete" };
             return format!("{name} is {state}");
         };
-        match std::fs::remove_file(partial) {
+        let removed = match files::is_dir(partial) {
+            Ok(true) => std::fs::remove_dir_all(partial),
+            _ => std::fs::remove_file(partial),
+        };
+        match removed {
             // One that was completed just now has another name.
             Err(error) if error.kind() == ErrorKind::NotFound => format!("{name} is complete"),
             Err(error) => format!("{} is unfinished and cannot be removed: {error}", partial.display()),
@@ -182,7 +216,7 @@ fn interruption(signal: i32, rows: usize, outcomes: &[String]) -> String {
         SIGTERM => "terminated",
         _ => "interrupted",
     };
-    let rows = if rows > 0 { format!(" after {rows} rows") } else { String::new() };
+    let rows = if rows > 0 { format!(" after {rows} {}", unit()) } else { String::new() };
     let outcomes: String = outcomes.iter().map(|outcome| format!("; {outcome}")).collect();
     format!("{what}{rows}{outcomes}")
 }

@@ -1,6 +1,7 @@
 //! Flags for reading rows.
 
 use std::collections::HashSet;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -74,71 +75,66 @@ pub fn model_first(model: &Path, rows: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Makes sure that standard input is read once, that no two outputs are the same file, and that no input is an output, whose
+/// file would be lost.
+pub fn check<'p>(
+    inputs: impl IntoIterator<Item = &'p Path>,
+    outputs: impl IntoIterator<Item = &'p Path>,
+) -> Result<()> {
+    let inputs: Vec<&Path> = inputs.into_iter().collect();
+    let outputs: Vec<&Path> = outputs.into_iter().collect();
+    let standard = Path::new("-");
+    if inputs.iter().filter(|input| **input == standard).count() > 1 {
+        return Err(Usage("only one file can be standard input".to_owned()).into());
+    }
+    if let [first, second] = outputs.as_slice()
+        && (first == second || (place(first)?.is_some() && place(first)? == place(second)?))
+    {
+        let text = format!("{}: two outputs cannot be the same file", first.display());
+        return Err(Usage(text).into());
+    }
+    let written = outputs.into_iter().map(there).collect::<Result<Vec<_>>>()?;
+    for input in inputs {
+        let read = there(input)?;
+        if read.is_some() && written.contains(&read) {
+            return Err(Usage(format!("{}: the output is the input", input.display())).into());
+        }
+    }
+    Ok(())
+}
+
 impl DataArgs {
-    /// Makes sure that standard input is read once, that no two outputs are the same file, and that no input is an
-    /// output, whose file would be lost.
+    /// [`check`], where the file of types is an input, too.
     pub fn check<'p>(
         &'p self,
         inputs: impl IntoIterator<Item = &'p Path>,
         outputs: impl IntoIterator<Item = &'p Path>,
     ) -> Result<()> {
-        let inputs: Vec<&Path> = inputs.into_iter().chain(self.entity_types.as_deref()).collect();
-        let outputs: Vec<&Path> = outputs.into_iter().collect();
-        let standard = Path::new("-");
-        if inputs.iter().filter(|input| **input == standard).count() > 1 {
-            return Err(Usage("only one file can be standard input".to_owned()).into());
-        }
-        if let [first, second] = outputs.as_slice()
-            && (first == second || (place(first)?.is_some() && place(first)? == place(second)?))
-        {
-            let text = format!("{}: two outputs cannot be the same file", first.display());
-            return Err(Usage(text).into());
-        }
-        let written = outputs.into_iter().map(there).collect::<Result<Vec<_>>>()?;
-        for input in inputs {
-            let read = there(input)?;
-            if read.is_some() && written.contains(&read) {
-                return Err(Usage(format!("{}: the output is the input", input.display())).into());
-            }
-        }
-        Ok(())
+        check(inputs.into_iter().chain(self.entity_types.as_deref()), outputs)
     }
 
     /// Opens a file of rows, with a progress display that keeps out of `output`.
     pub fn open(&self, path: &Path, output: &Path, verbosity: Verbosity) -> Result<(Rows, Progress)> {
         let (progress, input) = Progress::open(path, output, verbosity)?;
+        Ok((self.rows(input, path)?, progress))
+    }
+
+    /// The rows of an input that is open.
+    pub fn rows(&self, input: impl Read + Send + 'static, path: &Path) -> Result<Rows> {
         let options = ReadOptions { format: self.format, lenient: self.lenient, ..ReadOptions::default() };
         let reader = ExampleReader::new(input, path, &options)?;
         let types = self.entity_types.as_ref().map(EntityTypes::open).transpose()?;
         let types_count = self.entity_types.is_some();
-        Ok((
-            Rows {
-                reader,
-                types,
-                untyped: 0,
-                types_count,
-                ids: None,
-                repeated: Repeated::default(),
-                ended: false,
-            },
-            progress,
-        ))
+        let repeated = Repeated::default();
+        Ok(Rows { reader, types, untyped: 0, types_count, ids: None, repeated, ended: false })
     }
 
     /// Reads all rows of a file, and says what was met.
     pub fn read(&self, path: &Path, verbosity: Verbosity) -> Result<AllRows> {
-        let (examples, rows) = self.read_silently(path, verbosity)?;
+        let (rows, progress) = self.open(path, Path::new(""), verbosity)?;
+        let (examples, rows) = rows.read(progress)?;
         rows.print_notes(path, verbosity);
-        Ok(AllRows { examples, format: rows.reader.format() })
-    }
-
-    /// Reads all rows of a file, for those who say themselves what was met.
-    pub fn read_silently(&self, path: &Path, verbosity: Verbosity) -> Result<(Vec<RelationExample>, Rows)> {
-        let (mut rows, mut progress) = self.open(path, Path::new(""), verbosity)?;
-        let counted = rows.by_ref().inspect(|row| progress.advance(usize::from(row.is_ok())));
-        let examples = counted.collect::<re_formats::Result<_>>();
-        progress.finish();
-        Ok((examples?, rows))
+        Ok(AllRows { examples, format: rows.format() })
     }
 }
 
@@ -194,6 +190,14 @@ impl Iterator for Rows {
 }
 
 impl Rows {
+    /// All rows, and what was met.
+    pub fn read(mut self, mut progress: Progress) -> Result<(Vec<RelationExample>, Self)> {
+        let counted = self.by_ref().inspect(|row| progress.advance(usize::from(row.is_ok())));
+        let examples = counted.collect::<re_formats::Result<_>>();
+        progress.finish();
+        Ok((examples?, self))
+    }
+
     /// The first fault, once, of a file of which every record was left out: it is of another kind than was thought.
     fn nothing_left(&mut self) -> Option<re_formats::Error> {
         let report = self.reader.report();
@@ -209,6 +213,11 @@ impl Rows {
     /// What was met so far.
     pub fn report(&self) -> &ReadReport {
         self.reader.report()
+    }
+
+    /// The layout that is read.
+    pub fn format(&self) -> Format {
+        self.reader.format()
     }
 
     /// Says what was met while reading, where that is worth knowing.

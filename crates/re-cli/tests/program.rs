@@ -8,10 +8,11 @@ use std::process::{Child, ChildStdin};
 
 use common::*;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "train",
     "resume",
     "predict",
+    "extract",
     "evaluate",
     "vote",
     "advise",
@@ -43,6 +44,8 @@ fn wrong_usage_is_told_from_failure() {
         &["predict", "model"],
         &["stats", "--color"],
         &["convert", "a.tsv", "--to", "xml"],
+        &["extract", "model"],
+        &["extract", "model", "a.jsonl", "--format", "text"],
         &["stats", "a.tsv", "--quiet", "--verbose"],
         &["stats", "a.tsv", "--threads", "0"],
         &["stats", "a.tsv", "--threads", "65535"],
@@ -116,7 +119,7 @@ fn a_closed_standard_output_is_a_failure() {
 #[test]
 fn models_and_rows_in_each_others_place_are_told() {
     let (model, dev) = (embedded("model"), embedded("dev.tsv"));
-    for command in ["predict", "encode"] {
+    for command in ["predict", "encode", "extract"] {
         let text = error(2, &[command, &dev, &model]);
         assert!(text.contains("dev.tsv is a file and ") && text.contains("the model comes first"), "{text}");
     }
@@ -131,6 +134,7 @@ fn a_missing_file_is_named() {
         &["train", "/absent/x"][..],
         &["resume", "/absent/x"],
         &["predict", "/absent/x", &dev],
+        &["extract", "/absent/x", &dev],
         &["evaluate", "/absent/x", &dev],
         &["evaluate", &dev, "/absent/x"],
         &["vote", "/absent/x"],

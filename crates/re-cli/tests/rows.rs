@@ -189,10 +189,19 @@ fn a_file_of_which_no_row_is_left_is_a_failure() {
     }
 }
 
-/// Layouts that `--help` names.
+/// Layouts of rows that `--help` names.
 fn layouts() -> Vec<String> {
-    let help = output(&["convert", "--help"]);
-    let values = help.split("[possible values: ").nth(1).unwrap().split(']').next().unwrap();
+    let help = output(&["advise", "--help"]);
+    let values = help
+        .split("--format <FORMAT>")
+        .nth(1)
+        .unwrap()
+        .split("[possible values: ")
+        .nth(1)
+        .unwrap()
+        .split(']')
+        .next()
+        .unwrap();
     values.split(", ").map(str::to_owned).collect()
 }
 

@@ -48,7 +48,7 @@ pub struct ExtractOptions {
 impl Default for ExtractOptions {
     fn default() -> Self {
         Self {
-            batch_pairs: 256,
+            batch_pairs: 4096,
             batch_documents: 64,
             keep_abstained: false,
             mentions: MentionSource::default(),

@@ -13,6 +13,7 @@
 //! | measure predicted documents | [`score()`], [`character_scores`], [`unrelated_pairs`] |
 //! | make training rows of documents | [`training_pairs`] |
 //! | read long texts in windows | [`merge_windows`] |
+//! | write pairs without a relation to a file | [`PairRecord`] |
 //! | choose what to annotate next | [`sample()`] |
 //!
 //! A document that fails fails alone, and what is left out on the way is counted: [`ExtractReport`] accounts for every pair
@@ -103,6 +104,7 @@ pub mod merge;
 pub mod negatives;
 pub mod outcome;
 pub mod properties;
+pub mod record;
 pub mod sample;
 pub mod score;
 pub mod settings;
@@ -117,6 +119,7 @@ pub use merge::merge_windows;
 pub use negatives::{TrainingPairOptions, TrainingPairs, training_pairs};
 pub use outcome::{Abstained, ExtractReport, Extracted, Outcome, PairCounts, Reason};
 pub use properties::RelationProperties;
+pub use record::{KeptPairs, PairRecord};
 pub use sample::sample;
 pub use score::{Scores, answers, character_scores, score, unrelated_pairs};
 pub use settings::GraphSettings;

@@ -6,9 +6,11 @@ pub mod convert;
 pub mod documents;
 pub mod error;
 pub mod json;
+pub mod layout;
 pub mod read;
 mod tokens;
 pub mod write;
 
 pub use augment::{Augmentation, Augmenter, AugmenterConfig};
 pub use error::{Error, RecordError, Result, UnwritableError};
+pub use layout::{Layout, LayoutName};

@@ -1,5 +1,7 @@
 //! `re evaluate`.
 
+mod documents;
+
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,21 +17,28 @@ use re_formats::read::{self, Saved};
 use re_report::{Confusion, RowSet};
 use serde::Serialize;
 
-use crate::data::{AllRows, DataArgs};
+use crate::data::{AllRows, Rows};
+use crate::documents::Documents;
 use crate::exit::Usage;
+use crate::input::{Input, InputArgs};
 use crate::members::gold;
 use crate::output::ResultArgs;
+use crate::progress::Progress;
 use crate::tuning::coverage;
 use crate::verbosity::Verbosity;
 
 /// The most frequent mistakes that are shown.
 const MISTAKES: usize = 8;
 
-/// Measure predictions against gold labels
+/// Measure predictions against gold labels, or predicted documents against true ones
 ///
-/// Accuracy, micro-F1 without no-relation, macro-F1 and, from probabilities, the area under the precision-recall curve
-/// as in KLUE-RE; the official macro-F1 of SemEval-2010 Task 8 where labels have directions. Rows are aligned by id. All
-/// rows and predictions are held in memory.
+/// Rows: accuracy, micro-F1 without no-relation, macro-F1 and, from probabilities, the area under the precision-recall curve
+/// as in KLUE-RE; the official macro-F1 of SemEval-2010 Task 8 where labels have directions.
+///
+/// Documents: precision, recall and F1 of mentions (strict, and by boundary alone) and of relations (by boundary, and strict:
+/// with both types right), micro and macro and by label, as SpERT's evaluator computes them, and where each relation was lost.
+///
+/// Rows and documents are aligned by id, and held in memory.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -38,11 +47,15 @@ Examples:
   re evaluate runs/mine/validation_probabilities.csv train.tsv --subset
   re evaluate submission.csv dev.tsv --labels label_type.pkl
   re evaluate predictions.csv dev.tsv --no-relation unrelated
-  re evaluate new.csv dev.tsv --against old.csv")]
+  re evaluate new.csv dev.tsv --against old.csv
+  re extract runs/mine dev.json | re evaluate - dev.json --symmetric spouse
+  re evaluate graphs.jsonl dev.jsonl --abstained abstained.jsonl --json
+  re evaluate predicted.tsv klue-ner-v1.1_dev.tsv --characters")]
 pub struct Evaluate {
-    /// Predictions or probabilities as `re predict` writes them, or a submission; `-` is standard input
+    /// Predictions or probabilities as `re predict` writes them, or a submission; or documents in any layout, as `re extract`
+    /// writes them. `-` is standard input
     predictions: PathBuf,
-    /// Labelled rows
+    /// Labelled rows, or documents with their mentions and relations; --format and --lenient are about them
     gold: PathBuf,
     /// Names of the classes (label_type.pkl, JSON, or one a line), or a trained run or model, for its labels
     /// [default: the labels that occur]
@@ -52,17 +65,19 @@ pub struct Evaluate {
     /// else a customary name such as no_relation, which is reported]
     #[arg(long, value_name = "LABEL")]
     no_relation: Option<NoRelation>,
-    /// Use only the rows that PREDICTIONS has, where GOLD has more
+    /// Use only the rows or documents that PREDICTIONS has, where GOLD has more
     #[arg(long)]
     subset: bool,
     /// Other predictions for the same rows: test whether the difference is significant
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
-    /// Coverage of the intervals
-    #[arg(long, value_name = "F", value_parser = coverage, default_value_t = Bootstrap::default().level)]
-    level: f64,
+    /// Coverage of the intervals [default: 0.95]
+    #[arg(long, value_name = "F", value_parser = coverage)]
+    level: Option<f64>,
     #[command(flatten)]
-    data: DataArgs,
+    documents: documents::DocumentArgs,
+    #[command(flatten)]
+    input: InputArgs,
     #[command(flatten)]
     result: ResultArgs,
 }
@@ -79,10 +94,43 @@ struct Found {
 
 impl Evaluate {
     pub fn run(self, verbosity: Verbosity) -> Result<()> {
-        let inputs = [&self.predictions, &self.gold].into_iter().chain(&self.against);
-        self.data.check(inputs.map(PathBuf::as_path), [self.result.path()])?;
+        let inputs = [&self.predictions, &self.gold].into_iter().chain(&self.against).map(PathBuf::as_path);
+        self.input.check(inputs.chain(self.documents.abstained()), [self.result.path()])?;
+        let (gold, progress) = self.input.open(&self.gold, Path::new(""), verbosity)?;
+        match gold {
+            Input::Documents(gold) => self.of_documents(gold, progress, verbosity),
+            Input::Rows(rows) => self.of_rows(rows, progress, verbosity),
+        }
+    }
+
+    fn of_documents(&self, gold: Documents, progress: Progress, verbosity: Verbosity) -> Result<()> {
+        let of_rows = [
+            ("--labels", self.labels.is_some()),
+            ("--no-relation", self.no_relation.is_some()),
+            ("--against", self.against.is_some()),
+            ("--level", self.level.is_some()),
+        ];
+        if let Some((flag, _)) = of_rows.into_iter().find(|(_, given)| *given) {
+            let text = format!("{} holds documents: {flag} is for rows", self.gold.display());
+            return Err(Usage(text).into());
+        }
+        let (gold, read) = gold.read(progress)?;
+        read.print_notes(verbosity);
+        let predicted = self.documents.open(&self.input, &self.predictions, verbosity)?;
+        documents::evaluate(&gold, &predicted, &self.documents, self.subset, &self.result)
+    }
+
+    fn of_rows(&self, rows: Rows, progress: Progress, verbosity: Verbosity) -> Result<()> {
+        if let Some(flag) = self.documents.given() {
+            let text = format!("{} holds rows: {flag} is for documents", self.gold.display());
+            return Err(Usage(text).into());
+        }
         predictions_are_a_file(&self.predictions)?;
-        let read = self.data.read(&self.gold, verbosity)?;
+        let format = rows.format();
+        let (examples, rows) = rows.read(progress)?;
+        rows.print_notes(&self.gold, verbosity);
+        let read = AllRows { examples, format };
+        let level = self.level.unwrap_or(Bootstrap::default().level);
         let mut saved = vec![(&self.predictions, read::saved(&self.predictions)?)];
         if let Some(against) = &self.against {
             saved.push((against, read::saved(against)?));
@@ -96,8 +144,8 @@ impl Evaluate {
         let Some(member) = members.next() else { return Ok(()) };
         let gold = gold(&self.gold, &read.examples, member.probabilities().ids(), self.subset)?;
         let of_gold = || self.gold.display().to_string();
-        let evaluation = evaluate(member.clone(), &gold, self.level).with_context(of_gold)?;
-        let bootstrap = Bootstrap { level: self.level, ..Bootstrap::default() };
+        let evaluation = evaluate(member.clone(), &gold, level).with_context(of_gold)?;
+        let bootstrap = Bootstrap { level, ..Bootstrap::default() };
         let against = members.next().map(|other| compare(member, other, &gold, &bootstrap)).transpose()?;
         let no_relation = labels.no_relation_name().map(str::to_owned);
         let found = Found { evaluation, no_relation, against };

@@ -6,6 +6,7 @@ mod convert;
 mod doctor;
 mod encode;
 mod evaluate;
+mod extract;
 mod predict;
 mod report;
 mod resume;
@@ -25,6 +26,7 @@ pub enum Command {
     Train(train::Train),
     Resume(resume::Resume),
     Predict(predict::Predict),
+    Extract(extract::Extract),
     Evaluate(evaluate::Evaluate),
     Vote(vote::Vote),
     Advise(advise::Advise),
@@ -39,7 +41,7 @@ pub enum Command {
 impl Command {
     /// Whether a model computes for long.
     pub const fn computes(&self) -> bool {
-        matches!(self, Self::Train(_) | Self::Resume(_) | Self::Predict(_))
+        matches!(self, Self::Train(_) | Self::Resume(_) | Self::Predict(_) | Self::Extract(_))
     }
 
     /// Whether it may ask libtorch for a GPU.
@@ -54,6 +56,7 @@ impl Command {
             Self::Resume(resume) => return resume.run(verbosity),
             Self::Doctor(doctor) => return doctor.run(),
             Self::Predict(predict) => predict.run(verbosity)?,
+            Self::Extract(extract) => extract.run(verbosity)?,
             Self::Evaluate(evaluate) => evaluate.run(verbosity)?,
             Self::Vote(vote) => vote.run(verbosity)?,
             Self::Advise(advise) => advise.run(verbosity)?,

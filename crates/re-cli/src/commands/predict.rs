@@ -5,27 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use re_data::error::with_causes;
 use re_data::{Outcomes, PredictError, Predictor, Probabilities, RowError, TokensInText};
-use re_experiment::{Error, RunFolder, load_predictor, model_folder, trained_precision};
+use re_experiment::{Error, load_predictor, model_folder, trained_precision};
 use re_formats::write::PredictionFormat;
-use re_model::{Precision, RelationClassifier, TrainedParts};
+use re_model::{RelationClassifier, TrainedParts};
 use re_qa::QuestionAnswerer;
 use re_train::TrainConfig;
 
 use crate::data::{DataArgs, folder, model_first};
 use crate::exit::{Usage, about};
+use crate::model::{ComputeArgs, note_unfinished};
 use crate::output::PredictionArgs;
 use crate::verbosity::Verbosity;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// 32-bit floats
-    Fp32,
-    /// bfloat16
-    Bf16,
-}
 
 /// Classify rows with a trained model, or with several that vote
 ///
@@ -45,12 +38,8 @@ pub struct Predict {
     model: PathBuf,
     /// File of rows; `-` is standard input
     input: PathBuf,
-    /// Where to compute: cpu or cuda:N
-    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
-    device: String,
-    /// Number format of the encoder [default: as in training, bf16 only where the device multiplies it natively]
-    #[arg(long, value_name = "FORMAT")]
-    precision: Option<Format>,
+    #[command(flatten)]
+    compute: ComputeArgs,
     /// Rows that are read, sorted by length and predicted together; fewer where their texts exceed 16 MiB
     #[arg(long, value_name = "ROWS", default_value = "4096")]
     chunk: NonZeroUsize,
@@ -68,16 +57,8 @@ impl Predict {
         }
         model_first(&self.model, &self.input)?;
         self.data.check([self.input.as_path()], self.predictions.paths())?;
-        let precision = self.precision.map(|format| match format {
-            Format::Fp32 => Precision::Fp32,
-            Format::Bf16 => Precision::Bf16,
-        });
-        let settings = TrainConfig { device: self.device.clone(), precision, ..TrainConfig::default() };
-        if let Some(step) = RunFolder::new(&self.model).unfinished_step()? {
-            let run = self.model.display();
-            verbosity
-                .note(format!("{run}: the run is not complete; using its latest checkpoint, step {step}"));
-        }
+        let settings = self.compute.settings();
+        note_unfinished(&self.model, verbosity)?;
         match model_folder(&self.model) {
             Ok(folder) if !QuestionAnswerer::is_in(&folder)? => self.stream(&folder, &settings, verbosity),
             // Several models may answer together, or one by questions.
@@ -103,7 +84,7 @@ impl Predict {
         let classifier = RelationClassifier::from_pretrained_with(folder, parts);
         let classifier = classifier.map_err(|error| about(folder, error))?;
         let precision = classifier.model().encoder().precision();
-        verbosity.detail(format!("model {}, {precision:?} on {}", folder.display(), self.device));
+        verbosity.detail(format!("model {}, {precision:?} on {}", folder.display(), settings.device));
         let (mut rows, mut progress) = self.data.open(&self.input, self.predictions.path(), verbosity)?;
         rows.want_types(classifier.reads_types());
         rows.want_unique_ids();

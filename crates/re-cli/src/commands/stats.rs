@@ -1,5 +1,7 @@
 //! `re stats`.
 
+mod documents;
+
 use std::fmt::Write;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -13,8 +15,10 @@ use serde::Serialize;
 
 use crate::bars::{self, bar};
 use crate::cleanup::Output;
-use crate::data::{DataArgs, folder};
+use crate::data::folder;
 use crate::encoder::EncoderArgs;
+use crate::exit::Usage;
+use crate::input::{Input, InputArgs};
 use crate::output::{ResultArgs, write_text};
 use crate::svg::{Chart, draw};
 use crate::verbosity::Verbosity;
@@ -22,29 +26,31 @@ use crate::verbosity::Verbosity;
 /// Ranges of a histogram of lengths.
 const BINS: usize = 16;
 
-/// Describe a file of rows: labels, lengths, duplicates, contradictions
+/// Describe a file of rows or documents: labels, types, lengths, duplicates, contradictions
 ///
-/// All rows are held in memory.
+/// All rows are held in memory; of documents, little.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   re stats train.tsv
   re stats train.tsv --model xlm-roberta-large --markup entity_tokens
   re stats train.tsv --svg train.svg --quiet
-  re stats train.tsv --json | jq .conflicting.first")]
+  re stats train.tsv --json | jq .conflicting.first
+  re stats conll04_train.json
+  re stats annotated/ --json | jq .typed_labels")]
 pub struct Stats {
-    /// File of rows; `-` is standard input
+    /// File of rows or documents, or a folder of texts, with annotations (brat) or without; `-` is standard input
     rows: PathBuf,
-    /// Count tokens too, as this model reads the rows: a trained model, run, CONFIG.toml or a folder with a tokenizer
+    /// Count tokens of rows too, as this model reads them: a trained model, run, CONFIG.toml or a folder with a tokenizer
     #[arg(long, value_name = "MODEL", value_parser = folder())]
     model: Option<PathBuf>,
-    /// Draw labels and lengths as SVG into this file
+    /// Draw labels and lengths of rows as SVG into this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     #[command(flatten)]
     encoder: EncoderArgs,
     #[command(flatten)]
-    data: DataArgs,
+    input: InputArgs,
     #[command(flatten)]
     result: ResultArgs,
 }
@@ -85,12 +91,23 @@ struct Bin {
 impl Stats {
     pub fn run(self, verbosity: Verbosity) -> Result<()> {
         let outputs = [self.result.path()].into_iter().chain(self.svg.as_deref());
-        self.data.check([self.rows.as_path()], outputs)?;
+        self.input.check([self.rows.as_path()], outputs)?;
         // Before the rows are read, so that a mistake is told at once.
         let encoder = self.model.as_ref().map(|model| self.encoder.load(model)).transpose()?;
         let svg = self.svg.as_deref().map(Output::create).transpose()?;
         let output = self.result.create()?;
-        let (rows, mut reader) = self.data.read_silently(&self.rows, verbosity)?;
+        let (input, progress) = self.input.open(&self.rows, Path::new(""), verbosity)?;
+        let rows = match input {
+            Input::Rows(rows) => rows,
+            Input::Documents(_) if encoder.is_some() || svg.is_some() => {
+                let text = "holds documents: --model and --svg are for rows";
+                return Err(Usage(format!("{} {text}", self.rows.display())).into());
+            }
+            Input::Documents(documents) => {
+                return documents::describe(documents, &self.rows, progress, &self.result, output);
+            }
+        };
+        let (rows, mut reader) = rows.read(progress)?;
         reader.want_types(encoder.as_ref().is_some_and(|encoder| encoder.markup().writes_types()));
         reader.print_type_notes(&self.rows, verbosity);
         let characters = histogram(rows.iter().map(|row| row.text().chars().count()), BINS);

@@ -6,6 +6,7 @@ use re_data::{Document, Pair, RowError, Tally};
 
 use crate::error::{Error, Result};
 use crate::outcome::{Abstained, Outcome};
+use crate::record::KeptPairs;
 
 /// What was predicted for a document: another [`Document`], or an [`Outcome`], which also knows what it left out.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +15,17 @@ pub struct Predicted<'a> {
     pub(super) document: Option<&'a Document>,
     pub(super) abstained: Option<&'a [Abstained]>,
     pub(super) unanswered: Option<&'a Tally<(Pair, RowError)>>,
+}
+
+impl<'a> Predicted<'a> {
+    /// A document with its pairs without a relation, of which nothing but records is left.
+    pub fn with_pairs(document: &'a Document, pairs: &'a KeptPairs) -> Self {
+        Self {
+            abstained: Some(&pairs.abstained),
+            unanswered: Some(&pairs.unanswered),
+            ..Self::from(document)
+        }
+    }
 }
 
 impl<'a> From<&'a Document> for Predicted<'a> {

@@ -130,6 +130,11 @@ impl DocumentFormat {
         matches!(self, Self::Text | Self::Brat)
     }
 
+    /// Whether relations have a place.
+    pub const fn holds_relations(self) -> bool {
+        !matches!(self, Self::Text | Self::Lines | Self::DoccanoLabel | Self::Conll | Self::KlueNer)
+    }
+
     /// The layout to write where only the name of the file tells: `.jsonl` is this project's own, `.conll` that of columns.
     pub fn of_output(path: &Path) -> Option<Self> {
         match extension(path).as_deref() {

@@ -60,7 +60,7 @@ pub use report::{DocumentReadReport, DocumentWriteReport, Losses, Lost, LostCoun
 pub use writer::{DocumentWriter, write};
 
 use self::raw::RawDocument;
-use crate::error::{Error, Result};
+use crate::error::{Error, RecordError, Result};
 use crate::read::{input, lines};
 
 /// Most bytes of a document in its file; a longer one is a fault, which bounds the memory that any input can claim.
@@ -215,23 +215,33 @@ fn unfit(format: DocumentFormat, path: &Path, expected: &'static str) -> Error {
     Error::Data(re_data::Error::Argument { name: "format", found, expected })
 }
 
+impl DocumentReader<'_> {
+    /// The next document, or the fault of a malformed one ([`Error::Record`]), behind which reading goes on; it is counted in
+    /// the report. Any other error is the last.
+    pub fn next_or_fault(&mut self) -> Option<Result<Document>> {
+        let next = self.read().transpose();
+        match &next {
+            Some(Ok(_)) => {}
+            Some(Err(Error::Record(fault))) => self.report.rejected.add(|| RecordError::clone(fault)),
+            _ => self.source = None,
+        }
+        next
+    }
+}
+
 impl Iterator for DocumentReader<'_> {
     type Item = Result<Document>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let next = match self.read() {
-                Err(Error::Record(fault)) if self.lenient => {
-                    self.report.rejected.add(|| *fault);
-                    continue;
-                }
-                next => next.transpose(),
-            };
-            if !matches!(next, Some(Ok(_))) {
-                self.source = None;
-            }
-            return next;
+        if self.lenient {
+            let is_fault = |next: &Option<_>| matches!(next, Some(Err(Error::Record(_))));
+            return std::iter::repeat_with(|| self.next_or_fault()).find(|next| !is_fault(next)).flatten();
         }
+        let next = self.read().transpose();
+        if !matches!(next, Some(Ok(_))) {
+            self.source = None;
+        }
+        next
     }
 }
 

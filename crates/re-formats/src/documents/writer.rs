@@ -55,6 +55,15 @@ impl DocumentWriter<'static> {
         };
         Ok(Self::of(sink, format, path))
     }
+
+    /// The unfinished file or folder, which a process that a signal ends leaves behind; `None` for what is written directly.
+    pub fn partial(&self) -> Option<&Path> {
+        match &self.sink {
+            Sink::Stream(_) => None,
+            Sink::File(file) => file.partial(),
+            Sink::Folder(folder) => Some(folder.path()),
+        }
+    }
 }
 
 impl<'a> DocumentWriter<'a> {

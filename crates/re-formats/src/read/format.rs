@@ -176,14 +176,19 @@ fn holds(text: &[u8], part: &str) -> bool {
     text.windows(part.len()).any(|window| window == part.as_bytes())
 }
 
-/// Whether `key` stands as a key in JSON. Inside a string its quotes would have backslashes before them.
+/// Whether `key` stands as a key in JSON.
 pub(crate) fn has_key(json: &[u8], key: &str) -> bool {
+    value_of(json, key).is_some()
+}
+
+/// What follows `key` and its colon in JSON, where it first stands as a key. Inside a string its quotes would have
+/// backslashes before them.
+pub(crate) fn value_of<'j>(json: &'j [u8], key: &str) -> Option<&'j [u8]> {
     let quoted = format!("\"{key}\"");
-    let mut found = json.windows(quoted.len()).enumerate().filter(|(_, window)| *window == quoted.as_bytes());
-    found.any(|(at, _)| {
-        let behind = json.get(at + quoted.len()..).unwrap_or_default();
-        behind.trim_ascii_start().first() == Some(&b':')
-    })
+    let found = json.windows(quoted.len()).enumerate().filter(|(_, window)| *window == quoted.as_bytes());
+    found
+        .map(|(at, _)| json.get(at + quoted.len()..).unwrap_or_default())
+        .find_map(|behind| behind.trim_ascii_start().strip_prefix(b":").map(<[u8]>::trim_ascii_start))
 }
 
 pub(crate) fn extension(path: &Path) -> Option<String> {
