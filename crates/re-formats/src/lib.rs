@@ -20,6 +20,7 @@ pub mod augment;
 pub mod convert;
 pub mod documents;
 pub mod error;
+pub mod graphs;
 pub mod json;
 pub mod read;
 mod tokens;
