@@ -44,7 +44,7 @@ pub fn note_unfinished(model: &Path, verbosity: Verbosity) -> Result<()> {
     if let Some(step) = RunFolder::new(model).unfinished_step()? {
         let run = model.display();
         verbosity
-            .note(format!("{run}: the run is not complete; its latest checkpoint answers, of step {step}"));
+            .note(format!("{run}: the run is not complete; using its latest checkpoint, step {step}"));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ pub mod augment;
 pub mod convert;
 pub mod documents;
 pub mod error;
+pub mod graphs;
 pub mod json;
 pub mod layout;
 pub mod read;

@@ -20,7 +20,10 @@ use re_data::files;
 use crate::error::Result;
 use crate::report::{Entry, Report};
 
-const STYLE: &str = include_str!("page/style.css");
+pub(crate) use sentence::language;
+
+/// Colours, fonts and tables of all pages.
+pub(crate) const STYLE: &str = include_str!("page/style.css");
 
 /// A section of the page, or nothing where there is nothing to show.
 struct Section {

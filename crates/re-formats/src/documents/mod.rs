@@ -45,7 +45,7 @@ mod sentences;
 mod spert;
 mod tags;
 mod utf16;
-mod writer;
+pub(crate) mod writer;
 
 use std::collections::HashSet;
 use std::io::{Cursor, Read};

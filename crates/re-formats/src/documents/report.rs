@@ -69,7 +69,7 @@ impl fmt::Display for DocumentReadReport {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Lost {
-    /// The document's id; it is read as another one.
+    /// The document's id; it is read as another one, or characters of it cannot be written.
     Id,
     /// The document's source.
     Source,
@@ -95,6 +95,10 @@ pub enum Lost {
     Endpoint,
     /// A relation's score.
     RelationScore,
+    /// A mention's surface form: its entity is shown by another one, or characters of it cannot be written.
+    Surface,
+    /// A mention's type, as its entity is shown with another one.
+    Type,
 }
 
 /// The type that is written where a layout needs one and the mention has none.
@@ -117,6 +121,8 @@ impl Lost {
             Self::Relation => "relations",
             Self::Endpoint => "relations' mentions (their entities are kept)",
             Self::RelationScore => "relations' scores",
+            Self::Surface => "mentions' surface forms",
+            Self::Type => "mentions' types",
         }
     }
 }
@@ -148,7 +154,7 @@ impl Losses {
         self.0.iter().map(|(lost, count)| (*lost, *count))
     }
 
-    pub(super) fn add(&mut self, lost: Lost, count: usize) {
+    pub(crate) fn add(&mut self, lost: Lost, count: usize) {
         if count > 0 {
             *self.0.entry(lost).or_default() += count;
         }
@@ -179,7 +185,7 @@ impl DocumentWriteReport {
         self.lost.is_empty()
     }
 
-    pub(super) fn add(&mut self, id: &str, losses: &Losses) {
+    pub(crate) fn add(&mut self, id: &str, losses: &Losses) {
         self.documents += 1;
         for (lost, count) in losses.iter() {
             let total = self.lost.entry(lost).or_default();

@@ -17,10 +17,10 @@ use super::{
 use crate::error::{Error, Result, UnwritableError};
 
 /// What a layout cannot hold, so that the document cannot be written at all.
-pub(super) struct Unfit {
-    pub(super) field: &'static str,
-    pub(super) found: String,
-    pub(super) expected: &'static str,
+pub(crate) struct Unfit {
+    pub(crate) field: &'static str,
+    pub(crate) found: String,
+    pub(crate) expected: &'static str,
 }
 
 /// Streams documents into one of the layouts.
@@ -186,7 +186,7 @@ fn check_size(content: &str) -> Result<(), Unfit> {
 }
 
 /// Refuses what no reader would take.
-fn check(document: &Document, ids: &HashSet<String>) -> Result<(), Unfit> {
+pub(crate) fn check(document: &Document, ids: &HashSet<String>) -> Result<(), Unfit> {
     let id = document.id();
     let faults = [
         (id.is_empty(), "id", "an id"),
@@ -218,17 +218,17 @@ pub fn write<'d>(
 
 /// Counts the parts of a document that most layouts have no place for; a writer names those that its layout has.
 #[derive(Default)]
-pub(super) struct Holds {
-    pub(super) source: bool,
-    pub(super) mentions: bool,
-    pub(super) mention_scores: bool,
-    pub(super) entities: bool,
-    pub(super) relations: bool,
-    pub(super) relation_scores: bool,
+pub(crate) struct Holds {
+    pub(crate) source: bool,
+    pub(crate) mentions: bool,
+    pub(crate) mention_scores: bool,
+    pub(crate) entities: bool,
+    pub(crate) relations: bool,
+    pub(crate) relation_scores: bool,
 }
 
 impl Holds {
-    pub(super) fn count(&self, document: &Document, losses: &mut Losses) {
+    pub(crate) fn count(&self, document: &Document, losses: &mut Losses) {
         let mentions = document.mentions();
         if !self.source {
             losses.add(Lost::Source, usize::from(document.source().is_some()));

@@ -251,12 +251,12 @@ fn chars(example: &RelationExample, at: usize, entity: &Entity) -> Result<CharSp
     })
 }
 
-fn delimited<W: Write>(out: W, delimiter: u8) -> csv::Writer<W> {
+pub(crate) fn delimited<W: Write>(out: W, delimiter: u8) -> csv::Writer<W> {
     csv::WriterBuilder::new().delimiter(delimiter).from_writer(out)
 }
 
 /// The fault of the output itself: as the `csv` crate converts it, its kind would be lost.
-fn fault(error: csv::Error) -> io::Error {
+pub(crate) fn fault(error: csv::Error) -> io::Error {
     let text = error.to_string();
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod faults;
+mod graphs;
 mod round_trip;
 
 use std::path::Path;

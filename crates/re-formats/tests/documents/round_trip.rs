@@ -10,7 +10,7 @@ use re_formats::documents::{
 use crate::{couple, options};
 
 /// Texts of everything that layouts stumble over, with mentions anywhere: nested, overlapping, touching, equal.
-fn document() -> impl Strategy<Value = Document> {
+pub(crate) fn document() -> impl Strategy<Value = Document> {
     let character = prop_oneof![
         4 => prop::sample::select(vec!['a', 'b', ' ', ' ', '가', 'é']),
         1 => prop::sample::select(vec!['\n', '\r', '\t', '😀', '\u{301}', '\u{200d}', '\u{1}', '\u{feff}', '\u{2028}', '"', '\\', '#', '-']),

@@ -33,6 +33,6 @@ pub(super) fn legend() -> Markup {
 }
 
 /// The language of a text, where its letters tell: fonts draw Han characters otherwise in Korean than elsewhere.
-pub(super) fn language(text: &str) -> Option<&'static str> {
+pub(crate) fn language(text: &str) -> Option<&'static str> {
     text.chars().any(|c| ('가'..='힣').contains(&c)).then_some("ko")
 }
