@@ -51,6 +51,8 @@ Examples:
   re extract --tagger path/to/tagger runs/mine sentences.txt --lines
   re extract runs/mine documents.jsonl --output graphs.jsonl
   re extract runs/mine conll04_dev.json --same-sentence --symmetric spouse --threshold 0.5 --format brat --output graphs
+  re extract runs/mine documents.jsonl --output graphs.html
+  re extract runs/mine documents.jsonl --format dot | dot -Tsvg > graph.svg
   re extract runs/mine documents.jsonl --abstained abstained.jsonl --json > graphs.jsonl
   zcat documents.jsonl.gz | re extract runs/mine - | re evaluate - gold.jsonl"
 )]

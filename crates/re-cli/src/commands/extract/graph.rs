@@ -6,28 +6,52 @@ use anyhow::Result;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use re_data::Document;
 use re_formats::documents::{DocumentFormat, DocumentWriteReport};
+use re_formats::graphs::{self, GraphOptions, GraphWriter};
+use re_report::{GraphPage, GraphPageOptions};
 
+use crate::cleanup::Registered;
 use crate::documents::DocumentOutput;
 
-/// A layout of graphs. Another kind joins as a variant: with its names in [`GraphFormat::parser`], the names of files that tell
-/// it in [`GraphFormat::of_output`], and an arm in each function of [`GraphOutput`].
+/// Name of the layout of pages.
+const HTML: &str = "html";
+
+/// A layout of graphs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GraphFormat {
     /// One of documents that has a place for relations.
     Documents(DocumentFormat),
+    /// One for programs that draw or query graphs.
+    Graph(graphs::GraphFormat),
+    /// A page to look at.
+    Page,
 }
 
 impl GraphFormat {
     /// Every layout by its name.
     pub fn parser() -> impl TypedValueParser<Value = Self> {
-        let formats = DocumentFormat::ALL.into_iter().filter(|format| format.holds_relations());
-        PossibleValuesParser::new(formats.map(DocumentFormat::name))
-            .try_map(|name| name.parse::<DocumentFormat>().map(Self::Documents))
+        let documents = DocumentFormat::ALL.into_iter().filter(|format| format.holds_relations());
+        let graphs = graphs::GraphFormat::ALL.into_iter().map(graphs::GraphFormat::name);
+        let names = documents.map(DocumentFormat::name).chain(graphs).chain([HTML]);
+        PossibleValuesParser::new(names).try_map(|name| match name.as_str() {
+            HTML => Ok(Self::Page),
+            name => match name.parse() {
+                Ok(format) => Ok(Self::Graph(format)),
+                Err(_) => name.parse().map(Self::Documents),
+            },
+        })
     }
 
     /// The layout that the name of the output tells.
     fn of_output(path: &Path) -> Option<Self> {
-        DocumentFormat::of_output(path).filter(|format| format.holds_relations()).map(Self::Documents)
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        if extension
+            .is_some_and(|extension| ["html", "htm"].iter().any(|name| extension.eq_ignore_ascii_case(name)))
+        {
+            return Some(Self::Page);
+        }
+        let documents = || DocumentFormat::of_output(path).filter(|format| format.holds_relations());
+        let graph = graphs::GraphFormat::of_output(path).map(Self::Graph);
+        graph.or_else(|| documents().map(Self::Documents))
     }
 }
 
@@ -39,6 +63,8 @@ pub struct GraphOutput {
 
 enum Sink {
     Documents(DocumentOutput),
+    Graph(GraphWriter<'static>, Registered),
+    Page(Box<GraphPage>),
 }
 
 impl GraphOutput {
@@ -46,6 +72,12 @@ impl GraphOutput {
         let own = GraphFormat::Documents(DocumentFormat::Jsonl);
         let sink = match format.or_else(|| GraphFormat::of_output(path)).unwrap_or(own) {
             GraphFormat::Documents(format) => Sink::Documents(DocumentOutput::create(path, format)?),
+            GraphFormat::Graph(format) => {
+                let create = || Ok(GraphWriter::create(path, format, &GraphOptions::default())?);
+                let (writer, registered) = Registered::create(path, create, |writer| writer.partial())?;
+                Sink::Graph(writer, registered)
+            }
+            GraphFormat::Page => Sink::Page(Box::new(GraphPage::new(GraphPageOptions::default())?)),
         };
         Ok(Self { path: path.to_owned(), sink })
     }
@@ -55,13 +87,27 @@ impl GraphOutput {
     pub fn write(&mut self, graph: &Document) -> re_formats::Result<()> {
         match &mut self.sink {
             Sink::Documents(output) => output.write(graph).map(drop),
+            Sink::Graph(writer, _) => writer.write(graph).map(drop),
+            Sink::Page(page) => {
+                page.add(graph);
+                Ok(())
+            }
         }
     }
 
-    /// Makes complete what was written, and tells its place and what got lost.
-    pub fn finish(self) -> re_formats::Result<(PathBuf, DocumentWriteReport)> {
+    /// Makes complete what was written, and returns its place and what was lost.
+    pub fn finish(self) -> Result<(PathBuf, DocumentWriteReport)> {
         let written = match self.sink {
             Sink::Documents(output) => output.finish()?,
+            Sink::Graph(writer, registered) => {
+                let report = writer.finish()?;
+                registered.complete();
+                report.written
+            }
+            Sink::Page(page) => {
+                page.write(&self.path)?;
+                DocumentWriteReport::default()
+            }
         };
         Ok((self.path, written))
     }
