@@ -289,6 +289,32 @@ fn graphs_account_for_every_pair() {
 }
 
 #[test]
+fn graphs_are_written_for_other_programs_and_to_be_looked_at() {
+    let folder = Folder::new();
+    let run = trained().path("run");
+    let documents = folder.file("documents.jsonl", &korean(2, 2));
+    for (name, begins) in [
+        ("graph.csv", "document,subject,"),
+        ("graph.dot", "digraph"),
+        ("graph.graphml", "<?xml"),
+        ("graph.nt", "<"),
+        ("graph.html", "<!DOCTYPE html>"),
+    ] {
+        output(&["extract", &run, &documents, "--quiet", "--output", &folder.path(name)]);
+        let text = folder.read(name);
+        assert!(text.starts_with(begins), "{name}: {text}");
+        // A row of CSV is a relation, of which there may be none.
+        assert!(
+            name == "graph.csv" || text.contains("이름1") || text.contains("%EC%9D%B4"),
+            "{name}: {text}"
+        );
+    }
+    let page = output(&["extract", &run, &documents, "--quiet", "--format", "html"]);
+    assert_eq!(page, folder.read("graph.html"));
+    assert!(error(2, &["extract", &run, &documents, "--format", "xml"]).contains("graphml"));
+}
+
+#[test]
 fn pairs_without_a_relation_say_where_relations_were_lost() {
     let folder = Folder::new();
     let run = trained().path("run");
