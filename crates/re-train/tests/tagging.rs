@@ -45,7 +45,7 @@ fn classifier(unit: TagUnit) -> TokenClassifier {
         unit,
         // Most sentences are cut.
         windows: Some(WindowOptions { max_length: 20, stride: 8 }),
-        layers: Some(2),
+        layers: Some(1),
         random_weights: true,
         ..TokenClassifierOptions::default()
     };
@@ -77,7 +77,7 @@ fn task(documents: &[Document], unit: TagUnit, config: &TrainConfig) -> TaggingT
 fn what_was_trained_on_is_found() {
     let documents = documents("train.tsv", 24);
     for unit in [TagUnit::Token, TagUnit::Word, TagUnit::Character] {
-        let config = TrainConfig { schedule: Decay::Constant, ..config(160) };
+        let config = TrainConfig { schedule: Decay::Constant, ..config(100) };
         let folder = tempfile::tempdir().unwrap();
         let task = task(&documents, unit, &config);
         let outcome = Trainer::new(config, folder.path()).unwrap().train(&task, Start::Fresh).unwrap();
@@ -213,8 +213,8 @@ fn mentions_that_units_can_say_in_shared_data() {
         println!("{unit:?}: {report}");
         report.mentions - report.unrepresented.len()
     });
-    // Of those that it says, a word also has whatever stands behind the name in it.
-    assert_eq!(said, [9_674, 0, 10_585]);
+    // Half of the names have a particle in their word, and one in eleven has one in its last token.
+    assert_eq!(said, [9_648, 5_024, 10_585]);
 }
 
 #[test]
