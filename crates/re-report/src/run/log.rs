@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(error, "metrics.jsonl:2: step: found 9, expected 10 or more, as steps ascend");
         let wrong = EVALUATION.replace('\n', "").replace("[[1]]", "[[1,0]]");
         let error = parse(&wrong).unwrap_err().to_string();
-        assert!(error.contains("confusion: found 1 rows of up to 2 columns"), "{error}");
+        assert!(error.contains("confusion: found 1 rows of 2 columns"), "{error}");
         let wrong = EVALUATION.replace('\n', "").replace("\"accuracy\":1.0", "\"accuracy\":71.0");
         assert!(parse(&(wrong + "\n")).unwrap_err().to_string().contains("accuracy: found 71"));
     }
