@@ -132,7 +132,7 @@ fn tokens(dot: &str) -> Vec<String> {
             '"' => {
                 let mut text = String::from("\"");
                 loop {
-                    match rest.next().expect("a quote that is closed") {
+                    match rest.next().unwrap() {
                         '"' => break,
                         '\\' => match rest.next().unwrap() {
                             'n' => text.push('\n'),
@@ -196,7 +196,7 @@ fn of_dot(dot: &str) -> (Vec<String>, Vec<[String; 3]>) {
 /// literals without their types. Whatever else stands in it is a fault.
 fn of_ntriples(file: &str) -> Vec<[String; 3]> {
     fn iri(rest: &str) -> (String, &str) {
-        let (iri, rest) = rest.strip_prefix('<').and_then(|rest| rest.split_once('>')).expect("an IRI");
+        let (iri, rest) = rest.strip_prefix('<').and_then(|rest| rest.split_once('>')).unwrap();
         assert!(
             !iri.contains(|c: char| c <= ' ' || "<\"{}|^`\\".contains(c)) && iri.contains("://"),
             "{iri}"
@@ -215,7 +215,7 @@ fn of_ntriples(file: &str) -> Vec<[String; 3]> {
         let mut text = String::new();
         let mut rest = rest.chars();
         loop {
-            match rest.next().expect("a quote that is closed") {
+            match rest.next().unwrap() {
                 '"' => break,
                 '\r' | '\n' => panic!("a line break in a literal"),
                 '\\' => match rest.next().unwrap() {
