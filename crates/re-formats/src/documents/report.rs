@@ -69,7 +69,7 @@ impl fmt::Display for DocumentReadReport {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Lost {
-    /// The document's id; it is read as another one, or characters of it cannot be written.
+    /// The document's id: it is read as another one, or it or characters of it cannot be written.
     Id,
     /// The document's source.
     Source,

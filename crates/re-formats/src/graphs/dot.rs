@@ -41,7 +41,10 @@ pub(super) fn document(
             let _ = writeln!(dot, "    label=\"{}\";", escaped(document.id(), Lost::Id, losses));
             "    "
         }
-        EntityScope::Corpus => "  ",
+        EntityScope::Corpus => {
+            losses.add(Lost::Id, 1);
+            "  "
+        }
     };
     for (entity, (number, _)) in entities.all.iter().zip(&numbers).filter(|(_, (_, new))| *new) {
         let _ = write!(dot, "{margin}n{number} [label=\"{}", escaped(entity.surface, Lost::Surface, losses));
@@ -81,7 +84,6 @@ fn escaped(text: &str, lost: Lost, losses: &mut Losses) -> String {
             '\\' => shown.push_str("\\\\"),
             '&' => shown.push_str("&amp;"),
             '\n' => shown.push_str("\\n"),
-            '\t' => shown.push('\t'),
             _ if character.is_control() => {
                 replaced = true;
                 shown.push('_');
