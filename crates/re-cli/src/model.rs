@@ -43,8 +43,7 @@ impl ComputeArgs {
 pub fn note_unfinished(model: &Path, verbosity: Verbosity) -> Result<()> {
     if let Some(step) = RunFolder::new(model).unfinished_step()? {
         let run = model.display();
-        verbosity
-            .note(format!("{run}: the run is not complete; using its latest checkpoint, step {step}"));
+        verbosity.note(format!("{run}: the run is not complete; using its latest checkpoint, step {step}"));
     }
     Ok(())
 }

@@ -14,8 +14,8 @@ use re_data::error::with_causes;
 use re_data::{PredictError, files};
 use re_experiment::{load_predictor, model_folder};
 use re_extract::{
-    ExtractOptions, Extracted, Extractor, GraphSettings, MentionSource, RelationProperties, Threshold,
-    Thresholds,
+    ExtractOptions, Extracted, Extractor, GraphSettings, MentionSource, PairRecord, RelationProperties,
+    Threshold, Thresholds,
 };
 use re_formats::documents::DocumentFormat;
 use re_model::{TaggingOptions, TokenClassifier};
