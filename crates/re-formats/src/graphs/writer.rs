@@ -73,6 +73,14 @@ impl GraphWriter<'static> {
         ntriples::check_base(&options.base)?;
         Self::of(Sink::File(NewFile::create(path)?), path, format, options)
     }
+
+    /// The unfinished file, which a process that a signal ends leaves behind; `None` for what is written directly.
+    pub fn partial(&self) -> Option<&Path> {
+        match &self.sink {
+            Sink::Stream(_) => None,
+            Sink::File(file) => file.partial(),
+        }
+    }
 }
 
 impl<'a> GraphWriter<'a> {
