@@ -363,6 +363,22 @@ fn graphs_have_the_layout_that_is_asked_for() {
     let brat = folder.path("brat");
     output(&["extract", &run, &path, "--to", "brat", "--output", &brat, "--quiet"]);
     assert_eq!(lines(&output(&["convert", &brat, "--to", "jsonl"])).len(), 2);
+    let relations: usize =
+        lines(&graphs).iter().map(|graph| graph["relations"].as_array().unwrap().len()).sum();
+    let table = output(&["extract", &run, &path, "--format", "csv", "--quiet"]);
+    assert!(table.starts_with("document,subject,") && table.lines().count() == relations + 1, "{table}");
+    assert!(output(&["extract", &run, &path, "--format", "dot", "--quiet"]).starts_with("digraph"));
+    for name in ["graphs.graphml", "graphs.nt", "graphs.html"] {
+        output(&["extract", &run, &path, "--output", &folder.path(name), "--quiet"]);
+    }
+    assert!(folder.read("graphs.graphml").contains("<graphml"));
+    assert!(folder.read("graphs.html").starts_with("<!DOCTYPE html>"));
+    let triples = ["extract", &run, &path, "--format", "ntriples", "--base", "no IRI"];
+    assert!(error(1, &triples).contains("no IRI"));
+    for wrong in [["--base", "http://a.example/"].as_slice(), &["--corpus"]] {
+        let text = error(2, &[&["extract", &run, &path][..], wrong].concat());
+        assert!(text.contains(" is for "), "{text}");
+    }
     let text = error(2, &["extract", &run, &path, "--format", "conll"]);
     assert!(text.contains("possible values: jsonl, spert"), "{text}");
     // What is told is what is scored.

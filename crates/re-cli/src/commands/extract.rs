@@ -14,8 +14,8 @@ use re_data::error::with_causes;
 use re_data::{PredictError, files};
 use re_experiment::{load_predictor, model_folder};
 use re_extract::{
-    ExtractOptions, Extracted, Extractor, GraphSettings, MentionSource, RelationProperties, Threshold,
-    Thresholds,
+    ExtractOptions, Extracted, Extractor, GraphSettings, MentionSource, PairRecord, RelationProperties,
+    Threshold, Thresholds,
 };
 use re_formats::documents::DocumentFormat;
 use re_model::{TaggingOptions, TokenClassifier};
@@ -28,7 +28,7 @@ use crate::input::{document_layouts, open_texts};
 use crate::model::{ComputeArgs, note_unfinished};
 use crate::verbosity::Verbosity;
 
-use self::graph::{GraphFormat, GraphOutput};
+use self::graph::{GraphOutput, GraphWriting};
 use self::source::Source;
 use self::summary::Summary;
 
@@ -48,11 +48,11 @@ use self::summary::Summary;
     after_help = "\
 Examples:
   re extract path/to/tagger runs/mine texts/ --output graphs.jsonl
-  re extract --tagger path/to/tagger runs/mine sentences.txt --lines
+  re extract --tagger path/to/tagger runs/mine sentences.txt --lines --output graphs.html
+  re extract runs/mine documents.jsonl --format dot | dot -Tsvg > graphs.svg
   re extract runs/mine documents.jsonl --output graphs.jsonl
   re extract runs/mine conll04_dev.json --same-sentence --symmetric spouse --threshold 0.5 --format brat --output graphs
   re extract runs/mine documents.jsonl --output graphs.html
-  re extract runs/mine documents.jsonl --format dot | dot -Tsvg > graph.svg
   re extract runs/mine documents.jsonl --abstained abstained.jsonl --json > graphs.jsonl
   zcat documents.jsonl.gz | re extract runs/mine - | re evaluate - gold.jsonl"
 )]
@@ -84,7 +84,13 @@ pub struct Extract {
     #[command(flatten)]
     graph: GraphArgs,
     #[command(flatten)]
-    writing: WritingArgs,
+    writing: GraphWriting,
+    /// File for the pairs without a relation, each with its reason: JSON objects, one a line
+    #[arg(long, value_name = "FILE", help_heading = "Writing graphs")]
+    abstained: Option<PathBuf>,
+    /// Write the summary on standard error as JSON, in one line
+    #[arg(long, help_heading = "Writing graphs")]
+    json: bool,
 }
 
 /// What becomes of judged pairs.
@@ -111,24 +117,6 @@ struct GraphArgs {
     same_sentence: bool,
 }
 
-/// Where graphs go.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Writing graphs")]
-struct WritingArgs {
-    /// File for the documents with their relations, or a new folder in the layout `brat`; `-` is standard output
-    #[arg(short, long, value_name = "FILE", default_value = "-")]
-    output: PathBuf,
-    /// Layout of --output [default: told by its name, else jsonl]
-    #[arg(long, visible_alias = "to", value_name = "FORMAT", value_parser = GraphFormat::parser())]
-    format: Option<GraphFormat>,
-    /// File for the pairs without a relation, each with its reason: JSON objects, one a line
-    #[arg(long, value_name = "FILE")]
-    abstained: Option<PathBuf>,
-    /// Write the summary on standard error as JSON, in one line
-    #[arg(long)]
-    json: bool,
-}
-
 /// What is worked on.
 struct Paths<'a> {
     tagger: Option<&'a Path>,
@@ -147,16 +135,17 @@ impl Extract {
     pub fn run(self, verbosity: Verbosity) -> Result<()> {
         let Paths { tagger, model, input } = self.paths()?;
         model_first(model, input)?;
-        let outputs = [self.writing.output.as_path()].into_iter().chain(self.writing.abstained.as_deref());
+        let outputs = [self.writing.output.as_path()].into_iter().chain(self.abstained.as_deref());
         check([input].into_iter().chain(self.graph.settings.as_deref()), outputs)?;
+        self.writing.check()?;
         let extractor = self.extractor(model, tagger, verbosity)?;
         let from = self.from.or(self.lines.then_some(DocumentFormat::Lines));
         let (reader, progress) = open_texts(input, from, &self.writing.output, verbosity)?;
-        let output = GraphOutput::create(&self.writing.output, self.writing.format)?;
-        let abstained = self.writing.abstained.as_deref().map(Output::create).transpose()?;
+        let output = self.writing.create()?;
+        let abstained = self.abstained.as_deref().map(Output::create).transpose()?;
         Work { verbosity, output, abstained, summary: Summary::new(model, input) }
             .run(&extractor, Source::new(reader), progress)
-            .and_then(|summary| summary.print(self.writing.json, verbosity))
+            .and_then(|summary| summary.print(self.json, verbosity))
     }
 
     fn paths(&self) -> Result<Paths<'_>> {
@@ -197,7 +186,7 @@ impl Extract {
             None => extractor,
         };
         let mentions = if self.retag { MentionSource::Tagger } else { MentionSource::WhereAbsent };
-        let keep_abstained = self.writing.abstained.is_some();
+        let keep_abstained = self.abstained.is_some();
         let options = ExtractOptions { keep_abstained, mentions, ..ExtractOptions::default() };
         Ok(extractor.with_options(options)?)
     }
