@@ -13,7 +13,7 @@ use std::sync::Arc;
 use re_data::predictor::estimated_tokens;
 use re_data::{
     EncodeOptions, Encoded, ExampleEncoder, LabelSet, Outcomes, PredictError, Predictor, RelationExample,
-    RowError, Tokenizer,
+    RowError,
 };
 use re_model::classifier::{ModelParts, example_encoder, pretrained, tokenizer_in};
 use re_model::inference::{floats, in_batches};
