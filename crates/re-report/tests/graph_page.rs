@@ -253,7 +253,7 @@ proptest! {
         let document = Document::new(id.clone(), text.clone(), mentions).unwrap();
         let document = document.with_relations(vec![relation(0, 1, &label)]).unwrap().with_source(source.clone());
         let (kind, label) = (document.mentions()[0].kind().unwrap(), document.relations()[0].label());
-        let page = parse(&html(&[document.clone()], GraphPageOptions { title: title.clone(), documents: 1 }));
+        let page = parse(&html(std::slice::from_ref(&document), GraphPageOptions { title: title.clone(), documents: 1 }));
         prop_assert_eq!(texts(&page, ".text"), [visible(&text)]);
         prop_assert_eq!(texts(&page, "h1"), [visible(&title)]);
         prop_assert_eq!(texts(&page, "h2"), [visible(&id)]);
