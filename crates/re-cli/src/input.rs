@@ -32,8 +32,8 @@ pub struct InputArgs {
 
 /// What a file holds.
 pub enum Input {
-    Rows(Rows),
-    Documents(Documents),
+    Rows(Box<Rows>),
+    Documents(Box<Documents>),
 }
 
 /// Every layout by its name.
@@ -62,7 +62,8 @@ impl InputArgs {
         let (input, progress) = open(path, self.format, |_| None, output, verbosity)?;
         match input {
             Opened::Rows(format, input) => {
-                Ok((Input::Rows(self.of_rows(format).rows(input, path)?), progress))
+                let rows = self.of_rows(format).rows(input, path)?;
+                Ok((Input::Rows(Box::new(rows)), progress))
             }
             Opened::Documents(reader) => {
                 if self.entity_types.is_some() {
@@ -72,7 +73,8 @@ impl InputArgs {
                     );
                     return Err(Usage(text).into());
                 }
-                Ok((Input::Documents(Documents::new(reader, path, self.lenient)), progress))
+                let documents = Documents::new(reader, path, self.lenient);
+                Ok((Input::Documents(Box::new(documents)), progress))
             }
         }
     }

@@ -56,10 +56,10 @@ impl Convert {
         let (input, progress) = self.input_args.open(&self.input, &self.output, verbosity)?;
         match (input, to) {
             (Input::Rows(rows), LayoutName { rows: Some(to), .. }) => {
-                self.rows(rows, to, progress, verbosity)
+                self.rows(*rows, to, progress, verbosity)
             }
             (Input::Documents(documents), LayoutName { documents: Some(to), .. }) => {
-                self.documents(documents, to, progress, verbosity)
+                self.documents(*documents, to, progress, verbosity)
             }
             (input, to) => {
                 let (found, layout, expected) = match input {

@@ -98,8 +98,8 @@ impl Evaluate {
         self.input.check(inputs.chain(self.documents.abstained()), [self.result.path()])?;
         let (gold, progress) = self.input.open(&self.gold, Path::new(""), verbosity)?;
         match gold {
-            Input::Documents(gold) => self.of_documents(gold, progress, verbosity),
-            Input::Rows(rows) => self.of_rows(rows, progress, verbosity),
+            Input::Documents(gold) => self.of_documents(*gold, progress, verbosity),
+            Input::Rows(rows) => self.of_rows(*rows, progress, verbosity),
         }
     }
 

@@ -272,7 +272,7 @@ impl Work {
         mut progress: crate::progress::Progress,
     ) -> Result<Summary> {
         let mut extraction = extractor.extract(&mut source);
-        while let Some(outcome) = extraction.next() {
+        for outcome in extraction.by_ref() {
             match outcome.map_err(|error: PredictError| about(&self.summary.model, error))? {
                 Ok(extracted) => self.write(&extracted)?,
                 Err(error) => self.summary.tell(&with_causes(&error), self.verbosity),

@@ -98,13 +98,13 @@ impl Stats {
         let output = self.result.create()?;
         let (input, progress) = self.input.open(&self.rows, Path::new(""), verbosity)?;
         let rows = match input {
-            Input::Rows(rows) => rows,
+            Input::Rows(rows) => *rows,
             Input::Documents(_) if encoder.is_some() || svg.is_some() => {
                 let text = "holds documents: --model and --svg are for rows";
                 return Err(Usage(format!("{} {text}", self.rows.display())).into());
             }
             Input::Documents(documents) => {
-                return documents::describe(documents, &self.rows, progress, &self.result, output);
+                return documents::describe(*documents, &self.rows, progress, &self.result, output);
             }
         };
         let (rows, mut reader) = rows.read(progress)?;
