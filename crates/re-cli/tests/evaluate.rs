@@ -206,7 +206,7 @@ fn gold_rows_need_labels_and_there_must_be_some() {
     let predictions = folder.file("p.csv", LABELS);
     let blind = folder.file("blind.tsv", &GOLD.replace("employer", "blind"));
     let text = error(1, &["evaluate", &predictions, &blind]);
-    assert!(text.contains("example c has no label"), "{text}");
+    assert!(text.contains("example c has no gold label"), "{text}");
     let empty = folder.file("empty.tsv", "");
     assert_eq!(re(&["evaluate", &predictions, &empty]).assert().code(1).get_output().stdout, b"");
     let nothing = folder.file("nothing.csv", "");
