@@ -91,13 +91,15 @@ pub(super) fn check(metrics: &Metrics, path: &Path, line: Option<u64>) -> Result
         Err(Error::Content { path: path.to_owned(), line, field, found, expected })
     };
     let labels = metrics.per_label.len();
-    if metrics.confusion.dim() != (labels, labels) {
+    // Figures of mentions have no matrix.
+    let has_matrix = !metrics.confusion.is_empty();
+    if has_matrix && metrics.confusion.dim() != (labels, labels) {
         let (rows, columns) = metrics.confusion.dim();
         let found = format!("{rows} rows of {columns} columns");
         return fault("confusion", found, format!("{labels} of each, one for every label"));
     }
     let rows = metrics.confusion.sum();
-    if rows != metrics.rows {
+    if has_matrix && rows != metrics.rows {
         return fault("confusion", format!("{rows} rows in all"), metrics.rows.to_string());
     }
     let share = |value: f64| (0.0..=1.0).contains(&value);
