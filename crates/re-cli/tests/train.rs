@@ -24,7 +24,7 @@ fn a_run_says_what_came_out() {
 
     // What is complete stays as it is, and another run does not overwrite it.
     let told = stderr(&["resume", &run]);
-    assert!(told.contains(&format!("{run}: the run is complete; nothing is trained")), "{told}");
+    assert!(told.contains(&format!("{run}: the run is complete; nothing is left to train")), "{told}");
     let summary: Value = serde_json::from_str(&output(&["resume", &run, "--json", "--quiet"])).unwrap();
     assert_eq!(
         (&summary["reason"], &summary["evaluation"]["metrics"]["rows"]),
