@@ -272,7 +272,8 @@ proptest! {
                 prop_assert!(document.is_ok(), "{format}: {document:?}");
             }
             let report = reader.report();
-            prop_assert!(report.documents + report.rejected.count <= 40, "{format}: {report}");
+            // Behind a lost bracket, what is left of a document may be many faults.
+            prop_assert!(report.documents + report.rejected.count <= file.len() + 1, "{format}: {report}");
         }
     }
 }
