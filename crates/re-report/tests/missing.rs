@@ -111,7 +111,7 @@ fn folders_that_are_no_run_are_refused() {
     assert!(matches!(Report::new(&[] as &[&Path], &options), Err(Error::NoRuns)));
     let refused = error(runs.path(), &options);
     assert!(matches!(refused, Error::NotARun { .. }));
-    assert!(refused.to_string().contains("found none of config.toml, metrics.jsonl"), "{refused}");
+    assert!(refused.to_string().contains("it has none of config.toml, metrics.jsonl"), "{refused}");
     for absent in [runs.path().join("absent"), runs.gold()] {
         assert!(matches!(error(&absent, &options), Error::Io { path, .. } if path == absent));
     }
