@@ -16,7 +16,7 @@ use crate::tagging::{TaggingConfig, TaggingData};
 
 /// What an experiment learns from.
 enum Work<'e> {
-    Rows(ExperimentData),
+    Rows(Box<ExperimentData>),
     Documents(&'e TaggingConfig, TaggingData),
 }
 
@@ -24,7 +24,7 @@ impl<'e> Work<'e> {
     fn of(experiment: &'e Experiment) -> Result<Self> {
         let (data, seed) = (&experiment.data, experiment.training.seed);
         Ok(match &experiment.tagging {
-            None => Self::Rows(ExperimentData::read(data, seed)?),
+            None => Self::Rows(Box::new(ExperimentData::read(data, seed)?)),
             Some(tagging) => Self::Documents(tagging, TaggingData::read(tagging, data, seed)?),
         })
     }
