@@ -1,5 +1,8 @@
 //! Every crate below `crates/` can be published: `cargo package` takes it, and what readers of a registry look for is there.
 
+// Helpers of integration tests are outside clippy's exemption for tests.
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
