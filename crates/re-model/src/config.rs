@@ -485,7 +485,7 @@ mod tests {
             (r#"{"model_type": "mpnet", "vocab_size": 1}"#, "pad_token_id = 1"),
             (
                 r#"{"model_type": "mpnet", "relative_attention_num_buckets": 8}"#,
-                "relative_attention_num_buckets = 8 (expected a whole number from 32 to",
+                "relative_attention_num_buckets = 8, expected a whole number from 32 to",
             ),
             (r#"{"model_type": "bert", "layer_norm_eps": -1}"#, "layer_norm_eps = -1"),
             (r#"{"model_type": "bert", "layer_norm_eps": 0}"#, "layer_norm_eps = 0"),

@@ -313,7 +313,7 @@ fn a_sequence_classifier_of_the_same_names_is_none() {
 
 #[test]
 #[ignore = "needs a Python interpreter with transformers (RE_PYTHON)"]
-fn folders_go_to_transformers_and_back() {
+fn folders_go_back_and_forth_with_transformers() {
     let python = std::env::var_os("RE_PYTHON").unwrap();
     let before = lively(classifier(options(TagUnit::Token, WindowOptions { max_length: 256, stride: 64 })));
     let folder = tempfile::tempdir().unwrap();

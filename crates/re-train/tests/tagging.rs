@@ -205,7 +205,7 @@ fn klue_classifier(unit: TagUnit) -> TokenClassifier {
 
 #[test]
 #[ignore = "needs the research data (RE_SHARED, else ../shared) and the folder that make_e5_small.py makes (RE_E5)"]
-fn mentions_that_units_can_say_in_shared_data() {
+fn mentions_that_units_can_say_with_e5() {
     let documents = klue_ner("klue-ner-part_train.tsv");
     let said = [TagUnit::Token, TagUnit::Word, TagUnit::Character].map(|unit| {
         let (_, report) = TaggedRows::new(&klue_classifier(unit), &documents).unwrap();
@@ -215,37 +215,4 @@ fn mentions_that_units_can_say_in_shared_data() {
     });
     // Half of the names have a particle in their word, and one in eleven has one in its last token.
     assert_eq!(said, [9_648, 5_024, 10_585]);
-}
-
-#[test]
-#[ignore = "needs the research data (RE_SHARED, else ../shared) and the folder that make_e5_small.py makes (RE_E5)"]
-fn korean_names_are_learnt_in_shared_data() {
-    let [train, dev] = ["train", "dev"].map(|part| klue_ner(&format!("klue-ner-part_{part}.tsv")));
-    let steps = std::env::var("RE_STEPS").map_or(300, |steps| steps.parse().unwrap());
-    for unit in [TagUnit::Token, TagUnit::Character] {
-        let config = TrainConfig {
-            steps,
-            batch_size: 32,
-            learning_rate: 1e-4,
-            head_learning_rate: Some(1e-3),
-            warmup_ratio: 0.1,
-            eval_steps: 0,
-            save_steps: 0,
-            ..TrainConfig::default()
-        };
-        let classifier = klue_classifier(unit);
-        let [(train, _), (dev, _)] = [&train, &dev].map(|part| TaggedRows::new(&classifier, part).unwrap());
-        let task = TaggingTask::new(classifier, train, dev, &config).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let began = std::time::Instant::now();
-        let outcome = Trainer::new(config, folder.path()).unwrap().train(&task, Start::Fresh).unwrap();
-        let metrics = outcome.evaluation.unwrap().metrics;
-        println!(
-            "{unit:?}: macro-F1 {:.4}, micro-F1 {:.4} in {:?}",
-            metrics.macro_f1,
-            metrics.micro_f1,
-            began.elapsed()
-        );
-        assert!(metrics.macro_f1 > 0.5, "{unit:?}: {metrics:?}");
-    }
 }
