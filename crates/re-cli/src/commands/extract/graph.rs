@@ -69,7 +69,7 @@ pub struct GraphWriting {
     /// nodes and edges
     #[arg(long)]
     corpus: bool,
-    /// What the IRIs of `ntriples` begin with [default: http://example.org/]
+    /// What the IRIs of `ntriples` begin with [default: `http://example.org/`]
     #[arg(long, value_name = "IRI")]
     base: Option<String>,
 }
