@@ -2,6 +2,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod augment;
+mod by_name;
 pub mod convert;
 pub mod documents;
 pub mod error;

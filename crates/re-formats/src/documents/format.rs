@@ -1,12 +1,10 @@
 //! The layouts in which documents are stored.
 
-use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::by_name::by_name;
 use crate::read::format::{extension, has_key};
 use crate::read::lines::without_marks;
 
@@ -181,39 +179,7 @@ impl DocumentFormat {
     }
 }
 
-impl fmt::Display for DocumentFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl From<DocumentFormat> for &'static str {
-    fn from(format: DocumentFormat) -> Self {
-        format.name()
-    }
-}
-
-impl FromStr for DocumentFormat {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| {
-            Error::Data(re_data::Error::Argument {
-                name: "format",
-                found: name.to_owned(),
-                expected: Self::EXPECTED,
-            })
-        })
-    }
-}
-
-impl TryFrom<String> for DocumentFormat {
-    type Error = Error;
-
-    fn try_from(name: String) -> Result<Self, Error> {
-        name.parse()
-    }
-}
+by_name!(DocumentFormat);
 
 #[cfg(test)]
 mod tests {

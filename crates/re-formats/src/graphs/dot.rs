@@ -6,7 +6,6 @@ use re_data::Document;
 
 use super::EntityScope;
 use super::entities::{Entities, Nodes};
-use crate::documents::writer::Holds;
 use crate::documents::{Losses, Lost};
 
 pub(super) const BEGIN: &str =
@@ -22,17 +21,7 @@ pub(super) fn document(
     nodes: &mut Nodes,
     losses: &mut Losses,
 ) -> String {
-    let holds = Holds {
-        mentions: true,
-        entities: true,
-        relations: true,
-        relation_scores: true,
-        mention_scores: false,
-        source: false,
-    };
-    holds.count(document, losses);
-    let entities = Entities::of(document);
-    entities.count_endpoints(document, losses);
+    let entities = Entities::counted(document, false, losses);
     let numbers = nodes.number(document, &entities, losses);
     let mut dot = String::new();
     let margin = match scope {
@@ -46,7 +35,7 @@ pub(super) fn document(
             "  "
         }
     };
-    for (entity, (number, _)) in entities.all.iter().zip(&numbers).filter(|(_, (_, new))| *new) {
+    for (entity, number) in numbers.new_nodes(&entities) {
         let _ = write!(dot, "{margin}n{number} [label=\"{}", escaped(entity.surface, Lost::Surface, losses));
         if let Some(kind) = entity.kind {
             let _ = write!(dot, "\\n{}", escaped(kind, Lost::Name, losses));
@@ -57,9 +46,7 @@ pub(super) fn document(
         dot.push_str("\"];\n");
     }
     for relation in document.relations() {
-        let ends = entities.ends(relation.pair());
-        let ends = ends.and_then(|[subject, object]| Some([numbers.get(subject)?.0, numbers.get(object)?.0]));
-        let Some([subject, object]) = ends else { continue };
+        let Some([subject, object]) = numbers.ends(&entities, relation.pair()) else { continue };
         let label = escaped(relation.label(), Lost::Name, losses);
         let _ = write!(dot, "{margin}n{subject} -> n{object} [label=\"{label}");
         if let Some(score) = relation.score() {

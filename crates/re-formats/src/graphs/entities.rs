@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use re_data::{Document, Pair};
 
 use super::EntityScope;
+use crate::documents::writer::Holds;
 use crate::documents::{Losses, Lost};
 
 /// What mentions of one id name or, of those without, mentions of one surface form and type.
@@ -26,7 +27,23 @@ pub(super) struct Entities<'d> {
 }
 
 impl<'d> Entities<'d> {
-    pub(super) fn of(document: &'d Document) -> Self {
+    /// Those of a document. Counts what no layout of nodes can hold; only some hold the document's source.
+    pub(super) fn counted(document: &'d Document, source: bool, losses: &mut Losses) -> Self {
+        let holds = Holds {
+            mentions: true,
+            entities: true,
+            relations: true,
+            relation_scores: true,
+            mention_scores: false,
+            source,
+        };
+        holds.count(document, losses);
+        let entities = Self::of(document);
+        entities.count_endpoints(document, losses);
+        entities
+    }
+
+    fn of(document: &'d Document) -> Self {
         #[derive(PartialEq, Eq, Hash)]
         enum Key<'d> {
             Id(&'d str),
@@ -57,7 +74,7 @@ impl<'d> Entities<'d> {
     }
 
     /// Counts relations of entities with several mentions: between which of them they hold is lost.
-    pub(super) fn count_endpoints(&self, document: &Document, losses: &mut Losses) {
+    fn count_endpoints(&self, document: &Document, losses: &mut Losses) {
         let several = |place: usize| self.all.get(place).is_some_and(|entity| entity.mentions.len() > 1);
         let unclear = document.relations().iter().filter_map(|relation| self.ends(relation.pair()));
         losses.add(Lost::Endpoint, unclear.filter(|ends| ends.iter().any(|&place| several(place))).count());
@@ -84,13 +101,13 @@ impl Nodes {
         Self { scope, next: 0, known: HashMap::new() }
     }
 
-    /// The node of each entity and whether it is a new one. Counts the mentions that their nodes do not show as they are.
+    /// The nodes of a document's entities. Counts the mentions that their nodes do not show as they are.
     pub(super) fn number(
         &mut self,
         document: &Document,
         entities: &Entities<'_>,
         losses: &mut Losses,
-    ) -> Vec<(usize, bool)> {
+    ) -> Numbers {
         let mut numbers = Vec::with_capacity(entities.all.len());
         for entity in &entities.all {
             let known = entity.id.filter(|_| self.scope == EntityScope::Corpus);
@@ -115,6 +132,26 @@ impl Nodes {
             numbers.push((self.next, true));
             self.next += 1;
         }
-        numbers
+        Numbers(numbers)
+    }
+}
+
+/// For each entity of a document its node, and whether that is a new one.
+pub(super) struct Numbers(Vec<(usize, bool)>);
+
+impl Numbers {
+    /// The entities whose nodes are new, each with its node.
+    pub(super) fn new_nodes<'e, 'd>(
+        &'e self,
+        entities: &'e Entities<'d>,
+    ) -> impl Iterator<Item = (&'e Entity<'d>, usize)> {
+        let all = entities.all.iter().zip(&self.0);
+        all.filter(|(_, (_, new))| *new).map(|(entity, (number, _))| (entity, *number))
+    }
+
+    /// The nodes of subject and object.
+    pub(super) fn ends(&self, entities: &Entities<'_>, pair: Pair) -> Option<[usize; 2]> {
+        let [subject, object] = entities.ends(pair)?;
+        Some([self.0.get(subject)?.0, self.0.get(object)?.0])
     }
 }

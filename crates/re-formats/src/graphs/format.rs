@@ -1,12 +1,10 @@
 //! The layouts of graphs.
 
-use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::by_name::by_name;
 use crate::read::format::extension;
 
 /// Layout of graphs. `docs/FORMATS.md` says what each can hold.
@@ -59,39 +57,7 @@ impl GraphFormat {
     }
 }
 
-impl fmt::Display for GraphFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl From<GraphFormat> for &'static str {
-    fn from(format: GraphFormat) -> Self {
-        format.name()
-    }
-}
-
-impl FromStr for GraphFormat {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| {
-            Error::Data(re_data::Error::Argument {
-                name: "format",
-                found: name.to_owned(),
-                expected: Self::EXPECTED,
-            })
-        })
-    }
-}
-
-impl TryFrom<String> for GraphFormat {
-    type Error = Error;
-
-    fn try_from(name: String) -> Result<Self, Error> {
-        name.parse()
-    }
-}
+by_name!(GraphFormat);
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,6 @@ use re_data::Document;
 
 use super::EntityScope;
 use super::entities::{Entities, Nodes};
-use crate::documents::writer::Holds;
 use crate::documents::{Losses, Lost};
 
 /// Keys are declared before the graph, each with what it belongs to and the type of its values.
@@ -32,21 +31,11 @@ pub(super) fn document(
     edges: usize,
     losses: &mut Losses,
 ) -> String {
-    let holds = Holds {
-        mentions: true,
-        entities: true,
-        relations: true,
-        relation_scores: true,
-        mention_scores: false,
-        source: false,
-    };
-    holds.count(document, losses);
-    let entities = Entities::of(document);
-    entities.count_endpoints(document, losses);
+    let entities = Entities::counted(document, false, losses);
     let numbers = nodes.number(document, &entities, losses);
     let id = escaped(document.id(), Lost::Id, losses);
     let mut xml = String::new();
-    for (entity, (number, _)) in entities.all.iter().zip(&numbers).filter(|(_, (_, new))| *new) {
+    for (entity, number) in numbers.new_nodes(&entities) {
         let _ = write!(xml, "    <node id=\"n{number}\">");
         data(&mut xml, "label", &escaped(entity.surface, Lost::Surface, losses));
         if let Some(kind) = entity.kind {
@@ -62,9 +51,7 @@ pub(super) fn document(
         xml.push_str("</node>\n");
     }
     for (number, relation) in (edges..).zip(document.relations()) {
-        let ends = entities.ends(relation.pair());
-        let ends = ends.and_then(|[subject, object]| Some([numbers.get(subject)?.0, numbers.get(object)?.0]));
-        let Some([subject, object]) = ends else { continue };
+        let Some([subject, object]) = numbers.ends(&entities, relation.pair()) else { continue };
         let _ = write!(xml, "    <edge id=\"e{number}\" source=\"n{subject}\" target=\"n{object}\">");
         data(&mut xml, "relation", &escaped(relation.label(), Lost::Name, losses));
         if let Some(score) = relation.score() {

@@ -7,7 +7,6 @@ use re_data::Document;
 
 use super::entities::{Entities, Entity};
 use super::{EntityScope, GraphOptions};
-use crate::documents::writer::Holds;
 use crate::documents::{Losses, Lost};
 use crate::error::{Error, Result};
 
@@ -33,17 +32,7 @@ pub(super) fn check_base(base: &str) -> Result<()> {
 }
 
 pub(super) fn document(document: &Document, options: &GraphOptions, losses: &mut Losses) -> String {
-    let holds = Holds {
-        source: true,
-        mentions: true,
-        entities: true,
-        relations: true,
-        relation_scores: true,
-        mention_scores: false,
-    };
-    holds.count(document, losses);
-    let entities = Entities::of(document);
-    entities.count_endpoints(document, losses);
+    let entities = Entities::counted(document, true, losses);
     let base = &options.base;
     let of_document = format!("{base}document/{}", encoded(document.id()));
     let kind = |kind: &str| format!("<{base}type/{}>", encoded(kind));

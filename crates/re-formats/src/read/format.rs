@@ -1,16 +1,14 @@
 //! The layouts in which relation examples are stored.
 
-use std::fmt;
 use std::io::{self, Read};
 use std::path::Path;
-use std::str::FromStr;
 
 use re_data::LabelSet;
 use serde::{Deserialize, Serialize};
 
 use super::lines::without_marks;
 use super::semeval::TAGS;
-use crate::error::Error;
+use crate::by_name::by_name;
 
 /// Layout of a file of relation examples.
 ///
@@ -195,39 +193,7 @@ pub(crate) fn extension(path: &Path) -> Option<String> {
     path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase)
 }
 
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl From<Format> for &'static str {
-    fn from(format: Format) -> Self {
-        format.name()
-    }
-}
-
-impl FromStr for Format {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| {
-            Error::Data(re_data::Error::Argument {
-                name: "format",
-                found: name.to_owned(),
-                expected: Self::EXPECTED,
-            })
-        })
-    }
-}
-
-impl TryFrom<String> for Format {
-    type Error = Error;
-
-    fn try_from(name: String) -> Result<Self, Error> {
-        name.parse()
-    }
-}
+by_name!(Format);
 
 #[cfg(test)]
 mod tests {
