@@ -158,6 +158,14 @@ impl Document {
         Ok(Self { id, text, mentions, bytes, relations: Vec::new(), source: None })
     }
 
+    /// The same document with these mentions in the place of those it had, and without relations.
+    ///
+    /// # Errors
+    /// As [`Document::new`].
+    pub fn with_mentions(self, mentions: Vec<Mention>) -> Result<Self> {
+        Ok(Self { source: self.source, ..Self::new(self.id, self.text, mentions)? })
+    }
+
     /// The same document with these relations, in the place of those it had.
     ///
     /// # Errors
@@ -341,6 +349,20 @@ mod tests {
         assert_eq!((document.surface(1), document.surface(3)), ("가나", ""));
         let error = document.example(Pair { subject: 3, object: 0 }).unwrap_err().to_string();
         assert_eq!(error, "document d: pair: subject: found 3, expected the number of one of 3 mentions");
+    }
+
+    #[test]
+    fn other_mentions_take_the_place_of_mentions_and_relations() {
+        let document = Document::new("d", "a b", vec![mention(0, 1), mention(2, 3)]).unwrap();
+        let document = document.with_source("corpus");
+        let relation = Relation::new(Pair { subject: 0, object: 1 }, "x");
+        let related = document.clone().with_relations(vec![relation]).unwrap();
+        let other = related.clone().with_mentions(vec![mention(0, 3)]).unwrap();
+        assert_eq!(other.text().as_ptr(), related.text().as_ptr());
+        assert_eq!((other.id(), other.surface(0), other.source()), ("d", "a b", Some("corpus")));
+        assert!(other.relations().is_empty());
+        assert_eq!(related.clone().with_mentions(related.mentions().to_vec()).unwrap(), document);
+        assert!(related.with_mentions(vec![mention(3, 4)]).unwrap_err().to_string().contains("document d"));
     }
 
     #[test]

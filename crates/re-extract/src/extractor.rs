@@ -245,14 +245,9 @@ impl<I: Iterator<Item = Result<Document, DocumentError>>> Extraction<'_, I> {
             let fault = |reason: Box<dyn std::error::Error + Send + Sync>| {
                 DocumentError::at(Step::Tagging, id.clone(), reason)
             };
-            let tagged = mentions.map_err(|error| fault(error.into())).and_then(|mentions| {
-                let tagged = Document::new(document.id(), document.text(), mentions);
-                let tagged = tagged.map_err(|error| fault(error.into()))?;
-                Ok(match document.source() {
-                    Some(source) => tagged.with_source(source),
-                    None => tagged,
-                })
-            });
+            let tagged = mentions
+                .map_err(|error| fault(error.into()))
+                .and_then(|mentions| document.with_mentions(mentions).map_err(|error| fault(error.into())));
             if let Some(slot) = chunk.get_mut(place) {
                 *slot = tagged;
             }
