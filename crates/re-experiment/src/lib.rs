@@ -4,6 +4,7 @@
 mod adapt;
 pub mod config;
 pub mod data;
+mod documents;
 pub mod error;
 pub mod experiment;
 pub mod folder;

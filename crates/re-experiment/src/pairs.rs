@@ -8,9 +8,10 @@ use re_extract::{
     Answer, Calibration, CalibrationOptions, GraphSettings, RelationProperties, ThresholdOptions, Thresholds,
     TrainingPairOptions, TypeConstraints, training_pairs,
 };
-use re_formats::documents::{self, DocumentFormat, DocumentReadOptions};
+use re_formats::documents::DocumentFormat;
 use serde::{Deserialize, Serialize};
 
+use crate::documents;
 use crate::error::{Error, Result};
 
 /// Label of unrelated pairs, where the settings name no other one.
@@ -92,14 +93,10 @@ impl Pairs {
 
     /// Reads the documents of a file.
     pub fn read(&self, path: &Path, lenient: bool) -> Result<(Vec<Document>, Vec<String>)> {
-        let options = DocumentReadOptions { format: self.config.format, lenient };
-        let found = documents::read(path, &options)?;
-        let mut notes = vec![format!("{}: {} documents", path.display(), found.documents.len())];
-        notes.extend(found.report.rejected.first.iter().map(|fault| format!("left out: {fault}")));
-        if !found.report.is_lossless() {
-            notes.push(format!("{}: {}", path.display(), found.report));
-        }
-        Ok((found.documents, notes))
+        let (documents, rest) = documents::read(path, self.config.format, lenient)?;
+        let mut notes = vec![format!("{}: {} documents", path.display(), documents.len())];
+        notes.extend(rest);
+        Ok((documents, notes))
     }
 
     /// The relations of documents, sorted, the class of unrelated pairs first.

@@ -7,10 +7,11 @@ use re_data::random::{fnv1a, stream};
 use re_data::split::normalized_text;
 use re_data::tags::{TagScheme, TagUnit};
 use re_data::{Document, WindowOptions};
-use re_formats::documents::{self, DocumentFormat, DocumentReadOptions};
+use re_formats::documents::DocumentFormat;
 use serde::{Deserialize, Serialize};
 
 use crate::config::DataConfig;
+use crate::documents;
 use crate::error::{Error, Result};
 
 /// What makes an experiment one of a tagger, which learns to find the mentions of documents.
@@ -59,15 +60,12 @@ impl TaggingData {
     pub fn read(tagging: &TaggingConfig, config: &DataConfig, seed: u64) -> Result<Self> {
         let mut notes = Vec::new();
         let mut read = |path: &Path, lenient| -> Result<Vec<Document>> {
-            let found = documents::read(path, &DocumentReadOptions { format: tagging.format, lenient })?;
-            let mentions: usize = found.documents.iter().map(|document| document.mentions().len()).sum();
-            let count = found.documents.len();
+            let (documents, rest) = documents::read(path, tagging.format, lenient)?;
+            let mentions: usize = documents.iter().map(|document| document.mentions().len()).sum();
+            let count = documents.len();
             notes.push(format!("{}: {count} documents with {mentions} mentions", path.display()));
-            notes.extend(found.report.rejected.first.iter().map(|fault| format!("left out: {fault}")));
-            if !found.report.is_lossless() {
-                notes.push(format!("{}: {}", path.display(), found.report));
-            }
-            Ok(found.documents)
+            notes.extend(rest);
+            Ok(documents)
         };
         let mut train = read(&config.train, config.lenient)?;
         for path in &config.additional {

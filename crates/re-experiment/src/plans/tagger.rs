@@ -54,21 +54,19 @@ pub(crate) fn run(
     let (Some(model), true) = (&trained.model, trained.reason != StopReason::Interrupted) else {
         return Ok(trained);
     };
-    let load = || {
-        let options = TaggingOptions {
-            device: Some(config.device()?),
-            precision: Some(config.precision()),
-            ..TaggingOptions::default()
-        };
-        Ok::<_, crate::error::Error>(TokenClassifier::from_pretrained_with(model, options)?)
-    };
     let mut summary =
         Summary { step: trained.step, model: Some(model.clone()), ..Summary::new(trained.reason) };
+    let options = TaggingOptions {
+        device: Some(config.device()?),
+        precision: Some(config.precision()),
+        ..TaggingOptions::default()
+    };
+    let mut tagger = TokenClassifier::from_pretrained_with(model, options)?;
     if !validation.is_empty() {
-        let task = TaggingTask::new(load()?, TaggedRows::default(), validation, config)?;
+        let task = TaggingTask::new(tagger, TaggedRows::default(), validation, config)?;
         summary.evaluation = task.evaluate()?;
+        tagger = task.into_classifier()?;
     }
-    let tagger = load()?;
     for (name, gold) in [("validation", &data.validation), ("test", &data.test)] {
         if gold.is_empty() {
             continue;
@@ -97,11 +95,7 @@ fn tag(tagger: &TokenClassifier, documents: &[Document]) -> Result<Vec<Document>
     for part in documents.chunks(DOCUMENTS) {
         for (document, mentions) in part.iter().zip(tagger.tag(part)?) {
             let mentions = mentions.map_err(re_data::PredictError::from)?;
-            let found = Document::new(document.id(), document.text(), mentions)?;
-            tagged.push(match document.source() {
-                Some(source) => found.with_source(source),
-                None => found,
-            });
+            tagged.push(document.clone().with_mentions(mentions)?);
         }
     }
     Ok(tagged)
