@@ -11,6 +11,7 @@ mod data;
 mod documents;
 mod encoder;
 mod exit;
+mod extraction;
 mod input;
 mod members;
 mod model;

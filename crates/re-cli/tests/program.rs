@@ -8,11 +8,12 @@ use std::process::{Child, ChildStdin};
 
 use common::*;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "train",
     "resume",
     "predict",
     "extract",
+    "sample",
     "evaluate",
     "vote",
     "advise",
@@ -46,6 +47,9 @@ fn wrong_usage_is_told_from_failure() {
         &["convert", "a.tsv", "--to", "xml"],
         &["extract", "model"],
         &["extract", "model", "a.jsonl", "--format", "text"],
+        &["sample", "model", "a.jsonl"],
+        &["sample", "model", "a.jsonl", "--count", "0"],
+        &["sample", "model", "a.jsonl", "--count", "1", "--format", "text"],
         &["stats", "a.tsv", "--quiet", "--verbose"],
         &["stats", "a.tsv", "--threads", "0"],
         &["stats", "a.tsv", "--threads", "65535"],

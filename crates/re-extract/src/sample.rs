@@ -1,14 +1,19 @@
 //! Which documents are worth the time of somebody who annotates.
 
+mod sampler;
+
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use re_data::random::fnv1a;
+use rand::RngExt;
+use re_data::random::{fnv1a, stream};
 use re_data::text::brief;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::outcome::Extracted;
+
+pub use sampler::{Sampled, Sampler};
 
 /// Characters of the pieces of text that documents are compared by.
 const GRAM: usize = 3;
@@ -22,6 +27,9 @@ pub enum DoubtBy {
     Margin,
     /// How spread out all answers are.
     Entropy,
+    /// Nothing: each document is as likely to be picked as another. A test set needs that, as the most doubtful documents say
+    /// nothing of all.
+    Random,
 }
 
 /// How [`sample()`] picks.
@@ -33,11 +41,27 @@ pub struct SampleOptions {
     /// The picks come from so many times as many of the most doubtful documents: 1 looks at doubt alone, and a large
     /// number at diversity alone.
     pub pool: usize,
+    /// Decides between equally doubtful documents, and draws those of [`DoubtBy::Random`].
+    pub seed: u64,
+}
+
+impl SampleOptions {
+    /// Documents that the picks come from.
+    fn pooled(&self) -> usize {
+        self.count.saturating_mul(self.pool)
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.pool {
+            0 => Err(Error::setting("pool", 0, "at least one")),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Default for SampleOptions {
     fn default() -> Self {
-        Self { count: 50, pool: 4 }
+        Self { count: 50, pool: 4, seed: 42 }
     }
 }
 
@@ -46,6 +70,8 @@ impl Default for SampleOptions {
 pub struct Candidate {
     id: String,
     doubt: f64,
+    /// Comes first among equally doubtful documents where it is smaller.
+    turn: u64,
     content: Content,
 }
 
@@ -72,16 +98,19 @@ impl Candidate {
         };
         grams.sort_unstable();
         grams.dedup();
-        Self { id: id.into(), doubt, content: Content::Grams(grams) }
+        Self { id: id.into(), doubt, turn: 0, content: Content::Grams(grams) }
     }
 
-    /// A document that was extracted.
-    pub fn of(extracted: &Extracted, by: DoubtBy) -> Self {
+    /// A document that was extracted. Equally doubtful ones are told apart by the seed and their ids.
+    pub fn of(extracted: &Extracted, by: DoubtBy, seed: u64) -> Self {
+        let id = extracted.document.id();
+        let mut drawn = stream(seed, "sample", fnv1a(id.as_bytes()));
         let doubt = match by {
             DoubtBy::Margin => extracted.doubt.margin,
             DoubtBy::Entropy => extracted.doubt.entropy,
+            DoubtBy::Random => drawn.random(),
         };
-        Self::new(extracted.document.id(), extracted.document.text(), doubt)
+        Self { turn: drawn.random(), ..Self::new(id, extracted.document.text(), doubt) }
     }
 
     /// The same document, compared with others by a vector, such as the mean of its hidden states, and not by its text.
@@ -113,8 +142,8 @@ pub struct Pick {
 /// Of the most doubtful documents the most doubtful comes first, and then always the one that is farthest from all that are
 /// picked: the greedy solution of the k-center problem (Sener and Savarese 2018, "Active learning for convolutional neural
 /// networks: a core-set approach"). The distance of texts is one less the share of common pieces of three characters
-/// (Jaccard), that of vectors half of one less their cosine. Equal distances go by doubt, then by id, so that the order of
-/// the candidates does not matter.
+/// (Jaccard), that of vectors half of one less their cosine. Equal distances go by doubt, equal doubts by the seed
+/// ([`Candidate::of`]) and by id, so that the order of the candidates does not matter.
 ///
 /// ```
 /// use re_extract::sample::{Candidate, SampleOptions, sample};
@@ -124,7 +153,7 @@ pub struct Pick {
 ///     Candidate::new("3", "Acme hired Irène.", 0.7),
 ///     Candidate::new("4", "It rained.", 0.0),
 /// ];
-/// let picks = sample(&candidates, SampleOptions { count: 2, pool: 2 })?;
+/// let picks = sample(&candidates, SampleOptions { count: 2, pool: 2, ..SampleOptions::default() })?;
 /// let ids: Vec<_> = picks.iter().map(|pick| candidates[pick.candidate].id()).collect();
 /// // "3" and "4" have nothing in common with "1", and "3" is the more doubtful.
 /// assert_eq!(ids, ["1", "3"]);
@@ -136,12 +165,10 @@ pub struct Pick {
 /// vectors have different lengths or values that are not finite, or the pool is 0.
 pub fn sample(candidates: &[Candidate], options: SampleOptions) -> Result<Vec<Pick>> {
     check(candidates)?;
-    if options.pool == 0 {
-        return Err(Error::setting("pool", options.pool, "at least one"));
-    }
+    options.check()?;
     let mut pool: Vec<(usize, &Candidate)> = candidates.iter().enumerate().collect();
     pool.sort_by(|(_, a), (_, b)| by_doubt(a, b));
-    pool.truncate(options.count.saturating_mul(options.pool));
+    pool.truncate(options.pooled());
     let mut nearest = vec![1.0f64; pool.len()];
     let mut picks: Vec<Pick> = Vec::new();
     while picks.len() < options.count && !pool.is_empty() {
@@ -158,7 +185,7 @@ pub fn sample(candidates: &[Candidate], options: SampleOptions) -> Result<Vec<Pi
 }
 
 fn by_doubt(a: &Candidate, b: &Candidate) -> Ordering {
-    b.doubt.total_cmp(&a.doubt).then_with(|| a.id.cmp(&b.id))
+    b.doubt.total_cmp(&a.doubt).then(a.turn.cmp(&b.turn)).then_with(|| a.id.cmp(&b.id))
 }
 
 fn check(candidates: &[Candidate]) -> Result<()> {
@@ -223,7 +250,7 @@ mod tests {
     use super::*;
 
     fn ids(candidates: &[Candidate], count: usize, pool: usize) -> Vec<&str> {
-        let picks = sample(candidates, SampleOptions { count, pool }).unwrap();
+        let picks = sample(candidates, SampleOptions { count, pool, ..SampleOptions::default() }).unwrap();
         picks.iter().map(|pick| candidates[pick.candidate].id()).collect()
     }
 
@@ -265,7 +292,7 @@ mod tests {
         assert!(
             message(&[new("a", 0.1).with_vector(vec![f32::INFINITY])]).contains("expected finite values")
         );
-        assert!(sample(&[], SampleOptions { pool: 0, count: 1 }).is_err());
+        assert!(sample(&[], SampleOptions { pool: 0, ..SampleOptions::default() }).is_err());
         assert_eq!(ids(&[new("a", 0.1)], 5, 1), ["a"]);
         assert_eq!(ids(&[new("a", 0.1)], 0, 1), [""; 0]);
     }

@@ -10,6 +10,7 @@ mod extract;
 mod predict;
 mod report;
 mod resume;
+mod sample;
 mod stats;
 mod train;
 mod vote;
@@ -27,6 +28,7 @@ pub enum Command {
     Resume(resume::Resume),
     Predict(predict::Predict),
     Extract(extract::Extract),
+    Sample(sample::Sample),
     Evaluate(evaluate::Evaluate),
     Vote(vote::Vote),
     Advise(advise::Advise),
@@ -41,7 +43,10 @@ pub enum Command {
 impl Command {
     /// Whether a model computes for long.
     pub const fn computes(&self) -> bool {
-        matches!(self, Self::Train(_) | Self::Resume(_) | Self::Predict(_) | Self::Extract(_))
+        matches!(
+            self,
+            Self::Train(_) | Self::Resume(_) | Self::Predict(_) | Self::Extract(_) | Self::Sample(_)
+        )
     }
 
     /// Whether it may ask libtorch for a GPU.
@@ -57,6 +62,7 @@ impl Command {
             Self::Doctor(doctor) => return doctor.run(),
             Self::Predict(predict) => predict.run(verbosity)?,
             Self::Extract(extract) => extract.run(verbosity)?,
+            Self::Sample(sample) => sample.run(verbosity)?,
             Self::Evaluate(evaluate) => evaluate.run(verbosity)?,
             Self::Vote(vote) => vote.run(verbosity)?,
             Self::Advise(advise) => advise.run(verbosity)?,

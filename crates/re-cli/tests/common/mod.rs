@@ -2,6 +2,8 @@
 // Each test file uses its part of this one; the lints' exemption for tests stops at helper functions.
 #![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod documents;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::OnceLock;

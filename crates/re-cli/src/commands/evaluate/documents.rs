@@ -11,8 +11,10 @@ use clap::Args;
 use re_data::Document;
 use re_data::metrics::LabelMetrics;
 use re_data::text::brief;
-use re_extract::score::{Agreement, CharacterScores, Loss, Predicted, Shares, Spurious};
-use re_extract::{KeptPairs, PairRecord, RelationProperties, Scores, character_scores, score};
+use re_extract::score::{Agreement, CharacterScores, Loss, Predicted, Shares, Spurious, UnrelatedPairs};
+use re_extract::{
+    KeptPairs, PairRecord, RelationProperties, Scores, character_scores, score, unrelated_pairs,
+};
 use re_formats::documents::DocumentFormat;
 use serde::Serialize;
 
@@ -30,7 +32,8 @@ pub struct DocumentArgs {
     /// Score the tag of each character, too, as KLUE-NER does
     #[arg(long)]
     characters: bool,
-    /// Pairs without a relation, as `re extract --abstained` writes them: they say where relations were lost
+    /// Pairs without a relation, as `re extract --abstained` writes them: they say where relations were lost, and how many
+    /// unrelated pairs got one
     #[arg(long, value_name = "FILE")]
     abstained: Option<PathBuf>,
     /// Layout of PREDICTIONS, where neither their name nor their content tells
@@ -71,6 +74,8 @@ struct Found<'a> {
     scores: &'a Scores,
     losses: BTreeMap<&'a str, BTreeMap<Loss, usize>>,
     false_positives: BTreeMap<&'a str, BTreeMap<Spurious, usize>>,
+    #[serde(rename = "unrelated_pairs", skip_serializing_if = "Option::is_none")]
+    unrelated: Option<UnrelatedPairs>,
     #[serde(skip_serializing_if = "Option::is_none")]
     characters: Option<CharacterScores>,
 }
@@ -106,17 +111,22 @@ pub fn evaluate(
     let kept = args.abstained().map(|path| kept_pairs(path, predicted)).transpose()?;
     // Of a document without such pairs.
     let none = KeptPairs::default();
-    let predicted_with = predicted.iter().map(|document| match &kept {
+    let with_pairs = |document| match &kept {
         Some(kept) => Predicted::with_pairs(document, kept.get(document.id()).unwrap_or(&none)),
         None => Predicted::from(document),
-    });
-    let scores = score(gold.iter().copied(), predicted_with, &properties)?;
+    };
+    let scores = score(gold.iter().copied(), predicted.iter().map(with_pairs), &properties)?;
+    // Without --abstained nobody knows which pairs were judged.
+    let unrelated = match kept.is_some() {
+        true => Some(unrelated_pairs(gold.iter().copied(), predicted.iter().map(with_pairs), &properties)?),
+        false => None,
+    };
     let characters = match args.characters {
         true => Some(character_scores(gold.iter().copied(), predicted)?),
         false => None,
     };
     let (losses, false_positives) = (scores.losses(), scores.false_positives());
-    let found = Found { scores: &scores, losses, false_positives, characters };
+    let found = Found { scores: &scores, losses, false_positives, unrelated, characters };
     result.write(|| text(&found), &found)
 }
 
@@ -169,6 +179,15 @@ fn text(found: &Found<'_>) -> String {
         );
         if untagged.count > 0 {
             let _ = writeln!(text, "{} mentions overlap with others and have no tags", untagged.count);
+        }
+    }
+    if let Some(unrelated) = &found.unrelated {
+        let UnrelatedPairs { unrelated: judged, related, other_mentions, .. } = unrelated;
+        let share = 100.0 * unrelated.rate();
+        let _ = writeln!(text, "\n{related} of {judged} unrelated pairs got a relation ({share:.2} %)");
+        if *other_mentions > 0 {
+            let _ =
+                writeln!(text, "{other_mentions} pairs were judged whose mentions the truth does not have");
         }
     }
     text += &by_label("type of mention, strict", &scores.mentions.per_label);

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use re_data::Tally;
+use re_data::{Document, Tally};
 use re_extract::{ExtractReport, PairCounts};
 use re_formats::documents::{DocumentReadReport, DocumentWriteReport};
 use serde::Serialize;
@@ -64,6 +64,26 @@ impl Summary {
         }
     }
 
+    /// Writes a graph with `write`, or says why its layout cannot hold it: whether it is written.
+    pub fn write<T>(
+        &mut self,
+        document: &Document,
+        write: impl FnOnce(&Document) -> re_formats::Result<T>,
+        verbosity: Verbosity,
+    ) -> Result<bool> {
+        match write(document) {
+            Err(re_formats::Error::Unwritable(error)) => {
+                let reason = error.to_string();
+                self.tell(&reason, verbosity);
+                self.unwritable.add(|| reason);
+                return Ok(false);
+            }
+            written => written?,
+        };
+        self.relations += document.relations().len();
+        Ok(true)
+    }
+
     fn failed(&self) -> usize {
         self.report.failed.count + self.unwritable.count
     }
@@ -90,16 +110,15 @@ impl Summary {
     /// The last that is said.
     pub fn print(&self, json: bool, verbosity: Verbosity) -> Result<()> {
         if json {
-            // Asked for, so that it is written in full, and however little else is to be said.
-            let text = serde_json::to_string(self)? + "\n";
-            std::io::stderr().write_all(text.as_bytes()).context("writing the summary")?;
+            print_json(self)?;
         } else {
             verbosity.note(self.text());
         }
         Ok(())
     }
 
-    fn text(&self) -> String {
+    /// The same in words.
+    pub fn text(&self) -> String {
         let report = &self.report;
         let ExtractReport { documents, mentions, pairs, without_mentions, unanswered, .. } = report;
         let mut lines = vec![format!(
@@ -131,6 +150,12 @@ impl Summary {
         }
         lines.join("\n")
     }
+}
+
+/// Writes a summary that was asked for, so that it is written in full, and however little else is to be said.
+pub fn print_json(summary: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string(summary)? + "\n";
+    std::io::stderr().write_all(text.as_bytes()).context("writing the summary")
 }
 
 /// Why pairs got no relation, each with how many.
