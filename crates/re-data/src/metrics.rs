@@ -1,6 +1,9 @@
 //! How well predictions agree with the truth. All values are fractions from 0 to 1; benchmarks print them
 //! times 100.
 
+mod coverage;
+mod reliability;
+
 use std::collections::{BTreeMap, HashSet};
 
 use ndarray::Array2;
@@ -10,6 +13,9 @@ use crate::document::Mention;
 use crate::error::{Error, Result};
 use crate::labels::LabelSet;
 use crate::predict::Probabilities;
+
+pub use coverage::{RiskCoverage, RiskPoint, by_score};
+pub use reliability::{Reliability, ReliabilityBin, expected_calibration_error};
 
 /// Agreement of predictions with the truth.
 ///

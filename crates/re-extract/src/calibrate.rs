@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use re_data::metrics::cross_entropy;
+use re_data::metrics::{cross_entropy, expected_calibration_error};
 use re_data::{LabelSet, Probabilities};
 use serde::{Deserialize, Serialize};
 
@@ -214,7 +214,7 @@ impl Calibration {
     /// What this calibration changes on other rows.
     ///
     /// # Errors
-    /// As [`Calibration::fit`], and [`Error::Setting`] where there is no bin.
+    /// As [`Calibration::fit`], and [`Error::Data`] where there is no bin.
     pub fn measure(&self, probabilities: &Probabilities, gold: &[usize], bins: usize) -> Result<Effect> {
         let before = cross_entropy(gold, probabilities)?;
         if gold.is_empty() {
@@ -281,29 +281,6 @@ impl Calibration {
         };
         probabilities.rows().map(row).collect()
     }
-}
-
-/// Mean distance between how sure answers are and how often they are right, over bins of equal width, weighted by their
-/// rows: 0 for a calibrated model, at most 1. The upper end of a bin belongs to it (Guo et al. 2017). 0 without rows.
-///
-/// # Errors
-/// [`Error::Setting`] where there is no bin.
-pub fn expected_calibration_error(rows: impl IntoIterator<Item = (f64, bool)>, bins: usize) -> Result<f64> {
-    if bins == 0 {
-        return Err(Error::setting("bins", bins, "at least one"));
-    }
-    // Of each bin the number of right answers less the sum of the probabilities.
-    let mut distances = vec![0.0; bins];
-    let mut count = 0usize;
-    for (probability, right) in rows {
-        let probability = probability.clamp(0.0, 1.0);
-        let bin = ((probability * bins as f64).ceil() as usize).clamp(1, bins) - 1;
-        if let Some(distance) = distances.get_mut(bin) {
-            *distance += f64::from(u8::from(right)) - probability;
-        }
-        count += 1;
-    }
-    Ok(distances.iter().map(|distance: &f64| distance.abs()).sum::<f64>() / count.max(1) as f64)
 }
 
 /// For each class that is a relation, its probabilities with whether the row belongs to it.
@@ -530,15 +507,5 @@ mod tests {
         assert!(flat.contains("slope 0 with intercept 1, expected a slope above 0"), "{flat}");
         assert!(message(r#"{"temprature":1}"#).contains("temprature"));
         assert!(Calibration::with_temperature(f64::NAN).is_err());
-        assert!(expected_calibration_error([(0.5, true)], 0).is_err());
-    }
-
-    #[test]
-    fn the_calibration_error_is_the_weighted_distance() {
-        // 0.9 twice, right once: distance 0.4 in 2 of 4 rows; 0.5 twice, right twice: distance 0.5.
-        let rows = [(0.9, true), (0.9, false), (0.5, true), (0.5, true)];
-        let error = expected_calibration_error(rows, 10).unwrap();
-        assert!((error - (0.4 + 0.5) / 2.0).abs() < 1e-12);
-        assert_eq!(expected_calibration_error([], 10).unwrap(), 0.0);
     }
 }

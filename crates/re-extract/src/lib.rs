@@ -8,13 +8,13 @@
 //! | forbid what types make impossible | [`TypeConstraints`] |
 //! | make both directions of a pair agree | [`RelationProperties`] |
 //! | make scores mean something | [`Calibration`] |
-//! | tell only what is right often enough | [`answers`], [`Thresholds`], [`RiskCoverage`] |
+//! | tell only what is right often enough | [`answers`], [`Thresholds`], [`RiskCoverage`](re_data::metrics::RiskCoverage) |
 //! | store all of that with the model | [`GraphSettings`] |
 //! | measure predicted documents | [`score()`], [`character_scores`], [`unrelated_pairs`] |
-//! | make training rows of documents | [`training_pairs`] |
+//! | make training rows of documents | [`training_pairs`], [`candidate_rows`] |
 //! | read long texts in windows | [`merge_windows`] |
 //! | write pairs without a relation to a file | [`PairRecord`] |
-//! | choose what to annotate next | [`sample()`] |
+//! | choose what to annotate next | [`sample()`], [`Sampler`](sample::Sampler) |
 //!
 //! A document that fails fails alone, and what is left out on the way is counted: [`ExtractReport`] accounts for every pair
 //! of mentions.
@@ -96,7 +96,6 @@
 pub mod calibrate;
 mod candidates;
 pub mod constraints;
-pub mod coverage;
 mod decide;
 pub mod error;
 pub mod extractor;
@@ -112,11 +111,10 @@ pub mod threshold;
 
 pub use calibrate::{Calibration, CalibrationOptions};
 pub use constraints::{TypeConstraints, TypePair};
-pub use coverage::{RiskCoverage, RiskPoint};
 pub use error::{DocumentError, Error, Result};
 pub use extractor::{ExtractOptions, Extraction, Extractor, MentionSource};
 pub use merge::merge_windows;
-pub use negatives::{TrainingPairOptions, TrainingPairs, training_pairs};
+pub use negatives::{CandidateRows, TrainingPairOptions, TrainingPairs, candidate_rows, training_pairs};
 pub use outcome::{Abstained, ExtractReport, Extracted, Outcome, PairCounts, Reason};
 pub use properties::RelationProperties;
 pub use record::{KeptPairs, PairRecord};

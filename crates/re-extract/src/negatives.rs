@@ -40,6 +40,17 @@ pub struct TrainingPairs {
     pub counts: TrainingCounts,
 }
 
+/// All candidate rows of documents, and which of them [`training_pairs`] gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CandidateRows {
+    /// The rows, labelled pairs and unrelated ones, in the order of [`TrainingPairs::examples`].
+    pub examples: Vec<RelationExample>,
+    /// For each row whether training sees it: all but unrelated pairs that were not drawn.
+    pub drawn: Vec<bool>,
+    /// What they are.
+    pub counts: TrainingCounts,
+}
+
 /// Counts of pairs.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct TrainingCounts {
@@ -77,6 +88,34 @@ pub fn training_pairs<'a>(
     options: TrainingPairOptions,
     hardest: Option<&dyn Predictor>,
 ) -> Result<TrainingPairs> {
+    let CandidateRows { examples, counts, .. } = rows(documents, labels, settings, options, hardest, false)?;
+    Ok(TrainingPairs { examples, counts })
+}
+
+/// As [`training_pairs`], with the candidates that were not drawn: the rows of validation and test, of which none is left out,
+/// are made with those of training.
+///
+/// # Errors
+/// As [`training_pairs`].
+pub fn candidate_rows<'a>(
+    documents: impl IntoIterator<Item = &'a Document>,
+    labels: &LabelSet,
+    settings: &GraphSettings,
+    options: TrainingPairOptions,
+    hardest: Option<&dyn Predictor>,
+) -> Result<CandidateRows> {
+    rows(documents, labels, settings, options, hardest, true)
+}
+
+/// The rows; those that were not drawn are among them where `all` are wanted.
+fn rows<'a>(
+    documents: impl IntoIterator<Item = &'a Document>,
+    labels: &LabelSet,
+    settings: &GraphSettings,
+    options: TrainingPairOptions,
+    hardest: Option<&dyn Predictor>,
+    all: bool,
+) -> Result<CandidateRows> {
     if let Some(ratio) = options.ratio.filter(|ratio| !(*ratio >= 0.0 && ratio.is_finite())) {
         return Err(Error::setting("ratio", ratio, "a finite number from 0 on, or none"));
     }
@@ -84,7 +123,8 @@ pub fn training_pairs<'a>(
     if let Some(predictor) = hardest {
         no_relation(predictor.labels())?;
     }
-    let mut made = TrainingPairs { examples: Vec::new(), counts: TrainingCounts::default() };
+    let counts = TrainingCounts::default();
+    let mut made = CandidateRows { examples: Vec::new(), drawn: Vec::new(), counts };
     for document in documents {
         made.counts.documents += 1;
         let known = labels_of(document, settings, &mut made.counts);
@@ -116,12 +156,13 @@ pub fn training_pairs<'a>(
                     *count += 1;
                     label.as_str()
                 }
-                None if drawn.contains(&pair) => none,
+                None if all || drawn.contains(&pair) => none,
                 None => continue,
             };
             let example = document.example(pair)?.with_label(label);
             labels.class_of(&example)?;
             made.examples.push(example);
+            made.drawn.push(known.contains_key(&pair) || drawn.contains(&pair));
         }
     }
     Ok(made)

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use re_data::metrics::by_score;
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::Source;
-use crate::coverage::by_score;
 use crate::error::{Error, Result};
 
 /// A relation that was told on documents whose truth is known.

@@ -102,6 +102,9 @@ pub enum Error {
     /// Data or predictions cannot be read.
     #[error(transparent)]
     Formats(#[from] re_formats::Error),
+    /// The settings of a graph cannot be read, or the documents do not fit them.
+    #[error(transparent)]
+    Extract(#[from] re_extract::Error),
     /// Predictions cannot be compared.
     #[error(transparent)]
     Ensemble(#[from] re_ensemble::Error),

@@ -10,6 +10,8 @@ use re_data::split::normalized_text;
 use re_data::text::{brief, quoted};
 use re_data::{LabelSet, NoRelation, Prediction, Probabilities, RelationExample, files};
 use re_ensemble::{Gold, Member};
+use re_extract::{TrainingPairOptions, training_pairs};
+use re_formats::documents::{self, DocumentReadOptions};
 use re_formats::read::{self, ReadOptions};
 
 use crate::error::{Error, Result};
@@ -26,6 +28,8 @@ pub(crate) struct Scored {
     pub examples: Vec<RelationExample>,
     /// Gold class of each row.
     pub gold: Vec<usize>,
+    /// Whether the rows are the pairs of mentions of documents.
+    pub pairs: bool,
 }
 
 /// One row with its gold class and what was predicted.
@@ -112,8 +116,9 @@ impl GoldFiles {
             return Ok(Err(format!("{} has no row", rows.file())));
         }
         if !self.named.is_empty() {
-            let files: Vec<_> =
-                self.named.clone().iter().map(|path| self.examples(path, false)).collect::<Result<_>>()?;
+            let named = self.named.clone();
+            let read = |path: &PathBuf| self.rows(run, path, false, predicted.labels());
+            let files: Vec<_> = named.iter().map(read).collect::<Result<_>>()?;
             let path = self.named.first().cloned().unwrap_or_default();
             return match scored(run, predicted, &files) {
                 Ok(scored) => Ok(Ok(scored)),
@@ -131,12 +136,28 @@ impl GoldFiles {
             )));
         }
         let lenient = run.settings().is_some_and(|settings| settings.known.data.lenient);
-        let file = match self.examples(&path, lenient) {
+        let file = match self.rows(run, &path, lenient, predicted.labels()) {
             Ok(file) => file,
             Err(error) => return Ok(Err(format!("{}; name the gold data with --gold", with_causes(&error)))),
         };
         let explain = |reason| format!("{}: {reason}; name the gold data with --gold", path.display());
         Ok(scored(run, predicted, &[file]).map_err(explain))
+    }
+
+    /// The rows of a file: of documents, the pairs that the run judges.
+    fn rows(
+        &mut self,
+        run: &Run,
+        path: &Path,
+        lenient: bool,
+        labels: &LabelSet,
+    ) -> Result<Rc<Vec<RelationExample>>> {
+        let Some(settings) = run.graph()? else { return self.examples(path, lenient) };
+        let format = run.settings().and_then(|settings| settings.get("data.pairs.format"));
+        let format = format.filter(|name| !name.is_empty()).map(str::parse).transpose()?;
+        let found = documents::read(path, &DocumentReadOptions { format, lenient })?;
+        let options = TrainingPairOptions { ratio: None, ..TrainingPairOptions::default() };
+        Ok(Rc::new(training_pairs(&found.documents, labels, &settings, options, None)?.examples))
     }
 
     fn examples(&mut self, path: &Path, lenient: bool) -> Result<Rc<Vec<RelationExample>>> {
@@ -204,7 +225,8 @@ fn scored(
         examples.push(example.clone());
         gold.push(class);
     }
-    Ok(Scored { probabilities, examples, gold })
+    let pairs = run.settings().is_some_and(|settings| settings.known.data.pairs.is_some());
+    Ok(Scored { probabilities, examples, gold, pairs })
 }
 
 /// The label of a row where a training asks another question about it.

@@ -16,7 +16,6 @@ pub mod report;
 pub mod results;
 pub mod run;
 
-pub use analysis::calibration::{Bin, Calibration};
 pub use analysis::confusion::{Confusion, Mistake};
 pub use analysis::lengths::{LengthBin, by_length};
 pub use error::{Error, Result};

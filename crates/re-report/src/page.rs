@@ -8,6 +8,7 @@ mod errors;
 mod labels;
 mod lengths;
 mod overview;
+mod risk;
 mod sentence;
 mod settings;
 mod svg;
@@ -118,7 +119,7 @@ fn sections(report: &Report) -> Vec<Section> {
 fn details(report: &Report, entry: &Entry) -> Option<Markup> {
     let metrics = &entry.figures.as_ref()?.metrics;
     let scored = entry.scored.as_ref().ok();
-    let plots = scored.map(|scored| [calibration::plot(scored), lengths::plot(scored)]);
+    let plots = scored.map(|scored| [calibration::plot(scored), risk::plot(scored), lengths::plot(scored)]);
     Some(html! {
         div.columns {
             div { h3 { "By label" } (labels::table(metrics)) }

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use re_data::{NoRelation, Probabilities, files};
+use re_extract::GraphSettings;
 use re_formats::read;
 use serde::Deserialize;
 
@@ -172,6 +173,18 @@ impl Run {
     /// What its settings say of the class of no relation, if anything.
     pub(crate) fn no_relation(&self) -> Option<&NoRelation> {
         self.settings.as_ref().and_then(|settings| settings.known.data.no_relation.as_ref())
+    }
+
+    /// Which pairs of mentions it judges, where its rows are pairs of documents: by its graph's settings, without what is
+    /// made of judged pairs.
+    ///
+    /// # Errors
+    /// [`Error::Extract`] where the file with them is missing or damaged.
+    pub(crate) fn graph(&self) -> Result<Option<GraphSettings>> {
+        match self.settings.as_ref().is_some_and(|settings| settings.known.data.pairs.is_some()) {
+            true => Ok(Some(GraphSettings::load(self.folder.join(GraphSettings::FILE))?)),
+            false => Ok(None),
+        }
     }
 
     /// Its log, where `metrics.jsonl` is there.

@@ -55,7 +55,7 @@ fn one_run_shows_all_its_sides() {
     assert_eq!(texts(&page, ".dot.best title").len(), 4);
     assert_eq!(
         texts(&page, ".columns figcaption"),
-        ["Confidence and accuracy", "Accuracy by sentence length, %"]
+        ["Confidence and accuracy", "Risk and coverage, %", "Accuracy by sentence length, %"]
     );
     assert_eq!(texts(&page, ".labels tbody th"), LABELS);
     assert_eq!(texts(&page, ".confusion tbody tr").len(), 3);

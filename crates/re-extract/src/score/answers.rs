@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::properties::RelationProperties;
 use crate::threshold::Answer;
 
-/// What thresholds are chosen on, and what a [`RiskCoverage`](crate::RiskCoverage) curve is drawn of: the relations of
+/// What thresholds are chosen on, and what a [`RiskCoverage`](re_data::metrics::RiskCoverage) curve is drawn of: the relations of
 /// predicted documents, each right where the truth has the same relation with the same spans and types.
 ///
 /// The predictions are best made without thresholds. A relation that stands twice has its largest score.

@@ -1,11 +1,11 @@
 //! From documents that were set aside to calibrated scores and thresholds, and what they promise.
 
+use re_data::metrics::RiskCoverage;
 use re_data::random::fnv1a;
 use re_data::{Document, Predictor};
 use re_extract::{
     Calibration, CalibrationOptions, ExtractOptions, Extractor, GraphSettings, RelationProperties,
-    RiskCoverage, ThresholdOptions, Thresholds, TrainingPairOptions, answers, score, training_pairs,
-    unrelated_pairs,
+    ThresholdOptions, Thresholds, TrainingPairOptions, answers, score, training_pairs, unrelated_pairs,
 };
 
 use crate::{Scripted, document, related};

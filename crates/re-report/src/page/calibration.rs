@@ -1,11 +1,11 @@
 //! The reliability diagram.
 
 use maud::{Markup, html};
+use re_data::metrics::{Reliability, ReliabilityBin};
 use re_ensemble::wilson;
 
 use super::overview::BINS;
 use super::svg::{Frame, Scale, px};
-use crate::analysis::calibration::{Bin, Calibration};
 use crate::gold::Scored;
 use crate::number::{count, percent, points};
 
@@ -13,8 +13,8 @@ use crate::number::{count, percent, points};
 const HISTOGRAM: f64 = 46.0;
 
 pub(super) fn plot(scored: &Scored) -> Option<Markup> {
-    let rows = scored.rows().map(|row| (row.prediction.probability, row.right()));
-    let found = Calibration::of(rows, BINS)?;
+    let rows = scored.rows().map(|row| (f64::from(row.prediction.probability), row.right()));
+    let found = Reliability::of(rows, BINS)?;
     let share = |step| Scale::between(0.0, 1.0, step);
     let frame = Frame::new(460.0, 360.0, share(0.2), share(0.2));
     let most = found.bins.iter().map(|bin| bin.rows).max().unwrap_or_default().max(1) as f64;
@@ -60,13 +60,13 @@ fn edge(at: u32) -> f64 {
     f64::from(at) / BINS as f64
 }
 
-fn whisker(frame: &Frame, x: f64, bin: &Bin) -> Markup {
+fn whisker(frame: &Frame, x: f64, bin: &ReliabilityBin) -> Markup {
     let Ok(found) = wilson(bin.right, bin.rows, 0.95) else { return Markup::default() };
     let (low, high) = (frame.y.at(found.low), frame.y.at(found.high));
     html! { path.whisker d={ "M" (px(x)) " " (px(low)) "V" (px(high)) } {} }
 }
 
-fn tooltip(at: u32, bin: &Bin) -> String {
+fn tooltip(at: u32, bin: &ReliabilityBin) -> String {
     format!(
         "probability {:.1} to {:.1}: {} rows, accuracy {} %, mean probability {} %",
         edge(at),

@@ -2,10 +2,9 @@
 
 use maud::{Markup, html};
 use re_data::LabelSet;
-use re_data::metrics::Metrics;
+use re_data::metrics::{Metrics, Reliability};
 use re_ensemble::wilson;
 
-use crate::analysis::calibration::Calibration;
 use crate::gold::Scored;
 use crate::number::{count, percent};
 use crate::report::{Entry, Figures, Report};
@@ -80,8 +79,8 @@ fn lines(entry: &Entry, level: f64) -> Vec<Line> {
 }
 
 fn calibration_error(scored: &Scored) -> Option<f64> {
-    let rows = scored.rows().map(|row| (row.prediction.probability, row.right()));
-    Calibration::of(rows, BINS).map(|calibration| calibration.error)
+    let rows = scored.rows().map(|row| (f64::from(row.prediction.probability), row.right()));
+    Reliability::of(rows, BINS).map(|reliability| reliability.error)
 }
 
 /// Wilson's interval of the accuracy, in percent.

@@ -40,6 +40,8 @@ pub(crate) struct Data {
     pub fold: Option<Fold>,
     pub target: Option<String>,
     pub no_relation: Option<NoRelation>,
+    /// There where the rows are pairs of the mentions of documents.
+    pub pairs: Option<Table>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
