@@ -118,6 +118,7 @@ impl Experiment {
         paths.extend([&mut model.folder, &mut data.train]);
         paths.extend(optional.into_iter().flatten());
         paths.extend(&mut data.additional);
+        paths.extend(data.pairs.iter_mut().filter_map(|pairs| pairs.hard_negatives_from.as_mut()));
         paths.extend(data.augmentation.iter_mut().filter_map(AugmenterConfig::file_mut));
         paths.extend(questions.iter_mut().filter_map(|questions| questions.file.as_mut()));
         match plan {

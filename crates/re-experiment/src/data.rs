@@ -279,18 +279,19 @@ impl Reader {
                 self.labels = Some(Arc::new(pairs.labels(&documents)?));
             }
             self.notes.extend(pairs.learn_types(&documents));
+            self.notes.extend(pairs.load_hardest()?);
         }
-        let rows = self.rows_of(&documents, path)?;
+        let rows = self.rows_of(&documents, path, true)?;
         self.drawn.get_or_insert_default().extend(rows.drawn);
         Ok(rows.examples)
     }
 
-    fn rows_of(&mut self, documents: &[Document], path: &Path) -> Result<PairRows> {
+    fn rows_of(&mut self, documents: &[Document], path: &Path, train: bool) -> Result<PairRows> {
         let (Some(pairs), Some(labels)) = (&self.pairs, &self.labels) else {
             let expected = "training documents before others, as they give the labels";
             return Err(Error::config("data.pairs", path.display().to_string(), expected));
         };
-        let mut rows = pairs.rows(documents, labels, path)?;
+        let mut rows = pairs.rows(documents, labels, path, train)?;
         self.notes.append(&mut rows.notes);
         Ok(rows)
     }
@@ -299,7 +300,7 @@ impl Reader {
         if let Some(pairs) = &self.pairs {
             let (documents, notes) = pairs.read(path, self.lenient)?;
             self.notes.extend(notes);
-            return Ok(self.rows_of(&documents, path)?.examples);
+            return Ok(self.rows_of(&documents, path, false)?.examples);
         }
         let options =
             ReadOptions { lenient: self.lenient, labels: self.labels.clone(), ..ReadOptions::default() };

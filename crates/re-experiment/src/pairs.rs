@@ -1,18 +1,20 @@
 //! Documents as rows: a row for each candidate pair of mentions.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use re_data::{Document, LabelSet, NoRelation, PairRule, Probabilities, RelationExample};
+use re_data::{Document, LabelSet, NoRelation, PairRule, Predictor, Probabilities, RelationExample};
 use re_extract::{
     Answer, Calibration, CalibrationOptions, GraphSettings, RelationProperties, ThresholdOptions, Thresholds,
-    TrainingPairOptions, TypeConstraints, training_pairs,
+    TrainingPairOptions, TypeConstraints, candidate_rows,
 };
 use re_formats::documents::DocumentFormat;
+use re_train::TrainConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::documents;
 use crate::error::{Error, Result};
+use crate::trained::load_predictor;
 
 /// Label of unrelated pairs, where the settings name no other one.
 const NO_RELATION: &str = "no_relation";
@@ -39,6 +41,9 @@ pub struct PairConfig {
     /// Unrelated pairs for each related one among the training rows, drawn by the seed of the data; all of them where left
     /// out. Rows that are evaluated on or predicted are all pairs.
     pub negatives: Option<f64>,
+    /// A trained model, as [`load_predictor`](crate::load_predictor) takes it: the unrelated pairs are not drawn, but those are
+    /// trained on to which it gives the largest probability of a relation (hard negatives). It computes on the CPU.
+    pub hard_negatives_from: Option<PathBuf>,
     /// Symmetric relations, and relations that are each other's inverse.
     pub properties: RelationProperties,
     /// How often the relations of the training documents must join two types of mentions for such pairs to be rows; 0 where
@@ -53,6 +58,8 @@ pub(crate) struct Pairs {
     config: PairConfig,
     no_relation: String,
     seed: u64,
+    /// Says which unrelated pairs are the hardest, once it is asked for.
+    hardest: Option<Box<dyn Predictor>>,
     /// What says which pairs are candidates; the same is stored with the model.
     pub settings: GraphSettings,
 }
@@ -83,12 +90,17 @@ impl Pairs {
         if let Some(share) = config.precision.filter(|share| !(*share > 0.0 && *share < 1.0)) {
             return Err(Error::config("data.pairs.precision", share.to_string(), "above 0, below 1"));
         }
+        if let (Some(model), None) = (&config.hard_negatives_from, config.negatives) {
+            let found = format!("{} without data.pairs.negatives", model.display());
+            let expected = "data.pairs.negatives, which says how many unrelated pairs are trained on";
+            return Err(Error::config("data.pairs.hard_negatives_from", found, expected));
+        }
         let settings = GraphSettings {
             rule: config.rule.clone(),
             properties: config.properties.clone(),
             ..GraphSettings::default()
         };
-        Ok(Self { config: config.clone(), no_relation, seed, settings })
+        Ok(Self { config: config.clone(), no_relation, seed, hardest: None, settings })
     }
 
     /// Reads the documents of a file.
@@ -119,13 +131,31 @@ impl Pairs {
         Some(format!("pairs of types that relations join: {note}"))
     }
 
-    /// The rows of documents.
-    pub fn rows(&self, documents: &[Document], labels: &LabelSet, path: &Path) -> Result<PairRows> {
-        let made = |ratio| {
-            let options = TrainingPairOptions { ratio, seed: self.seed };
-            training_pairs(documents, labels, &self.settings, options, None)
+    /// Loads what ranks the unrelated pairs, if the settings name a model.
+    pub fn load_hardest(&mut self) -> Result<Option<String>> {
+        let Some(model) = self.config.hard_negatives_from.as_ref().filter(|_| self.hardest.is_none()) else {
+            return Ok(None);
         };
-        let all = made(None)?;
+        let predictor = load_predictor(model, &TrainConfig::default())?;
+        if predictor.labels().no_relation().is_none() {
+            let found = format!("{}, whose labels have no class of no relation", model.display());
+            let expected = "a model that tells unrelated pairs from related ones";
+            return Err(Error::config("data.pairs.hard_negatives_from", found, expected));
+        }
+        self.hardest = Some(predictor);
+        Ok(Some(format!("unrelated training pairs are those that {} finds hardest", model.display())))
+    }
+
+    /// The rows of documents. Those to train on are drawn among them where `train` says so.
+    pub fn rows(
+        &self,
+        documents: &[Document],
+        labels: &LabelSet,
+        path: &Path,
+        train: bool,
+    ) -> Result<PairRows> {
+        let options = TrainingPairOptions { ratio: self.config.negatives.filter(|_| train), seed: self.seed };
+        let all = candidate_rows(documents, labels, &self.settings, options, self.hardest.as_deref())?;
         let counts = &all.counts;
         let mut notes = vec![format!(
             "{}: {} pairs are related, {} are not",
@@ -134,6 +164,7 @@ impl Pairs {
             counts.unrelated
         )];
         let left_out = [
+            (counts.unanswered.count, "unrelated pairs could not be ranked, and count as the easiest"),
             (counts.several_labels.count, "pairs with several relations left out, as a row has one label"),
             (
                 counts.beyond_candidates,
@@ -142,11 +173,8 @@ impl Pairs {
         ];
         let left_out = left_out.iter().filter(|(count, _)| *count > 0);
         notes.extend(left_out.map(|(count, what)| format!("{}: {count} {what}", path.display())));
-        let drawn = match self.config.negatives {
-            None => &all,
-            ratio => &made(ratio)?,
-        };
-        let drawn = drawn.examples.iter().map(|row| row.id().to_owned()).collect();
+        let rows = all.examples.iter().zip(&all.drawn).filter(|(_, drawn)| **drawn);
+        let drawn = rows.map(|(row, _)| row.id().to_owned()).collect();
         let mut examples = all.examples;
         // A file without any relation is one whose relations are not known, such as a test set.
         if documents.iter().all(|document| document.relations().is_empty()) {
@@ -182,6 +210,24 @@ pub(crate) fn fitted(
         }
     }
     Ok((settings, note))
+}
+
+/// How many of the rows without a relation are predicted to have one; `None` where there is no such row. What rules and
+/// thresholds of the graph make of it plays no part here.
+pub(crate) fn false_positives(probabilities: &Probabilities, gold: &[usize]) -> Option<String> {
+    let none = probabilities.labels().no_relation()?;
+    let unrelated = probabilities.classes().into_iter().zip(gold).filter(|(_, gold)| **gold == none);
+    let (mut rows, mut related) = (0usize, 0usize);
+    for (class, _) in unrelated {
+        rows += 1;
+        related += usize::from(class != none);
+    }
+    (rows > 0).then(|| {
+        let share = 100.0 * related as f64 / rows as f64;
+        format!(
+            "validation set: {related} of {rows} unrelated pairs are predicted to be related ({share:.2} %)"
+        )
+    })
 }
 
 /// The relations that are predicted for rows, with their scores.

@@ -7,9 +7,9 @@ mod common;
 
 use std::path::Path;
 
-use common::{experiment, fresh, go};
-use re_data::PairRule;
-use re_experiment::{Experiment, ExperimentData, PairConfig, Plan};
+use common::{experiment, fresh, go, watched};
+use re_data::{PairRule, Predictor, RelationExample};
+use re_experiment::{Experiment, ExperimentData, PairConfig, Plan, load_predictor};
 use re_extract::{GraphSettings, RelationProperties};
 use re_train::Start;
 
@@ -85,6 +85,39 @@ fn every_pair_is_a_row_and_few_unrelated_ones_are_trained_on() {
 }
 
 #[test]
+fn the_hardest_unrelated_pairs_are_those_that_a_model_takes_for_related() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("first");
+    fresh(&of_documents(folder.path(), PairConfig::default()), &run);
+    let hard =
+        PairConfig { negatives: Some(1.0), hard_negatives_from: Some(run.clone()), ..PairConfig::default() };
+    let experiment = of_documents(folder.path(), hard);
+    let data = read(&experiment);
+    assert_eq!((data.train.len(), data.validation.len()), (45 * 4, 15 * 12));
+    assert!(data.notes.iter().any(|note| note.contains("first finds hardest")), "{:?}", data.notes);
+    // Of each document the two unrelated pairs that are least probably unrelated.
+    let all = read(&of_documents(folder.path(), PairConfig::default()));
+    let predictor = load_predictor(&run, &experiment.training).unwrap();
+    let asked: Vec<RelationExample> = all.train.iter().map(|row| row.clone().without_label()).collect();
+    let said = predictor.predict(&asked).unwrap();
+    let probability: std::collections::HashMap<&str, f32> =
+        said.predictions().map(|row| (row.id, row.probabilities[0])).collect();
+    let unrelated = |rows: &[RelationExample], document: &str| -> Vec<f32> {
+        let of = rows.iter().filter(|row| row.id().starts_with(&format!("{document}#")));
+        let of = of.filter(|row| row.label() == Some("no_relation"));
+        let mut found: Vec<f32> = of.map(|row| probability[row.id()]).collect();
+        found.sort_by(f32::total_cmp);
+        found
+    };
+    let document = data.train[0].id().split_once('#').unwrap().0;
+    let (drawn, every) = (unrelated(&data.train, document), unrelated(&all.train, document));
+    assert_eq!((drawn.len(), every.len()), (2, 10));
+    assert!((drawn[0] - every[0]).abs() < 1e-5 && (drawn[1] - every[1]).abs() < 1e-5, "{drawn:?} {every:?}");
+    let (_, watch) = watched(&experiment, &folder.path().join("second"), Start::Fresh);
+    assert!(watch.has("unrelated pairs are predicted to be related"), "{:?}", watch.told);
+}
+
+#[test]
 fn a_run_leaves_what_makes_a_graph_of_judged_pairs() {
     let folder = tempfile::tempdir().unwrap();
     let rule = PairRule { max_mentions: Some(2), ..PairRule::default() };
@@ -115,6 +148,9 @@ fn settings_that_do_not_fit_documents_are_refused() {
         pairs(PairConfig { precision: Some(1.5), ..PairConfig::default() })
             .contains("data.pairs.precision = 1.5")
     );
+    let hard = PairConfig { hard_negatives_from: Some("absent".into()), ..PairConfig::default() };
+    assert!(pairs(hard.clone()).contains("data.pairs.hard_negatives_from = absent without"));
+    assert!(pairs(PairConfig { negatives: Some(1.0), ..hard }).contains("absent"));
     let without = message(&|experiment| experiment.data.train = experiment.data.test.clone().unwrap());
     assert!(without.contains("data.train") && without.contains("no label"), "{without}");
     let types = message(&|experiment| experiment.data.entity_types = Some("types.tsv".into()));

@@ -164,6 +164,35 @@ impl TaggingTask {
         Ok(self.classifier)
     }
 
+    /// The mentions that are found in each of the documents it is evaluated on, and how good they are.
+    ///
+    /// # Errors
+    /// As [`TokenClassifier::mentions`].
+    pub fn found(&self) -> Result<(Vec<Vec<Mention>>, Evaluation)> {
+        let tags = self.classifier.tags();
+        let mut found: Vec<Vec<Mention>> = Vec::with_capacity(self.validation.texts.len());
+        let (mut loss, mut units) = (0.0, 0);
+        for texts in self.validation.texts.chunks(DOCUMENTS_AT_ONCE) {
+            let prepared: Vec<&PreparedText> = texts.iter().map(|text| &text.prepared).collect();
+            for (text, values) in texts.iter().zip(self.classifier.log_probabilities(&prepared)?) {
+                let gold = values.chunks_exact(tags.len()).zip(&text.tags);
+                let smallest = f64::from(f32::MIN_POSITIVE).ln();
+                let of_unit = |(row, tag): (&[f32], &usize)| {
+                    row.get(*tag).map_or(smallest, |value| f64::from(*value).max(smallest))
+                };
+                loss -= gold.map(of_unit).sum::<f64>();
+                units += text.tags.len();
+                let decoded = tags.decode(&values)?;
+                found.push(tags.mentions(text.document.text(), &text.prepared.units, &decoded));
+            }
+        }
+        let documents = self.validation.texts.iter().zip(&found);
+        let metrics =
+            Metrics::of_mentions(documents.map(|(text, found)| (text.document.mentions(), found.as_slice())));
+        let loss = if units == 0 { 0.0 } else { loss / units as f64 };
+        Ok((found, Evaluation { loss, metrics, own_metric: None }))
+    }
+
     fn tags<'a>(&'a self, rows: &'a [usize]) -> impl Iterator<Item = usize> + 'a {
         let rows = rows.iter().filter_map(|&row| self.train.rows.get(row));
         rows.flat_map(|row| row.tags.iter().copied())
@@ -223,31 +252,10 @@ impl Task for TaggingTask {
     }
 
     fn evaluate(&self) -> Result<Option<Evaluation>> {
-        if self.validation.texts.is_empty() {
-            return Ok(None);
+        match self.validation.texts.is_empty() {
+            true => Ok(None),
+            false => Ok(Some(self.found()?.1)),
         }
-        let tags = self.classifier.tags();
-        let mut found: Vec<Vec<Mention>> = Vec::with_capacity(self.validation.texts.len());
-        let (mut loss, mut units) = (0.0, 0);
-        for texts in self.validation.texts.chunks(DOCUMENTS_AT_ONCE) {
-            let prepared: Vec<&PreparedText> = texts.iter().map(|text| &text.prepared).collect();
-            for (text, values) in texts.iter().zip(self.classifier.log_probabilities(&prepared)?) {
-                let gold = values.chunks_exact(tags.len()).zip(&text.tags);
-                let smallest = f64::from(f32::MIN_POSITIVE).ln();
-                let of_unit = |(row, tag): (&[f32], &usize)| {
-                    row.get(*tag).map_or(smallest, |value| f64::from(*value).max(smallest))
-                };
-                loss -= gold.map(of_unit).sum::<f64>();
-                units += text.tags.len();
-                let decoded = tags.decode(&values)?;
-                found.push(tags.mentions(text.document.text(), &text.prepared.units, &decoded));
-            }
-        }
-        let documents = self.validation.texts.iter().zip(&found);
-        let metrics =
-            Metrics::of_mentions(documents.map(|(text, found)| (text.document.mentions(), found.as_slice())));
-        let loss = if units == 0 { 0.0 } else { loss / units as f64 };
-        Ok(Some(Evaluation { loss, metrics, own_metric: None }))
     }
 
     fn save(&self, folder: &Path) -> Result<()> {

@@ -83,15 +83,18 @@ pub(crate) fn gold(examples: &[RelationExample], labels: &LabelSet) -> Result<Ve
     examples.iter().map(class).collect()
 }
 
-/// Writes what a predictor says of the validation and the test rows, and evaluates what has labels.
+/// Writes what a predictor says of the validation and the test rows, and evaluates what has labels. Gives what it says of the
+/// validation rows, too, where there are some.
 pub(crate) fn conclude(
     folder: &RunFolder,
     data: &ExperimentData,
     predictor: &impl Predictor,
-) -> Result<Summary> {
+) -> Result<(Summary, Option<Probabilities>)> {
     let mut summary = Summary::new(StopReason::Completed);
+    let mut validation = None;
     if !data.validation.is_empty() {
-        summary.evaluation = Some(record_validation(folder, data, &predict(predictor, &data.validation)?)?);
+        let probabilities = validation.insert(predict(predictor, &data.validation)?);
+        summary.evaluation = Some(record_validation(folder, data, probabilities)?);
     }
     if !data.holdout.is_empty() {
         save(folder, HOLDOUT, PredictionFormat::Probabilities, &predict(predictor, &data.holdout)?)?;
@@ -99,7 +102,7 @@ pub(crate) fn conclude(
     if !data.test.is_empty() {
         record_test(folder, data, &predict(predictor, &data.test)?, &mut summary)?;
     }
-    Ok(summary)
+    Ok((summary, validation))
 }
 
 pub(crate) fn record_validation(
@@ -112,23 +115,23 @@ pub(crate) fn record_validation(
 }
 
 /// Writes what makes a graph of judged pairs, where the rows are pairs of documents. What the validation rows teach is part
-/// of it; the line says what that was.
+/// of it; the lines say what that was.
 pub(crate) fn record_graph(
     folder: &RunFolder,
     config: &DataConfig,
     data: &ExperimentData,
-) -> Result<Option<String>> {
-    let (Some(settings), Some(pairs)) = (&data.graph, &config.pairs) else { return Ok(None) };
+    validation: Option<&Probabilities>,
+) -> Result<Vec<String>> {
+    let (Some(settings), Some(pairs)) = (&data.graph, &config.pairs) else { return Ok(Vec::new()) };
     let path = folder.path().join(GraphSettings::FILE);
-    if data.validation.is_empty() {
+    let Some(probabilities) = validation else {
         settings.save(path)?;
-        return Ok(None);
-    }
-    let probabilities = saved(folder.path().join(VALIDATION), &data.labels)?;
+        return Ok(Vec::new());
+    };
     let gold = gold(&data.validation, probabilities.labels())?;
-    let (settings, note) = pairs::fitted(settings, pairs, &probabilities, &gold)?;
+    let (settings, note) = pairs::fitted(settings, pairs, probabilities, &gold)?;
     settings.save(path)?;
-    Ok(Some(note))
+    Ok([Some(note), pairs::false_positives(probabilities, &gold)].into_iter().flatten().collect())
 }
 
 pub(crate) fn record_test(

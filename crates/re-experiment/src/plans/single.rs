@@ -65,10 +65,9 @@ pub(crate) fn run(
     let (Some(model), true) = (&trained.model, trained.reason != StopReason::Interrupted) else {
         return Ok(trained);
     };
-    let summary = conclude(folder, data, &load(model, experiment, session)?)?;
-    if let Some(note) = record_graph(folder, &experiment.data, data)? {
-        session.note(&note)?;
-    }
+    let (summary, validation) = conclude(folder, data, &load(model, experiment, session)?)?;
+    let notes = record_graph(folder, &experiment.data, data, validation.as_ref())?;
+    notes.iter().try_for_each(|note| session.note(note))?;
     Ok(Summary { reason: trained.reason, step: trained.step, model: trained.model, ..summary })
 }
 

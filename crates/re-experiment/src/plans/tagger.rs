@@ -1,11 +1,13 @@
 //! One training of a tagger.
 
+use std::sync::Arc;
+
 use re_data::tags::TagReport;
-use re_data::{Document, Tagger};
+use re_data::{Document, Mention, PredictError, Tagger};
 use re_extract::{RelationProperties, score};
 use re_formats::documents::{self, DocumentFormat};
 use re_model::{TaggingOptions, TokenClassifier, TokenClassifierOptions, hub};
-use re_train::{Start, StopReason, TaggedRows, TaggingTask, Task};
+use re_train::{Start, StopReason, TaggedRows, TaggingTask};
 
 use super::single::{describe_model, train_task};
 use crate::error::Result;
@@ -62,43 +64,54 @@ pub(crate) fn run(
         ..TaggingOptions::default()
     };
     let mut tagger = TokenClassifier::from_pretrained_with(model, options)?;
-    if !validation.is_empty() {
+    tagger.model_mut().stop_when(Arc::clone(&session.stop));
+    if !data.validation.is_empty() {
         let task = TaggingTask::new(tagger, TaggedRows::default(), validation, config)?;
-        summary.evaluation = task.evaluate()?;
+        let (mentions, evaluation) = task.found()?;
+        summary.evaluation = Some(evaluation);
+        record(folder, "validation", &data.validation, mentions, session)?;
         tagger = task.into_classifier()?;
     }
-    for (name, gold) in [("validation", &data.validation), ("test", &data.test)] {
-        if gold.is_empty() {
-            continue;
-        }
-        let found = tag(&tagger, gold)?;
-        let path = folder.path().join(format!("{name}_documents.jsonl"));
-        documents::write(&path, DocumentFormat::Jsonl, &found)?;
-        if gold.iter().any(|document| !document.mentions().is_empty()) {
-            let mentions = score(gold, &found, &RelationProperties::default())?.mentions;
-            let [micro, macro_average] =
-                [mentions.micro, mentions.macro_average].map(|shares| 100.0 * shares.f1);
-            session.note(&format!(
-                "{name} set: {} mentions found of {}, {} more; micro-F1 {micro:.2}, macro-F1 {macro_average:.2}",
-                mentions.correct,
-                mentions.gold,
-                mentions.predicted - mentions.correct
-            ))?;
-        }
+    if !data.test.is_empty() {
+        record(folder, "test", &data.test, tag(&tagger, &data.test)?, session)?;
     }
     Ok(summary)
 }
 
-/// The documents with the mentions that a tagger finds.
-fn tag(tagger: &TokenClassifier, documents: &[Document]) -> Result<Vec<Document>> {
-    let mut tagged = Vec::with_capacity(documents.len());
+/// The mentions that a tagger finds in documents.
+fn tag(tagger: &TokenClassifier, documents: &[Document]) -> Result<Vec<Vec<Mention>>> {
+    let mut found = Vec::with_capacity(documents.len());
     for part in documents.chunks(DOCUMENTS) {
-        for (document, mentions) in part.iter().zip(tagger.tag(part)?) {
-            let mentions = mentions.map_err(re_data::PredictError::from)?;
-            tagged.push(document.clone().with_mentions(mentions)?);
+        for mentions in tagger.tag(part)? {
+            found.push(mentions.map_err(PredictError::from)?);
         }
     }
-    Ok(tagged)
+    Ok(found)
+}
+
+/// Writes documents with the mentions that were found in them, and tells how many of their own these are, where they have some.
+fn record(
+    folder: &RunFolder,
+    name: &str,
+    gold: &[Document],
+    mentions: Vec<Vec<Mention>>,
+    session: &mut Session<'_>,
+) -> Result<()> {
+    let found = gold.iter().zip(mentions).map(|(document, found)| document.clone().with_mentions(found));
+    let found: Vec<Document> = found.collect::<re_data::Result<_>>()?;
+    let path = folder.path().join(format!("{name}_documents.jsonl"));
+    documents::write(&path, DocumentFormat::Jsonl, &found)?;
+    if gold.iter().all(|document| document.mentions().is_empty()) {
+        return Ok(());
+    }
+    let mentions = score(gold, &found, &RelationProperties::default())?.mentions;
+    let [micro, macro_average] = [mentions.micro, mentions.macro_average].map(|shares| 100.0 * shares.f1);
+    session.note(&format!(
+        "{name} set: {} mentions found of {}, {} more; micro-F1 {micro:.2}, macro-F1 {macro_average:.2}",
+        mentions.correct,
+        mentions.gold,
+        mentions.predicted - mentions.correct
+    ))
 }
 
 /// The mentions that tags do not express, if any: they can only be missed.

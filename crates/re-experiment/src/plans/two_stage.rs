@@ -47,7 +47,7 @@ pub(crate) fn run(
         gate,
         data.labels.clone(),
     )?;
-    let summary = conclude(folder, data, &both)?;
+    let (summary, _) = conclude(folder, data, &both)?;
     compared.compare("two_stage", &summary);
     let mut notes = vec![format!(
         "{RELATED} knows two classes and {RELATION} sees the related rows alone: compare two_stage with {ONE_STAGE}"
