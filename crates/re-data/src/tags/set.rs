@@ -95,6 +95,10 @@ enum Style {
     Prefix,
     /// `PER-B`.
     Suffix,
+    /// `b-per`.
+    LowerPrefix,
+    /// `per-b`.
+    LowerSuffix,
     /// `PER`.
     Plain,
 }
@@ -119,7 +123,7 @@ impl TagSet {
 
     /// The tags with these names, as they stand in `id2label` of a model's `config.json`: `O`, and `B-PER`, `I-PER` and
     /// so on, `L-` or `E-` for the last unit and `U-` or `S-` for a single one, `M-` as `I-`; `_` for `-`, and `PER-B`
-    /// for `B-PER`. Names without such a letter are types of their own (IO). Where others have letters, names such as
+    /// for `B-PER`; small letters where every name has one. Names without such a letter are types of their own (IO). Where others have letters, names such as
     /// `X` or `[CLS]`, which some models have for what is no text, are as `O`.
     ///
     /// # Errors
@@ -291,25 +295,41 @@ impl TagSet {
 }
 
 impl Style {
-    /// The style in which names are written: one with letters if any name has `B` or `I` in that place.
+    /// The style in which names are written: one with letters if any name has `B` or `I` in that place. Small letters may
+    /// begin a type, such as `e-mail`: they say something where all names have one, and some type has both.
     fn of(names: &[String]) -> Self {
         let has = |style: Self| {
             let letter = |name: &String| style.split(name).map(|(letter, _)| letter);
             names.iter().filter_map(letter).any(|letter| matches!(letter, 'B' | 'I'))
         };
-        [Self::Prefix, Self::Suffix].into_iter().find(|style| has(*style)).unwrap_or(Self::Plain)
+        let all_have = |style: Self| {
+            let inside: Vec<&String> = names.iter().filter(|name| !is_outside(name)).collect();
+            let begins = |kind: &str| inside.iter().any(|name| style.split(name) == Some(('B', kind)));
+            inside.iter().all(|name| style.split(name).is_some())
+                && inside
+                    .iter()
+                    .filter_map(|name| style.split(name))
+                    .any(|(l, kind)| l == 'I' && begins(kind))
+        };
+        let large = [Self::Prefix, Self::Suffix].into_iter().find(|style| has(*style));
+        let small = || [Self::LowerPrefix, Self::LowerSuffix].into_iter().find(|style| all_have(*style));
+        large.or_else(small).unwrap_or(Self::Plain)
     }
 
     /// Letter and type in a name.
     fn split(self, name: &str) -> Option<(char, &str)> {
         let (letter, kind) = match self {
-            Self::Prefix if name.len() == 1 => (name, UNTYPED),
-            Self::Prefix => name.split_once(SEPARATORS)?,
-            Self::Suffix => name.rsplit_once(SEPARATORS).map(|(kind, letter)| (letter, kind))?,
+            Self::Prefix | Self::LowerPrefix if name.len() == 1 => (name, UNTYPED),
+            Self::Prefix | Self::LowerPrefix => name.split_once(SEPARATORS)?,
+            Self::Suffix | Self::LowerSuffix => {
+                name.rsplit_once(SEPARATORS).map(|(kind, letter)| (letter, kind))?
+            }
             Self::Plain => return None,
         };
+        let is_lower = matches!(self, Self::LowerPrefix | Self::LowerSuffix);
         let mut letters = letter.chars();
-        match (letters.next(), letters.next(), kind) {
+        let first = letters.next().filter(|letter| letter.is_lowercase() == is_lower);
+        match (first.map(|letter| letter.to_ascii_uppercase()), letters.next(), kind) {
             (Some(letter @ ('B' | 'I' | 'M' | 'L' | 'E' | 'U' | 'S')), None, kind) if !kind.is_empty() => {
                 Some((letter, kind))
             }
@@ -323,9 +343,7 @@ impl Style {
             return None;
         }
         let Some((letter, kind)) = self.split(name) else {
-            let is_token = |[open, close]: [char; 2]| name.starts_with(open) && name.ends_with(close);
-            let no_text = ["X", "PAD"].contains(&name) || [['[', ']'], ['<', '>']].into_iter().any(is_token);
-            return (self == Self::Plain || !no_text).then_some((Position::Inside, name));
+            return (self == Self::Plain || !is_outside(name)).then_some((Position::Inside, name));
         };
         let position = match letter {
             'B' => Position::Begin,
@@ -335,6 +353,14 @@ impl Style {
         };
         Some((position, kind))
     }
+}
+
+/// Whether a name is that of what belongs to no mention: of the outside or, where names have letters, of what is no text.
+fn is_outside(name: &str) -> bool {
+    let is_token = |[open, close]: [char; 2]| name.starts_with(open) && name.ends_with(close);
+    name.eq_ignore_ascii_case(OUTSIDE)
+        || ["X", "PAD"].contains(&name)
+        || [['[', ']'], ['<', '>']].into_iter().any(is_token)
 }
 
 #[cfg(test)]
@@ -347,7 +373,7 @@ mod tests {
 
     #[test]
     fn names_of_models_are_recognised() {
-        let cases: [(&[&str], TagScheme, &[&str]); 10] = [
+        let cases: [(&[&str], TagScheme, &[&str]); 20] = [
             (&["O", "B-PER", "I-PER", "B-LOC", "I-LOC"], TagScheme::Bio, &["PER", "LOC"]),
             (&["B-PS", "I-PS", "O"], TagScheme::Bio, &["PS"]),
             (&["O", "I-LOC", "I-PER"], TagScheme::Io, &["LOC", "PER"]),
@@ -358,6 +384,17 @@ mod tests {
             (&["O", "PER-B", "PER-I", "LOC-B", "LOC-I"], TagScheme::Bio, &["PER", "LOC"]),
             (&["O", "B", "I"], TagScheme::Bio, &["entity"]),
             (&["NOUN", "VERB", "X"], TagScheme::Io, &["NOUN", "VERB", "X"]),
+            (&["o", "b-per", "i-per", "b-loc", "i-loc"], TagScheme::Bio, &["per", "loc"]),
+            (&["O", "per_b", "per_i"], TagScheme::Bio, &["per"]),
+            (&["O", "b", "i", "[PAD]"], TagScheme::Bio, &["entity"]),
+            (&["O", "b-x", "i-x", "e-x", "s-x"], TagScheme::Bilou, &["x"]),
+            // Small letters that are parts of types.
+            (&["O", "e-mail", "i-phone", "b-side"], TagScheme::Io, &["e-mail", "i-phone", "b-side"]),
+            (&["O", "b-per", "i-per", "date"], TagScheme::Io, &["b-per", "i-per", "date"]),
+            (&["I-LOC", "O", "B-geo-loc", "B-LOC", "I-geo-loc"], TagScheme::Bio, &["LOC", "geo-loc"]),
+            (&["O", "B-인물", "I-인물", "B-地名", "I-地名"], TagScheme::Bio, &["인물", "地名"]),
+            (&["B-PER", "I-PER"], TagScheme::Bio, &["PER"]),
+            (&["O", "B-x", "M-x", "E-x", "S-x"], TagScheme::Bilou, &["x"]),
         ];
         for (names, scheme, expected) in cases {
             let set = TagSet::of_names(names.iter().copied()).unwrap();
