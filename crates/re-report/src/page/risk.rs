@@ -17,8 +17,8 @@ pub(super) fn plot(scored: &Scored) -> Option<Markup> {
     let none = scored.labels().no_relation();
     // Of the pairs of documents hardly any is related, and those that are told to be are the answers.
     let (what, told) = match scored.pairs {
-        true => ("predicted relations", "relations"),
-        false => ("answers", "rows"),
+        true => ("predicted relations", "Relations"),
+        false => ("answers", "Rows"),
     };
     let is_answer = |class: usize| !scored.pairs || none != Some(class);
     let rows = scored.rows().filter(|row| is_answer(row.prediction.class));
@@ -72,7 +72,7 @@ pub(super) fn plot(scored: &Scored) -> Option<Markup> {
             p.remark {
                 "Line: the share of wrong ones among the " (what) " kept. Dashes: all of them, " (percent(all.risk))
                 " %. Area under the line " strong { (percent(curve.area)) " %" } ", of which "
-                (percent(curve.excess_area)) " % are due to wrong ones that are more probable than right ones."
+                (percent(curve.excess_area)) " points are due to wrong ones that are more probable than right ones."
             }
         }
     })
