@@ -41,7 +41,7 @@ pub struct PairConfig {
     /// Unrelated pairs for each related one among the training rows, drawn by the seed of the data; all of them where left
     /// out. Rows that are evaluated on or predicted are all pairs.
     pub negatives: Option<f64>,
-    /// A trained model, as [`load_predictor`](crate::load_predictor) takes it: the unrelated pairs are not drawn, but those are
+    /// A trained model, as [`load_predictor`] takes it: the unrelated pairs are not drawn, but those are
     /// trained on to which it gives the largest probability of a relation (hard negatives). It computes on the CPU.
     pub hard_negatives_from: Option<PathBuf>,
     /// Symmetric relations, and relations that are each other's inverse.

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{LABELS, ROWS, Runs, probabilities, put};
+use common::{LABELS, ROWS, Runs, predictions, probabilities, put};
 use re_report::{Report, ReportOptions, RowSet};
 use scraper::{Html, Selector};
 
@@ -348,4 +348,42 @@ fn the_committed_run_has_a_page() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../results/mbert_baseline-seed7");
     let page = page(&new(&[folder]));
     assert_eq!(texts(&page, ".confusion tbody tr").len(), 41);
+}
+
+#[test]
+fn a_run_on_documents_shows_the_risk_of_its_relations() {
+    let runs = Runs::new();
+    let folder = runs.add("pairs", 7, |_| false);
+    let document = |number: usize| {
+        format!(
+            "{{\"id\": \"d{number}\", \"text\": \"Ann met Bob\", \"mentions\": [{{\"start\": 0, \"end\": 3}}, \
+             {{\"start\": 8, \"end\": 11}}], \"relations\": [{{\"subject\": 0, \"object\": 1, \"label\": \"met\"}}]}}\n"
+        )
+    };
+    put(runs.path(), "documents.jsonl", &(0..4).map(document).collect::<String>());
+    let train = runs.path().join("documents.jsonl");
+    put(
+        &folder,
+        "config.toml",
+        &format!("[data]\ntrain = {train:?}\nval_size = 0.3\n[data.pairs]\nnegatives = 3.0\n"),
+    );
+    std::fs::remove_file(folder.join("summary.json")).unwrap();
+    // Of each document both directions; three of four relations are told right, and one pair is related wrongly.
+    let ids = (0..4).flat_map(|number| [format!("d{number}#0-1"), format!("d{number}#1-0")]);
+    let met = [0.9, 0.1, 0.8, 0.1, 0.7, 0.6, 0.2, 0.1];
+    let values = met.into_iter().flat_map(|met: f32| [1.0 - met, met]).collect();
+    let labels = std::sync::Arc::new(re_data::LabelSet::new(["no_relation", "met"]).unwrap());
+    let said = re_data::Probabilities::new(ids.collect(), labels, values).unwrap();
+    predictions(&folder, "validation_probabilities.csv", &said);
+
+    let lacking = new(&[&folder]).notes();
+    assert!(lacking.iter().any(|note| note.contains("graph.json")), "{lacking:?}");
+    put(&folder, "graph.json", "{}");
+    let page = page(&new(&[&folder]));
+    assert!(texts(&page, ".columns figcaption").contains(&"Risk and coverage, %".to_owned()));
+    let remarks = texts(&page, ".remark").concat();
+    assert!(
+        remarks.contains("among the predicted relations kept. Dashes: all of them, 25.00 %"),
+        "{remarks}"
+    );
 }
