@@ -154,8 +154,7 @@ impl TokenClassifier {
         let ModelParts { config, weights, device, seed } = parts;
         let tokenizer = tokenizer_in(folder)?;
         check_vocabulary(&tokenizer, &config, folder)?;
-        let types = usize::try_from(config.type_vocab_size).unwrap_or(1);
-        let encoder = TextEncoder::new(tokenizer, windows, types)?;
+        let encoder = TextEncoder::new(tokenizer, windows, config.token_types())?;
         let head = |builder: &mut Builder<'_>, config: &EncoderConfig, classes| {
             Ok(Box::new(Tokens::new(builder, config, classes, places(unit) as i64)?) as Box<dyn Head>)
         };
