@@ -173,6 +173,18 @@ fn every_folder_gives_the_ids_of_transformers_or_is_refused() {
     assert!(equal >= 99 && refused == 29, "{equal} equal, {refused} refused");
 }
 
+#[test]
+fn a_vocabulary_of_sentence_piece_alone_is_refused_by_name() {
+    for name in ["spm.model", "sentencepiece.bpe.model"] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(name), "").unwrap();
+        fs::write(folder.path().join("config.json"), r#"{"model_type": "deberta-v2"}"#).unwrap();
+        let error = Tokenizer::from_folder(folder.path()).unwrap_err().to_string();
+        let expected = format!("but {name}, which is not read: AutoTokenizer");
+        assert!(error.contains(&expected), "{error}");
+    }
+}
+
 /// No id shows it: its words are split at white space anyway.
 #[test]
 fn the_mask_of_mpnet_takes_the_space_before_it() {
