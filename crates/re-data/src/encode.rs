@@ -11,7 +11,7 @@ use crate::encoded::Encoded;
 use crate::error::{Error, Result};
 use crate::example::RelationExample;
 use crate::literal::{LiteralTokens, TokensInText};
-use crate::markup::{MarkedText, Markup};
+use crate::markup::{MarkedText, Markup, entity_type};
 use crate::span::{ByteSpan, TokenSpan, without_white_space};
 use crate::tokenizer::{Part, Pieces, Template, Tokenizer};
 use crate::window::{Kept, around, extend, longest_first};
@@ -312,7 +312,9 @@ impl ExampleEncoder {
                 (first, whole(second))
             }
         };
-        let row = self.assemble(first.ids.get(..first_length).unwrap_or_default(), sentence, &kept, entities);
+        let mut row =
+            self.assemble(first.ids.get(..first_length).unwrap_or_default(), sentence, &kept, entities);
+        row.kinds = [0, 1].map(|entity| self.kind(example, entity));
         if self.options.lost_entities == LostEntities::Error
             && let Some(entity) = row.entities.iter().position(Option::is_none)
         {
@@ -324,6 +326,13 @@ impl ExampleEncoder {
             });
         }
         Ok((row, truncated))
+    }
+
+    /// A type as a row has it, see [`Encoded::kinds`].
+    fn kind(&self, example: &RelationExample, entity: usize) -> u32 {
+        let kind = entity_type(example, entity);
+        let known = self.markup.entity_types().iter().position(|known| known == kind);
+        known.map_or(0, |place| place as u32 + 1)
     }
 
     fn assemble(
@@ -357,7 +366,7 @@ impl ExampleEncoder {
             }
         }
         let sentence = Some(TokenSpan::with_len(start, sentence.len()));
-        Encoded { ids, type_ids, entities: row_entities, marked: row_marked, sentence }
+        Encoded { ids, type_ids, entities: row_entities, marked: row_marked, sentence, kinds: [0, 0] }
     }
 }
 

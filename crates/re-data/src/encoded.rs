@@ -20,6 +20,9 @@ pub struct Encoded {
     /// Tokens of the segment that holds the entities, as far as truncation left it; `None` where the row was not made
     /// from an example.
     pub sentence: Option<TokenSpan>,
+    /// Type of each entity: its place among [`Markup::entity_types`](crate::Markup::entity_types), counted from 1; 0 for
+    /// an entity without one of them.
+    pub kinds: [u32; 2],
 }
 
 impl Encoded {
@@ -58,6 +61,8 @@ pub struct Batch {
     pub entities: Vec<[Option<TokenSpan>; 2]>,
     /// Entities with their markers, in flat positions.
     pub marked: Vec<[Option<TokenSpan>; 2]>,
+    /// Types of the entities of each row, as [`Encoded::kinds`] has them.
+    pub kinds: Vec<[u32; 2]>,
     /// Class of each row; empty where the batch has no labels.
     pub classes: Vec<i64>,
 }
@@ -90,6 +95,7 @@ impl Batch {
             batch.sequences.push(sequence);
             batch.entities.push(flat(row.entities));
             batch.marked.push(flat(row.marked));
+            batch.kinds.push(row.kinds);
         }
         if !classes.is_empty() && classes.len() != batch.len() {
             return Err(Error::Argument {
@@ -137,7 +143,7 @@ mod tests {
             type_ids: vec![0; ids.len()],
             entities: [Some(TokenSpan::with_len(at, 1)), None],
             marked: [Some(TokenSpan::with_len(at, 1)), None],
-            sentence: None,
+            ..Encoded::default()
         };
         let rows = [row(&[5, 6, 7], 1), row(&[8, 9], 0)];
         let batch = Batch::new(&rows, &[3, 4]).unwrap();

@@ -8,18 +8,19 @@ mod insert;
 mod marked;
 mod segments;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::example::RelationExample;
 use crate::span::ByteSpan;
 
 pub use insert::{Markers, insert_markers};
 pub use marked::{EntityTokens, TypedPunct, TypedTokens};
 pub use segments::unmarked;
-pub use segments::{Pair, Plain, Query};
+pub use segments::{Pair, Plain, PlainTyped, Query};
 
 /// An example as a tokenizer reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +86,12 @@ pub trait Markup: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Entity types that rows carry beside their tokens, for heads that read them. Rows that differ in them alone share an
+    /// encoder pass.
+    fn entity_types(&self) -> &[String] {
+        &[]
+    }
+
     /// Whether 1 is added to the token type ids of the entities' tokens.
     fn entity_embedding(&self) -> bool {
         false
@@ -104,6 +111,12 @@ pub trait Markup: fmt::Debug + Send + Sync {
 pub enum MarkupConfig {
     /// [`Plain`]: the sentence alone.
     Plain {},
+    /// [`PlainTyped`]: the sentence alone, and the entity types beside it.
+    PlainTyped {
+        /// All entity types that occur. An experiment takes those of its training rows where they are left out.
+        #[serde(default)]
+        types: Vec<String>,
+    },
     /// [`Pair`]: both surface forms as first segment.
     Pair {},
     /// [`EntityTokens`]: `[ENT]` and `[/ENT]` around both entities.
@@ -119,7 +132,8 @@ pub enum MarkupConfig {
     TypedPunct {},
     /// [`TypedTokens`]: a token for each role and type around each entity; [`UNTYPED`] for an entity without one.
     TypedTokens {
-        /// All entity types that occur.
+        /// All entity types that occur. An experiment takes those of its training rows where they are left out.
+        #[serde(default)]
         types: Vec<String>,
     },
     /// [`Query`]: a Korean question as first segment.
@@ -127,13 +141,26 @@ pub enum MarkupConfig {
 }
 
 impl MarkupConfig {
+    /// The same markup for entities of these types, where it needs to know them and has none.
+    #[must_use]
+    pub fn or_types<'a>(mut self, known: impl IntoIterator<Item = &'a str>) -> Self {
+        if let Self::TypedTokens { types } | Self::PlainTyped { types } = &mut self
+            && types.is_empty()
+        {
+            let known: BTreeSet<&str> = known.into_iter().filter(|kind| *kind != UNTYPED).collect();
+            types.extend(known.into_iter().map(str::to_owned));
+        }
+        self
+    }
+
     /// The markup.
     ///
     /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) where the types of [`TypedTokens`] are none, empty or repeated.
+    /// [`Error::Argument`] where the types of [`TypedTokens`] or [`PlainTyped`] are none, empty or repeated.
     pub fn build(&self) -> Result<Box<dyn Markup>> {
         Ok(match self {
             Self::Plain {} => Box::new(Plain),
+            Self::PlainTyped { types } => Box::new(PlainTyped::new(types)?),
             Self::Pair {} => Box::new(Pair),
             Self::EntityTokens { entity_embedding, pair } => {
                 Box::new(EntityTokens { entity_embedding: *entity_embedding, pair: *pair })
@@ -148,6 +175,45 @@ impl MarkupConfig {
 /// What stands in place of the type of an entity that has none, as taggers write it.
 pub const UNTYPED: &str = "O";
 
-fn entity_type(example: &RelationExample, entity: usize) -> &str {
+pub(crate) fn entity_type(example: &RelationExample, entity: usize) -> &str {
     example.entities().get(entity).and_then(|e| e.kind()).unwrap_or(UNTYPED)
+}
+
+/// The types of a markup that has a list of them, with [`UNTYPED`] at the end unless it is among them.
+///
+/// # Errors
+/// [`Error::Argument`] where there is no type, an empty one, or a duplicated one.
+fn known_types<S: AsRef<str>>(types: &[S]) -> Result<Vec<String>> {
+    let mut types: Vec<String> = types.iter().map(|kind| kind.as_ref().to_owned()).collect();
+    let mut sorted: Vec<&String> = types.iter().collect();
+    sorted.sort();
+    sorted.dedup();
+    if types.is_empty() || sorted.len() != types.len() || types.iter().any(String::is_empty) {
+        return Err(Error::Argument {
+            name: "types",
+            found: format!("{types:?}"),
+            expected: "at least one entity type, each once, none empty",
+        });
+    }
+    if !types.iter().any(|kind| kind == UNTYPED) {
+        types.push(UNTYPED.to_owned());
+    }
+    Ok(types)
+}
+
+/// The type of an entity, which has to be one of `types`.
+///
+/// # Errors
+/// [`Error::UnknownEntityType`].
+fn known_type<'a>(types: &[String], example: &'a RelationExample, entity: usize) -> Result<&'a str> {
+    let kind = entity_type(example, entity);
+    if types.iter().any(|known| known == kind) {
+        return Ok(kind);
+    }
+    Err(Error::UnknownEntityType {
+        id: example.id().to_owned(),
+        entity,
+        found: kind.to_owned(),
+        expected: types.to_vec(),
+    })
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use re_data::markup::{EntityTokens, Pair, Plain, Query, TypedPunct, TypedTokens};
+use re_data::markup::{EntityTokens, Pair, Plain, PlainTyped, Query, TypedPunct, TypedTokens};
 use re_data::{
     ByteSpan, EncodeOptions, Encoded, Entity, Error, ExampleEncoder, LostEntities, Markup, RelationExample,
     Tokenizer, Truncation,
@@ -285,8 +285,9 @@ static ENCODERS: LazyLock<Vec<ExampleEncoder>> = LazyLock::new(|| {
     for tokenizer in TOKENIZERS.iter() {
         for max_length in [12, 30, 100_000] {
             for truncation in [Truncation::Window, Truncation::Tail] {
-                let markups: [Box<dyn Markup>; 7] = [
+                let markups: [Box<dyn Markup>; 8] = [
                     Box::new(Plain),
+                    Box::new(PlainTyped::new(&["PER", "ORG"]).unwrap()),
                     Box::new(Pair),
                     Box::new(Query),
                     Box::new(EntityTokens { entity_embedding: true, pair: false }),

@@ -13,6 +13,7 @@ fn example(text: &str, subject: (usize, usize), object: (usize, usize)) -> Relat
 fn all() -> Vec<Box<dyn Markup>> {
     let configs = [
         r#"{"name": "plain"}"#,
+        r#"{"name": "plain_typed", "types": ["PER", "ORG"]}"#,
         r#"{"name": "pair"}"#,
         r#"{"name": "entity_tokens"}"#,
         r#"{"name": "entity_tokens", "entity_embedding": true, "pair": true}"#,
@@ -73,10 +74,10 @@ fn every_markup_writes_what_it_documents() {
     let tokens = "[ENT]이순신[/ENT]은 [ENT]조선[/ENT] 장군이다";
     let punct = "@ * PER * 이순신 @은 # ^ ORG ^ 조선 # 장군이다";
     let typed = "[S:PER]이순신[/S:PER]은 [O:ORG]조선[/O:ORG] 장군이다";
-    assert_eq!(sentences, [text, text, tokens, tokens, punct, typed, text]);
+    assert_eq!(sentences, [text, text, text, tokens, tokens, punct, typed, text]);
     let first: Vec<_> = written.iter().map(|w| w.first.as_deref()).collect();
     let pair = Some("이순신[SEP]조선");
-    assert_eq!(first, [None, pair, None, pair, None, None, Some("이순신과 조선의 관계는?")]);
+    assert_eq!(first, [None, None, pair, None, pair, None, None, Some("이순신과 조선의 관계는?")]);
     for (markup, written) in all().iter().zip(&written) {
         assert_eq!(markup.writes_pair(), written.first.is_some());
         for entity in [0, 1] {
@@ -102,7 +103,7 @@ fn an_entity_without_a_type_has_the_type_o_and_others_must_be_known() {
             _ => {}
         }
         let error = markup.write(&unknown, "[SEP]").err();
-        assert_eq!(error.is_some(), markup.name() == "typed_tokens");
+        assert_eq!(error.is_some(), !markup.entity_types().is_empty() || markup.name() == "typed_tokens");
         if let Some(error) = error {
             assert_eq!(
                 error.to_string(),
@@ -116,7 +117,7 @@ fn an_entity_without_a_type_has_the_type_o_and_others_must_be_known() {
 #[case(r#"{"name": "pair", "separator": "x"}"#)]
 #[case(r#"{"name": "plain", "x": 1}"#)]
 #[case(r#"{"name": "marked"}"#)]
-#[case(r#"{"name": "typed_tokens"}"#)]
+#[case(r#"{"name": "typed_tokens", "types": "PER"}"#)]
 fn unknown_settings_are_refused(#[case] config: &str) {
     assert!(serde_json::from_str::<MarkupConfig>(config).is_err());
 }
@@ -127,6 +128,16 @@ fn configurations_survive_a_round_trip() {
     let text = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<MarkupConfig>(&text).unwrap(), config);
     for types in [vec![], vec!["".to_owned()], vec!["A".to_owned(), "A".to_owned()]] {
-        assert!(MarkupConfig::TypedTokens { types }.build().is_err());
+        assert!(MarkupConfig::TypedTokens { types: types.clone() }.build().is_err());
+        assert!(MarkupConfig::PlainTyped { types }.build().is_err());
     }
+}
+
+#[test]
+fn types_that_are_left_out_are_taken_from_the_rows() {
+    let config: MarkupConfig = serde_json::from_str(r#"{"name": "plain_typed"}"#).unwrap();
+    let filled = config.or_types(["ORG", "PER", "ORG", "O"]);
+    assert_eq!(filled, MarkupConfig::PlainTyped { types: vec!["ORG".into(), "PER".into()] });
+    assert_eq!(filled.clone().or_types(["DAT"]), filled);
+    assert_eq!(MarkupConfig::Query {}.or_types(["DAT"]), MarkupConfig::Query {});
 }

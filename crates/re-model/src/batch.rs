@@ -93,6 +93,7 @@ struct RowSpans {
     sequence: usize,
     entities: [Option<TokenSpan>; 2],
     marked: [Option<TokenSpan>; 2],
+    kinds: [u32; 2],
 }
 
 impl TokenBatch {
@@ -131,8 +132,13 @@ impl TokenBatch {
             rows: batch
                 .sequences
                 .iter()
-                .zip(batch.entities.iter().zip(&batch.marked))
-                .map(|(&sequence, (&entities, &marked))| RowSpans { sequence, entities, marked })
+                .zip(batch.entities.iter().zip(&batch.marked).zip(&batch.kinds))
+                .map(|(&sequence, ((&entities, &marked), &kinds))| RowSpans {
+                    sequence,
+                    entities,
+                    marked,
+                    kinds,
+                })
                 .collect(),
             classes: put(&batch.classes)?,
             device,
@@ -209,6 +215,11 @@ impl TokenBatch {
     /// Flat tokens of one entity (0 or 1) in each row, without its markers; `None` where truncation removed it.
     pub fn entity(&self, entity: usize) -> impl Iterator<Item = Option<TokenSpan>> {
         self.rows.iter().map(move |row| row.entities.get(entity).copied().flatten())
+    }
+
+    /// Types of both entities of each row, as [`Encoded::kinds`](re_data::Encoded::kinds) has them.
+    pub fn kinds(&self) -> impl Iterator<Item = [u32; 2]> {
+        self.rows.iter().map(|row| row.kinds)
     }
 
     /// Flat tokens of one entity (0 or 1) in each row with the markers around it.

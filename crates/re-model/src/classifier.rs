@@ -161,6 +161,10 @@ impl RelationClassifier {
         markup: MarkupChoice,
         head: HeadChoice,
     ) -> Result<(Self, LoadReport)> {
+        let head = match head {
+            HeadChoice::Known(head) => HeadChoice::Known(head.for_markup(encoder.markup())),
+            own => own,
+        };
         let build = |builder: &mut Builder<'_>, config: &EncoderConfig, classes| match &head {
             HeadChoice::Known(head) => head.build(builder, config, classes),
             HeadChoice::Own(make) => make(builder, config, classes),

@@ -10,20 +10,24 @@ use ndarray::{Axis, s};
 use re_data::{
     Batch, CharSpan, Document, Encoded, LabelSet, MarkupConfig, Mention, PairRule, Predictor, RelationExample,
 };
+use re_model::head::{MentionPairConfig, PairFeature};
 use re_model::{
     ClassifierOptions, Error, HeadChoice, HeadConfig, MarkupChoice, Mode, Precision, RelationClassifier,
     TokenBatch,
 };
 use tch::{Kind, Tensor};
 
-const HEADS: [HeadConfig; 4] =
-    [HeadConfig::Cls, HeadConfig::EntityStart, HeadConfig::EntityMean, HeadConfig::RBert];
+fn heads() -> [HeadConfig; 5] {
+    let pair = HeadConfig::MentionPair(MentionPairConfig::new(&PairFeature::ALL));
+    [HeadConfig::Cls, HeadConfig::EntityStart, HeadConfig::EntityMean, HeadConfig::RBert, pair]
+}
 
 /// Each markup, and whether it writes the pair into the row.
-fn markups() -> [(MarkupConfig, bool); 8] {
+fn markups() -> [(MarkupConfig, bool); 9] {
     let tokens = |entity_embedding, pair| MarkupConfig::EntityTokens { entity_embedding, pair };
     [
         (MarkupConfig::Plain {}, false),
+        (MarkupConfig::PlainTyped { types: vec!["PER".into(), "ORG".into()] }, false),
         (MarkupConfig::Pair {}, true),
         (tokens(false, false), true),
         (tokens(true, false), true),
@@ -83,7 +87,7 @@ fn shared_passes_give_the_logits_of_separate_ones() {
     let of_documents = documents.iter().flat_map(|document| examples(document).into_iter().step_by(2));
     let examples: Vec<RelationExample> = of_documents.collect();
     for (markup, apart) in markups() {
-        for head in HEADS {
+        for head in heads() {
             let mut classifier = classifier(&markup, head);
             let (rows, _) = classifier.encoder().encode_batch(&examples).unwrap();
             let sequences = Batch::new(&rows, &[]).unwrap().offsets.len() - 1;
@@ -107,7 +111,7 @@ fn shared_passes_give_the_gradients_of_separate_ones() {
         let examples = examples(&document("a", ""));
         (examples, [0i64, 1, 2])
     };
-    for head in HEADS {
+    for head in heads() {
         let classifier = classifier(&MarkupConfig::Plain {}, head);
         let (rows, _) = classifier.encoder().encode_batch(&rows).unwrap();
         let parameters = classifier.model().parameters();

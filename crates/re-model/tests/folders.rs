@@ -12,6 +12,7 @@ use std::process::Command;
 use common::{Expected, golden, model};
 use re_data::{EncodeOptions, LabelSet, MarkupConfig, Predictor, RelationExample, Tokenizer};
 use re_formats::read::{self, ReadOptions};
+use re_model::head::{MentionPairConfig, PairFeature};
 use re_model::save::save_tensors;
 use re_model::{
     ClassifierOptions, EncoderConfig, Error, HeadChoice, HeadConfig, MarkupChoice, Mode, Precision,
@@ -96,6 +97,10 @@ fn a_saved_classifier_comes_back_with_the_same_bits() {
         (MarkupConfig::Pair {}, HeadConfig::RBert),
         (MarkupConfig::Query {}, HeadConfig::EntityStart),
         (MarkupConfig::Plain {}, HeadConfig::EntityMean),
+        (
+            MarkupConfig::PlainTyped { types: vec!["PER".into(), "ORG".into()] },
+            HeadConfig::MentionPair(MentionPairConfig::new(&PairFeature::ALL)),
+        ),
     ] {
         let before = classifier(markup, head);
         let folder = tempfile::tempdir().unwrap();

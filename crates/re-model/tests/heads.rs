@@ -7,6 +7,7 @@ mod common;
 
 use common::{golden, relative_to_scale};
 use re_data::{Batch, Encoded, LabelSet, TokenSpan};
+use re_model::head::{MentionPairConfig, PairFeature};
 use re_model::parameters::Part;
 use re_model::{
     Builder, ClassifierOptions, EncoderConfig, Head, HeadChoice, HeadConfig, HeadInput, Mode, Precision,
@@ -60,7 +61,8 @@ fn batch(model: &RelationModel) -> TokenBatch {
 
 #[test]
 fn asking_for_fewer_tokens_changes_nothing() {
-    let heads = [HeadConfig::Cls, HeadConfig::EntityStart, HeadConfig::EntityMean, HeadConfig::RBert];
+    let pair = HeadConfig::MentionPair(MentionPairConfig::new(&PairFeature::ALL));
+    let heads = [HeadConfig::Cls, HeadConfig::EntityStart, HeadConfig::EntityMean, HeadConfig::RBert, pair];
     // All but the first have scores that depend on where in its row a token stands.
     for (case, head) in
         ["xlmr", "mpnet", "deberta", "deberta_c2p"].iter().flat_map(|case| heads.map(|head| (case, head)))
@@ -85,6 +87,7 @@ fn looking_at_tokens_that_were_not_asked_for_is_an_error() {
         (HeadConfig::EntityStart, true),
         (HeadConfig::EntityMean, true),
         (HeadConfig::RBert, true),
+        (HeadConfig::MentionPair(MentionPairConfig::default()), true),
     ] {
         let model = model(|inner| Box::new(Asking { inner, firsts_alone: true }), head);
         let found = model.forward(&batch(&model), Mode::Eval);

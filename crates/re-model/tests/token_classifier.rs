@@ -356,3 +356,17 @@ fn folders_go_back_and_forth_with_transformers() {
         }
     }
 }
+
+/// MPNet has no token types.
+#[test]
+fn an_encoder_without_token_types_tags() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(embedded().join("tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
+    let config = r#"{"model_type": "mpnet", "vocab_size": 4000, "hidden_size": 8, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "intermediate_size": 8, "max_position_embeddings": 600}"#;
+    fs::write(folder.path().join("config.json"), config).unwrap();
+    let options = TokenClassifierOptions { random_weights: true, ..TokenClassifierOptions::default() };
+    let (tagger, _) = TokenClassifier::new(folder.path(), ["PER"], options).unwrap();
+    let document = Document::new("1", "하늘은 바다와 결혼했다.", Vec::new()).unwrap();
+    assert_eq!(tagger.tag(&[document]).unwrap().len(), 1);
+}

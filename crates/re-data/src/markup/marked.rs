@@ -1,8 +1,8 @@
 //! Markups that write markers around the entities.
 
 use super::segments::surfaces;
-use super::{MarkedText, Markers, Markup, UNTYPED, entity_type, insert_markers};
-use crate::error::{Error, Result};
+use super::{MarkedText, Markers, Markup, entity_type, insert_markers, known_type, known_types};
+use crate::error::Result;
 use crate::example::RelationExample;
 
 const OPEN: &str = "[ENT]";
@@ -79,36 +79,13 @@ impl TypedTokens {
     /// The markup for all entity types that occur.
     ///
     /// # Errors
-    /// [`Error::Argument`] where there is no type, an empty one, or a duplicated one.
+    /// [`Error::Argument`](crate::Error::Argument) where there is no type, an empty one, or a duplicated one.
     pub fn new<S: AsRef<str>>(types: &[S]) -> Result<Self> {
-        let mut types: Vec<String> = types.iter().map(|kind| kind.as_ref().to_owned()).collect();
-        let mut sorted: Vec<&String> = types.iter().collect();
-        sorted.sort();
-        sorted.dedup();
-        if types.is_empty() || sorted.len() != types.len() || types.iter().any(String::is_empty) {
-            return Err(Error::Argument {
-                name: "types",
-                found: format!("{types:?}"),
-                expected: "at least one entity type, each once, none empty",
-            });
-        }
-        if !types.iter().any(|kind| kind == UNTYPED) {
-            types.push(UNTYPED.to_owned());
-        }
-        Ok(Self { types })
+        Ok(Self { types: known_types(types)? })
     }
 
     fn markers(&self, example: &RelationExample, entity: usize, role: char) -> Result<Markers> {
-        let kind = entity_type(example, entity);
-        if !self.types.iter().any(|known| known == kind) {
-            return Err(Error::UnknownEntityType {
-                id: example.id().to_owned(),
-                entity,
-                found: kind.to_owned(),
-                expected: self.types.clone(),
-            });
-        }
-        let [open, close] = tokens(role, kind);
+        let [open, close] = tokens(role, known_type(&self.types, example, entity)?);
         Ok(Markers { open, close })
     }
 }

@@ -1,6 +1,6 @@
 //! Markups that leave the sentence as it is.
 
-use super::{MarkedText, Markup};
+use super::{MarkedText, Markup, known_type, known_types};
 use crate::error::Result;
 use crate::example::RelationExample;
 use crate::korean::with_particle;
@@ -8,6 +8,23 @@ use crate::korean::with_particle;
 /// The sentence alone, for heads that use the spans of the entities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plain;
+
+/// The sentence alone, as [`Plain`], with the types of the entities beside its tokens: a head that reads them, as one on
+/// pairs of mentions does, knows the types, and all pairs of a sentence share an encoder pass all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlainTyped {
+    types: Vec<String>,
+}
+
+impl PlainTyped {
+    /// The markup for all entity types that occur.
+    ///
+    /// # Errors
+    /// [`Error::Argument`](crate::Error::Argument) where there is no type, an empty one, or a duplicated one.
+    pub fn new<S: AsRef<str>>(types: &[S]) -> Result<Self> {
+        Ok(Self { types: known_types(types)? })
+    }
+}
 
 /// Both surface forms with the tokenizer's separator between them as first segment, then the sentence.
 ///
@@ -27,6 +44,27 @@ impl Markup for Plain {
 
     fn write(&self, example: &RelationExample, _: &str) -> Result<MarkedText> {
         Ok(unmarked(example, None))
+    }
+}
+
+impl Markup for PlainTyped {
+    fn name(&self) -> &'static str {
+        "plain_typed"
+    }
+
+    fn write(&self, example: &RelationExample, _: &str) -> Result<MarkedText> {
+        for entity in [0, 1] {
+            known_type(&self.types, example, entity)?;
+        }
+        Ok(unmarked(example, None))
+    }
+
+    fn writes_types(&self) -> bool {
+        true
+    }
+
+    fn entity_types(&self) -> &[String] {
+        &self.types
     }
 }
 

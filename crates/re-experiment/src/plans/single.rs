@@ -77,7 +77,8 @@ pub(crate) fn check_types(experiment: &Experiment, data: &ExperimentData) -> Res
     let typed = match &experiment.parts.markup {
         Some(markup) => markup.writes_types(),
         None => {
-            matches!(experiment.markup, MarkupConfig::TypedPunct {} | MarkupConfig::TypedTokens { .. })
+            use MarkupConfig::{PlainTyped, TypedPunct, TypedTokens};
+            matches!(experiment.markup, TypedPunct {} | TypedTokens { .. } | PlainTyped { .. })
         }
     };
     let swaps =
@@ -135,7 +136,11 @@ pub(crate) fn build(
     let options = ClassifierOptions {
         markup: match &own.markup {
             Some(markup) => MarkupChoice::Own(Arc::clone(markup)),
-            None => MarkupChoice::Known(experiment.markup.clone()),
+            None => {
+                let entities = data.train.iter().flat_map(RelationExample::entities);
+                let types = entities.filter_map(|entity| entity.kind());
+                MarkupChoice::Known(experiment.markup.clone().or_types(types))
+            }
         },
         head: match &own.head {
             Some(head) => HeadChoice::Own(head.builder()),

@@ -2,25 +2,30 @@
 
 mod cls;
 mod entity;
+mod input;
+mod mention_pair;
 mod r_bert;
 mod tokens;
 
 pub use cls::Cls;
 pub use entity::{EntityMean, EntityStart};
+pub use input::HeadInput;
+pub use mention_pair::{MentionPair, MentionPairConfig, PairFeature};
 pub use r_bert::RBert;
 pub use tokens::Tokens;
 
-use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 
-use re_data::TokenSpan;
-use serde::{Deserialize, Serialize};
+use re_data::Markup;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use tch::Tensor;
 
-use crate::batch::{TokenBatch, averaging_matrix};
+use crate::batch::TokenBatch;
 use crate::config::Activation;
 use crate::config::EncoderConfig;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ops::{LayerNorm, Linear, Mode, dropout};
 use crate::parameters::{Builder, Part};
 
@@ -47,7 +52,7 @@ pub trait Head: std::fmt::Debug + Send {
 }
 
 /// The heads that this crate offers, as named in configuration files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeadConfig {
     /// The checkpoint architecture's own classification head on the first token: [`Cls`].
@@ -59,6 +64,9 @@ pub enum HeadConfig {
     EntityMean,
     /// First token and both entity means: [`RBert`].
     RBert,
+    /// Both mentions, the text between them, distance and types: [`MentionPair`]. Settings write `"mention_pair"`, or
+    /// `{ mention_pair = { features = [..] } }`.
+    MentionPair(MentionPairConfig),
 }
 
 impl HeadConfig {
@@ -78,101 +86,56 @@ impl HeadConfig {
             Self::EntityStart => Box::new(EntityStart::new(builder, config, classes)?),
             Self::EntityMean => Box::new(EntityMean::new(builder, config, classes)?),
             Self::RBert => Box::new(RBert::new(builder, config, classes)?),
+            Self::MentionPair(pair) => Box::new(MentionPair::new(builder, config, classes, pair)?),
         })
     }
+
+    /// The same head for rows that carry as many entity types as `markup` gives them.
+    pub(crate) fn for_markup(self, markup: &dyn Markup) -> Self {
+        match self {
+            Self::MentionPair(mut pair) => {
+                pair.types = u16::try_from(markup.entity_types().len()).unwrap_or(u16::MAX);
+                Self::MentionPair(pair)
+            }
+            other => other,
+        }
+    }
 }
 
-/// Hidden states of a batch, and the ways heads look at them.
-///
-/// An entity that truncation removed contributes zeros.
-#[derive(Debug)]
-pub struct HeadInput<'a> {
-    /// Hidden states of all tokens, `[T, hidden_size]`, or of those that [`Head::tokens`] named.
-    pub states: &'a Tensor,
-    /// The batch they belong to.
-    pub batch: &'a TokenBatch,
-    /// Flat positions of the tokens that the states belong to, where those are not all.
-    pub tokens: Option<&'a [i64]>,
+impl<'de> Deserialize<'de> for HeadConfig {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        from.deserialize_any(HeadVisitor)
+    }
 }
 
-impl HeadInput<'_> {
-    /// States of each row's first token, `[B, hidden_size]`.
-    ///
-    /// # Errors
-    /// [`Error::Torch`]; [`Error::Data`] where [`Head::tokens`] did not name the tokens.
-    pub fn first_token(&self) -> Result<Tensor> {
-        let starts: Vec<i64> = first_tokens(self.batch)
-            .map(|first| Ok(self.columns(first)?.start as i64))
-            .collect::<Result<_>>()?;
-        let index = Tensor::f_from_slice(&starts)?.f_to_device(self.batch.device())?;
-        Ok(self.states.f_index_select(0, &index)?)
+/// Reads a name, or a name with settings.
+struct HeadVisitor;
+
+const NAMES: &[&str] = &["cls", "entity_start", "entity_mean", "r_bert", "mention_pair"];
+
+impl<'de> Visitor<'de> for HeadVisitor {
+    type Value = HeadConfig;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a head, one of {}", NAMES.join(", "))
     }
 
-    /// Mean of the states over the tokens of entity 0 or 1, `[B, hidden_size]`.
-    ///
-    /// # Errors
-    /// [`Error::Torch`]; [`Error::Data`] where [`Head::tokens`] did not name the tokens.
-    pub fn entity_mean(&self, entity: usize) -> Result<Tensor> {
-        self.mean(self.batch.entity(entity).map(|span| span.map(|s| s.range())).collect())
+    fn visit_str<E: de::Error>(self, name: &str) -> std::result::Result<HeadConfig, E> {
+        Ok(match name {
+            "cls" => HeadConfig::Cls,
+            "entity_start" => HeadConfig::EntityStart,
+            "entity_mean" => HeadConfig::EntityMean,
+            "r_bert" => HeadConfig::RBert,
+            "mention_pair" => HeadConfig::MentionPair(MentionPairConfig::default()),
+            other => return Err(E::unknown_variant(other, NAMES)),
+        })
     }
 
-    /// States at the first token of entity 0 or 1: its opening marker where the markup writes one,
-    /// `[B, hidden_size]` (Baldini Soares et al. 2019).
-    ///
-    /// # Errors
-    /// [`Error::Torch`]; [`Error::Data`] where [`Head::tokens`] did not name the tokens.
-    pub fn entity_start(&self, entity: usize) -> Result<Tensor> {
-        let first = |span: TokenSpan| span.start()..span.start() + 1;
-        self.mean(self.batch.marked_entity(entity).map(|span| span.map(first)).collect())
-    }
-
-    /// Mean of the states over all tokens of each row, `[B, hidden_size]`.
-    ///
-    /// # Errors
-    /// [`Error::Torch`]; [`Error::Data`] where [`Head::tokens`] did not name the tokens.
-    pub fn sentence_mean(&self) -> Result<Tensor> {
-        self.mean(self.batch.row_ranges().map(Some).collect())
-    }
-
-    fn mean(&self, spans: Vec<Option<Range<usize>>>) -> Result<Tensor> {
-        // Rows of one sequence share their spans: each is averaged once.
-        let (mut known, mut different) = (HashMap::new(), Vec::new());
-        let mut of_row = Vec::with_capacity(spans.len());
-        for span in spans {
-            of_row.push(*known.entry(span.clone()).or_insert_with(|| {
-                different.push(span);
-                different.len() as i64 - 1
-            }));
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<HeadConfig, A::Error> {
+        match map.next_key::<String>()?.as_deref() {
+            Some("mention_pair") => Ok(HeadConfig::MentionPair(map.next_value()?)),
+            other => Err(de::Error::unknown_field(other.unwrap_or_default(), &["mention_pair"])),
         }
-        let spans = different
-            .into_iter()
-            .map(|span| span.map(|span| self.columns(span)).transpose())
-            .collect::<Result<Vec<_>>>()?;
-        let columns = self.tokens.map_or(self.batch.tokens(), <[i64]>::len);
-        let all_differ = spans.len() == of_row.len();
-        let matrix = averaging_matrix(spans.into_iter(), columns, self.batch.device())?;
-        let means = matrix.f_to_kind(self.states.kind())?.f_matmul(self.states)?;
-        if all_differ {
-            return Ok(means);
-        }
-        Ok(means.f_index_select(0, &Tensor::f_from_slice(&of_row)?.f_to_device(self.batch.device())?)?)
-    }
-
-    /// Rows of `states` that are those of the tokens in `span`.
-    fn columns(&self, span: Range<usize>) -> Result<Range<usize>> {
-        let Some(tokens) = self.tokens else { return Ok(span) };
-        let start = tokens.partition_point(|&token| token < span.start as i64);
-        let columns = start..start + span.len();
-        // Positions follow each other strictly, so that equal ends say that all between are there.
-        let found = tokens.get(columns.clone()).and_then(|found| Some((*found.first()?, *found.last()?)));
-        if found == Some((span.start as i64, span.end as i64 - 1)) {
-            return Ok(columns);
-        }
-        Err(Error::Data(re_data::Error::Argument {
-            name: "Head::tokens",
-            found: format!("not all tokens of {span:?}"),
-            expected: "every token that the head looks at",
-        }))
     }
 }
 
