@@ -39,7 +39,10 @@ fn main() {
     if x86 {
         build.define("RE_X86", None);
     }
-    build.file("native/layer.cpp").file("native/shim.cpp").compile("re_native");
+    for file in ["check", "layer", "prepared", "shim"] {
+        build.file(format!("native/{file}.cpp"));
+    }
+    build.compile("re_native");
 }
 
 fn compiler() -> cc::Build {

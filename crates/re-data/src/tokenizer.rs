@@ -6,6 +6,7 @@
 //! way to the model for words that the normalizer leaves alone (module `direct`).
 
 mod class;
+mod deberta;
 mod direct;
 mod file;
 mod folder;

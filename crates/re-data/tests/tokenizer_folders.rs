@@ -34,7 +34,7 @@ enum Expected {
 
 /// Folders that are refused here, and a part of the reason. What `transformers` gives for them follows one of two files that
 /// contradict each other, or is no reading of the folder at all.
-const REFUSED: [(&str, &str); 22] = [
+const REFUSED: [(&str, &str); 29] = [
     (
         "vocab, capitals, nothing said",
         "tokenizer_config.json: do_lower_case is not given (expected false, as ",
@@ -72,6 +72,28 @@ const REFUSED: [(&str, &str); 22] = [
         "tokenizer.json: model = \"BPE\" (expected WordPiece, as MPNetTokenizer has it",
     ),
     ("mpnet, the class of bert", "the vocabulary lacks the sep_token \"[SEP]\""),
+    (
+        "deberta, lower-cased by the file",
+        "tokenizer_config.json: do_lower_case is not given (expected true, as tokenizer.json is made, or false",
+    ),
+    (
+        "deberta, punctuation by the file",
+        "tokenizer_config.json: split_by_punct is not given (expected true, as tokenizer.json is made, or false",
+    ),
+    (
+        "deberta, another unknown token",
+        "tokenizer.json: model.unk_id = \"0\" (expected 3, as DebertaV2Tokenizer has it",
+    ),
+    (
+        "deberta, an unknown token with a score",
+        "tokenizer.json: model.unk_id = \"3\" (expected 1, as DebertaV2Tokenizer has it",
+    ),
+    ("deberta, bytes", "tokenizer.json: model.byte_fallback = \"true\""),
+    (
+        "deberta, the pieces of bert",
+        "tokenizer.json: model = \"WordPiece\" (expected Unigram, as DebertaV2Tokenizer has it",
+    ),
+    ("deberta, vocab", "tokenizer.json is missing"),
     // transformers fails, too.
     ("null, do_lower_case", "tokenizer_config.json: do_lower_case = null (expected true or false)"),
     ("null, tokenize_chinese_chars", "tokenize_chinese_chars = null (expected true or false)"),
@@ -148,7 +170,19 @@ fn every_folder_gives_the_ids_of_transformers_or_is_refused() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    assert!(equal >= 82 && refused == 22, "{equal} equal, {refused} refused");
+    assert!(equal >= 99 && refused == 29, "{equal} equal, {refused} refused");
+}
+
+#[test]
+fn a_vocabulary_of_sentence_piece_alone_is_refused_by_name() {
+    for name in ["spm.model", "sentencepiece.bpe.model"] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(name), "").unwrap();
+        fs::write(folder.path().join("config.json"), r#"{"model_type": "deberta-v2"}"#).unwrap();
+        let error = Tokenizer::from_folder(folder.path()).unwrap_err().to_string();
+        let expected = format!("but {name}, which is not read: AutoTokenizer");
+        assert!(error.contains(&expected), "{error}");
+    }
 }
 
 /// No id shows it: its words are split at white space anyway.

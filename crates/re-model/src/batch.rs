@@ -278,8 +278,25 @@ impl Layout {
 
     /// The inverse of [`Layout::split`]: drops the padding and joins the heads.
     pub(crate) fn join(&self, x: &Tensor) -> Result<Tensor> {
+        self.flatten_states(&x.f_transpose(1, 2)?)
+    }
+
+    /// The states of tokens, `[T, W]`, as those of padded rows, `[S, L, W]`, with zeros for padding.
+    pub(crate) fn pad_states(&self, x: &Tensor) -> Result<Tensor> {
         let (sequences, length) = self.size();
-        let padded = x.f_transpose(1, 2)?.f_reshape([sequences * length, -1])?;
+        Ok(match self {
+            Self::Equal { .. } => x.f_view([sequences, length, -1])?,
+            Self::Ragged { to_padded, mask, .. } => x
+                .f_index_select(0, to_padded)?
+                .f_view([sequences, length, -1])?
+                .f_mul(&mask.f_view([sequences, length, 1])?.f_to_kind(x.kind())?)?,
+        })
+    }
+
+    /// The inverse of [`Layout::pad_states`].
+    pub(crate) fn flatten_states(&self, padded: &Tensor) -> Result<Tensor> {
+        let (sequences, length) = self.size();
+        let padded = padded.f_reshape([sequences * length, -1])?;
         Ok(match self {
             Self::Equal { .. } => padded,
             Self::Ragged { to_flat, .. } => padded.f_index_select(0, to_flat)?,

@@ -1,13 +1,19 @@
 //! The encoder's shape, read from a checkpoint's `config.json`: the only place that knows architectures.
 
-use std::ops::RangeInclusive;
+mod deberta;
+mod fields;
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 use re_data::model_file;
-use re_data::text::brief;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use self::deberta::Deberta;
+use self::fields::Fields;
+use crate::disentangled::DisentangledAttention;
 use crate::error::{Error, Result};
 use crate::relative::RelativeAttention;
 
@@ -33,6 +39,8 @@ pub enum ModelType {
     Electra,
     /// MPNet (Song et al. 2020).
     Mpnet,
+    /// DeBERTa in its second and third version (He et al. 2021, 2023).
+    DebertaV2,
 }
 
 /// A non-linearity.
@@ -55,7 +63,7 @@ pub enum Activation {
 }
 
 /// How a checkpoint lays out its classification head on the first token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClsLayout {
     /// Name of the dense layer.
     pub dense: &'static str,
@@ -63,8 +71,19 @@ pub struct ClsLayout {
     pub output: &'static str,
     /// Activation between the two.
     pub activation: Activation,
-    /// Whether dropout also precedes the dense layer.
-    pub dropout_first: bool,
+    /// Rate of the dropout before the dense layer, 0..1.
+    pub dropout_first: f64,
+}
+
+/// A convolution over the tokens of a row beside the first layer, as DeBERTa's larger checkpoints have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Convolution {
+    /// Tokens that a result is computed from, an odd number: as many on either side of it.
+    pub kernel_size: i64,
+    /// Groups of columns that do not see each other, a divisor of `hidden_size`.
+    pub groups: i64,
+    /// Activation of its result.
+    pub activation: Activation,
 }
 
 /// Names of the parts of a layer that architectures call differently.
@@ -86,7 +105,7 @@ pub struct EncoderConfig {
     pub model_type: ModelType,
     /// Rows of the word embeddings.
     pub vocab_size: i64,
-    /// Width of the word embeddings; ELECTRA projects it to `hidden_size` where they differ.
+    /// Width of the word embeddings; ELECTRA and DeBERTa project it to `hidden_size` where they differ.
     pub embedding_size: i64,
     /// Width of the hidden states.
     pub hidden_size: i64,
@@ -104,15 +123,27 @@ pub struct EncoderConfig {
     pub attention_probs_dropout_prob: f64,
     /// Dropout in classification heads, 0..1.
     pub classifier_dropout: f64,
-    /// Rows of the position embeddings.
+    /// Dropout before the output layer that classifies tokens, 0..1.
+    pub token_dropout: f64,
+    /// Rows of the position embeddings; without a table of them, the longest row all the same.
     pub max_position_embeddings: i64,
+    /// Whether positions have embeddings, which are added to those of words.
+    pub position_embeddings: bool,
     /// Position of a row's first token: 0, or `pad_token_id + 1` for RoBERTa's kin and MPNet, where a padding token within
     /// a row stands at `pad_token_id`, is not counted, and its position gets no gradient.
     pub position_offset: i64,
     /// Rows of the token-type table, 0 for an architecture that has none.
     pub type_vocab_size: i64,
-    /// How attention scores depend on the distance of query and key, where they do.
+    /// How attention scores depend on the distance of query and key alone, where they do.
     pub relative_attention: Option<RelativeAttention>,
+    /// How they depend on the distance together with query or key, where they do.
+    pub disentangled_attention: Option<DisentangledAttention>,
+    /// Number of terms of an attention score: scores are divided by the root of a head's width times this number.
+    pub score_terms: i64,
+    /// The convolution beside the first layer, where there is one.
+    pub convolution: Option<Convolution>,
+    /// Activation between the two layers of DeBERTa's classification head, and the dropout before the first one.
+    pooler: (Activation, f64),
     /// Epsilon of every LayerNorm.
     pub layer_norm_eps: f64,
     /// Standard deviation of freshly initialised weights.
@@ -147,13 +178,9 @@ impl EncoderConfig {
         let model_type: ModelType = fields.name(
             "model_type",
             None,
-            "\"bert\", \"roberta\", \"xlm-roberta\", \"electra\" or \"mpnet\"",
+            "\"bert\", \"roberta\", \"xlm-roberta\", \"electra\", \"mpnet\" or \"deberta-v2\"",
         )?;
-        let hidden_act = fields.name(
-            "hidden_act",
-            Some("gelu"),
-            "\"gelu\", \"gelu_new\", \"relu\", \"silu\" or \"tanh\"",
-        )?;
+        let hidden_act = fields.activation("hidden_act", "gelu")?;
         if let Some(kind) = fields.get("position_embedding_type").filter(|kind| *kind != "absolute") {
             return Err(fields.fault("position_embedding_type", kind, "\"absolute\""));
         }
@@ -184,7 +211,7 @@ impl EncoderConfig {
         }
         let position_offset = match model_type {
             ModelType::Roberta | ModelType::XlmRoberta | ModelType::Mpnet => pad_token_id.unwrap_or(1) + 1,
-            ModelType::Bert | ModelType::Electra => 0,
+            ModelType::Bert | ModelType::Electra | ModelType::DebertaV2 => 0,
         };
         let max_position_embeddings = fields.size("max_position_embeddings", 512, MOST_ROWS)?;
         if max_position_embeddings <= position_offset {
@@ -192,25 +219,41 @@ impl EncoderConfig {
             return Err(fields.fault("max_position_embeddings", max_position_embeddings, expected));
         }
         let hidden_dropout_prob = fields.rate("hidden_dropout_prob", 0.1)?;
+        let classifier_dropout = match model_type {
+            ModelType::DebertaV2 => "cls_dropout",
+            _ => "classifier_dropout",
+        };
+        let classifier_dropout = fields.rate(classifier_dropout, hidden_dropout_prob)?;
+        let deberta = match model_type {
+            ModelType::DebertaV2 => Deberta::read(&fields, hidden_size, heads, max_position_embeddings)?,
+            _ => Deberta::default(),
+        };
         Ok(Self {
             model_type,
             vocab_size,
             embedding_size: match model_type {
                 ModelType::Electra => fields.size("embedding_size", 128, WIDEST)?,
+                ModelType::DebertaV2 => fields.size("embedding_size", hidden_size, WIDEST)?,
                 _ => hidden_size,
             },
             hidden_size,
-            num_hidden_layers: fields.size("num_hidden_layers", 12, MOST_LAYERS)?,
+            num_hidden_layers: fields.size("num_hidden_layers", defaults.num_hidden_layers, MOST_LAYERS)?,
             num_attention_heads: heads,
             intermediate_size: fields.size("intermediate_size", defaults.intermediate_size, WIDEST)?,
             hidden_act,
             hidden_dropout_prob,
             attention_probs_dropout_prob: fields.rate("attention_probs_dropout_prob", 0.1)?,
-            classifier_dropout: fields.rate("classifier_dropout", hidden_dropout_prob)?,
+            classifier_dropout,
+            token_dropout: match model_type {
+                ModelType::DebertaV2 => hidden_dropout_prob,
+                _ => classifier_dropout,
+            },
             max_position_embeddings,
+            position_embeddings: deberta.position_embeddings,
             position_offset,
             type_vocab_size: match model_type {
                 ModelType::Mpnet => 0,
+                ModelType::DebertaV2 => fields.whole("type_vocab_size", 0, 0..=MOST_ROWS)?,
                 _ => fields.size("type_vocab_size", 2, MOST_ROWS)?,
             },
             relative_attention: match model_type {
@@ -222,9 +265,13 @@ impl EncoderConfig {
                 }),
                 _ => None,
             },
+            disentangled_attention: deberta.attention,
+            score_terms: deberta.score_terms,
+            convolution: deberta.convolution,
+            pooler: deberta.pooler,
             layer_norm_eps: fields.number(
                 "layer_norm_eps",
-                1e-12,
+                defaults.layer_norm_eps,
                 |eps| eps > 0.0 && eps <= 1.0,
                 "a number above 0, at most 1",
             )?,
@@ -265,6 +312,7 @@ impl EncoderConfig {
             ModelType::Roberta | ModelType::XlmRoberta => "roberta",
             ModelType::Electra => "electra",
             ModelType::Mpnet => "mpnet",
+            ModelType::DebertaV2 => "deberta",
         }
     }
 
@@ -277,6 +325,13 @@ impl EncoderConfig {
                 value: "attention.attn.v",
                 attention_output: "attention.attn.o",
                 attention_norm: "attention.LayerNorm",
+            },
+            ModelType::DebertaV2 => LayerNames {
+                query: "attention.self.query_proj",
+                key: "attention.self.key_proj",
+                value: "attention.self.value_proj",
+                attention_output: "attention.output.dense",
+                attention_norm: "attention.output.LayerNorm",
             },
             _ => LayerNames {
                 query: "attention.self.query",
@@ -295,20 +350,27 @@ impl EncoderConfig {
 
     /// How checkpoints of this architecture lay out their classification head.
     pub fn cls_layout(&self) -> ClsLayout {
-        let (dense, output) = ("classifier.dense", "classifier.out_proj");
+        let of_two = |activation| ClsLayout {
+            dense: "classifier.dense",
+            output: "classifier.out_proj",
+            activation,
+            dropout_first: self.classifier_dropout,
+        };
         match self.model_type {
             ModelType::Bert => ClsLayout {
                 dense: "bert.pooler.dense",
                 output: "classifier",
                 activation: Activation::Tanh,
-                dropout_first: false,
+                dropout_first: 0.0,
             },
-            ModelType::Roberta | ModelType::XlmRoberta | ModelType::Mpnet => {
-                ClsLayout { dense, output, activation: Activation::Tanh, dropout_first: true }
-            }
-            ModelType::Electra => {
-                ClsLayout { dense, output, activation: Activation::Gelu, dropout_first: true }
-            }
+            ModelType::Roberta | ModelType::XlmRoberta | ModelType::Mpnet => of_two(Activation::Tanh),
+            ModelType::Electra => of_two(Activation::Gelu),
+            ModelType::DebertaV2 => ClsLayout {
+                dense: "pooler.dense",
+                output: "classifier",
+                activation: self.pooler.0,
+                dropout_first: self.pooler.1,
+            },
         }
     }
 
@@ -320,6 +382,7 @@ impl EncoderConfig {
             ModelType::XlmRoberta => "XLMRoberta",
             ModelType::Electra => "Electra",
             ModelType::Mpnet => "MPNet",
+            ModelType::DebertaV2 => "DebertaV2",
         };
         format!("{stem}{task}")
     }
@@ -343,68 +406,14 @@ impl EncoderConfig {
     }
 }
 
-/// The fields of a `config.json`; `null` stands for one that is left out.
-struct Fields<'a> {
-    raw: &'a Map<String, Value>,
-    path: &'a Path,
-}
-
-impl Fields<'_> {
-    fn get(&self, field: &str) -> Option<&Value> {
-        self.raw.get(field).filter(|value| !value.is_null())
-    }
-
-    fn fault(&self, field: &'static str, found: impl ToString, expected: impl Into<String>) -> Error {
-        let found = brief(&found.to_string());
-        Error::Config { path: self.path.to_owned(), field, found, expected: expected.into() }
-    }
-
-    /// A value that is known by name.
-    fn name<T: for<'a> Deserialize<'a>>(
-        &self,
-        field: &'static str,
-        default: Option<&str>,
-        expected: &str,
-    ) -> Result<T> {
-        let value = self.get(field).cloned().or_else(|| default.map(Value::from));
-        let value = value.ok_or_else(|| self.fault(field, "nothing", expected))?;
-        T::deserialize(&value).map_err(|_| self.fault(field, &value, expected))
-    }
-
-    fn whole(&self, field: &'static str, default: i64, range: RangeInclusive<i64>) -> Result<i64> {
-        let Some(value) = self.get(field) else { return Ok(default) };
-        let fits = value.as_i64().filter(|number| range.contains(number));
-        let expected = || format!("a whole number from {} to {}", range.start(), range.end());
-        fits.ok_or_else(|| self.fault(field, value, expected()))
-    }
-
-    fn size(&self, field: &'static str, default: i64, largest: i64) -> Result<i64> {
-        self.whole(field, default, 1..=largest)
-    }
-
-    fn number(
-        &self,
-        field: &'static str,
-        default: f64,
-        fits: impl Fn(f64) -> bool,
-        expected: &str,
-    ) -> Result<f64> {
-        let Some(value) = self.get(field) else { return Ok(default) };
-        value.as_f64().filter(|number| fits(*number)).ok_or_else(|| self.fault(field, value, expected))
-    }
-
-    fn rate(&self, field: &'static str, default: f64) -> Result<f64> {
-        let fits = |rate| (0.0..1.0).contains(&rate);
-        self.number(field, default, fits, "a rate from 0 up to, not including, 1")
-    }
-}
-
 struct Defaults {
     vocab_size: i64,
     hidden_size: i64,
+    num_hidden_layers: i64,
     num_attention_heads: i64,
     intermediate_size: i64,
     pad_token_id: i64,
+    layer_norm_eps: f64,
 }
 
 impl ModelType {
@@ -412,9 +421,11 @@ impl ModelType {
         let base = Defaults {
             vocab_size: 30_522,
             hidden_size: 768,
+            num_hidden_layers: 12,
             num_attention_heads: 12,
             intermediate_size: 3_072,
             pad_token_id: 0,
+            layer_norm_eps: 1e-12,
         };
         match self {
             Self::Bert => base,
@@ -424,102 +435,15 @@ impl ModelType {
             Self::Electra => {
                 Defaults { hidden_size: 256, num_attention_heads: 4, intermediate_size: 1_024, ..base }
             }
+            Self::DebertaV2 => Defaults {
+                vocab_size: 128_100,
+                hidden_size: 1_536,
+                num_hidden_layers: 24,
+                num_attention_heads: 24,
+                intermediate_size: 6_144,
+                layer_norm_eps: 1e-7,
+                ..base
+            },
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<EncoderConfig> {
-        EncoderConfig::parse(text, Path::new("config.json"))
-    }
-
-    #[test]
-    fn missing_fields_take_the_defaults_of_the_architecture() {
-        let bert = parse(r#"{"model_type": "bert"}"#).unwrap();
-        assert_eq!((bert.vocab_size, bert.pad_token_id, bert.position_offset), (30_522, Some(0), 0));
-        let xlmr = parse(r#"{"model_type": "xlm-roberta", "max_position_embeddings": 514}"#).unwrap();
-        assert_eq!((xlmr.pad_token_id, xlmr.position_offset, xlmr.max_length()), (Some(1), 2, 512));
-        let electra = parse(r#"{"model_type": "electra"}"#).unwrap();
-        assert_eq!((electra.embedding_size, electra.hidden_size), (128, 256));
-        let mpnet = parse(r#"{"model_type": "mpnet", "pad_token_id": 5}"#).unwrap();
-        assert_eq!((mpnet.vocab_size, mpnet.pad_token_id, mpnet.position_offset), (30_527, Some(1), 2));
-        assert_eq!((mpnet.type_vocab_size, mpnet.token_types()), (0, 1));
-        assert_eq!(
-            mpnet.relative_attention,
-            Some(RelativeAttention { rows: 32, buckets: 32, max_distance: 128 })
-        );
-        let no_pad = parse(r#"{"model_type": "bert", "pad_token_id": null}"#).unwrap();
-        assert_eq!(no_pad.pad_token_id, None);
-    }
-
-    #[test]
-    fn what_is_not_supported_is_named() {
-        let cases = [
-            (r#"{"model_type": "t5"}"#, r#"model_type = "t5""#),
-            (r#"{}"#, "model_type = nothing"),
-            (r#"{"model_type": "bert", "hidden_act": "mish"}"#, r#"hidden_act = "mish""#),
-            (
-                r#"{"model_type": "bert", "position_embedding_type": "relative_key"}"#,
-                r#"position_embedding_type = "relative_key""#,
-            ),
-            (r#"{"model_type": "bert", "num_attention_heads": 7}"#, "num_attention_heads = 7"),
-            (r#"{"model_type": "bert", "hidden_size": 0}"#, "hidden_size = 0"),
-            (r#"{"model_type": "bert", "hidden_dropout_prob": 1.5}"#, "hidden_dropout_prob = 1.5"),
-            (r#"{"model_type": "roberta", "max_position_embeddings": 2}"#, "max_position_embeddings = 2"),
-            (r#"{"model_type": "bert", "is_decoder": true}"#, "is_decoder = true"),
-            (r#"{"model_type": ["bert"]}"#, r#"model_type = ["bert"]"#),
-            (r#"{"model_type": "bert", "num_hidden_layers": 2000000000}"#, "num_hidden_layers = 2000000000"),
-            (r#"{"model_type": "bert", "hidden_size": 9223372036854775807}"#, "hidden_size = 92233720368547"),
-            (r#"{"model_type": "bert", "intermediate_size": 12.5}"#, "intermediate_size = 12.5"),
-            (r#"{"model_type": "bert", "num_attention_heads": 0}"#, "num_attention_heads = 0"),
-            (r#"{"model_type": "electra", "embedding_size": -1}"#, "embedding_size = -1"),
-            (r#"{"model_type": "bert", "vocab_size": "x"}"#, r#"vocab_size = "x""#),
-            (r#"{"model_type": "bert", "pad_token_id": "x"}"#, r#"pad_token_id = "x""#),
-            (r#"{"model_type": "bert", "pad_token_id": -1}"#, "pad_token_id = -1"),
-            (r#"{"model_type": "bert", "pad_token_id": 30522}"#, "pad_token_id = 30522"),
-            (r#"{"model_type": "roberta", "pad_token_id": 9223372036854775807}"#, "pad_token_id = 92233720"),
-            (r#"{"model_type": "roberta", "vocab_size": 1}"#, "pad_token_id = 1"),
-            (r#"{"model_type": "mpnet", "vocab_size": 1}"#, "pad_token_id = 1"),
-            (
-                r#"{"model_type": "mpnet", "relative_attention_num_buckets": 8}"#,
-                "relative_attention_num_buckets = 8, expected a whole number from 32 to",
-            ),
-            (r#"{"model_type": "bert", "layer_norm_eps": -1}"#, "layer_norm_eps = -1"),
-            (r#"{"model_type": "bert", "layer_norm_eps": 0}"#, "layer_norm_eps = 0"),
-            (r#"{"model_type": "bert", "initializer_range": 1e308}"#, "initializer_range = 1e+308"),
-            (
-                r#"{"model_type": "bert", "attention_probs_dropout_prob": 1}"#,
-                "attention_probs_dropout_prob = 1",
-            ),
-            (r#"{"model_type": "bert", "classifier_dropout": true}"#, "classifier_dropout = true"),
-            (r#"{"model_type": "bert", "is_decoder": "yes"}"#, r#"is_decoder = "yes""#),
-        ];
-        for (text, expected) in cases {
-            let error = parse(text).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("config.json: {expected}")), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_long_value_is_told_in_brief() {
-        let text = format!(r#"{{"model_type": "{}"}}"#, "bert ".repeat(100_000));
-        let error = parse(&text).unwrap_err().to_string();
-        assert!(error.len() < 400, "{} bytes", error.len());
-    }
-
-    #[test]
-    fn saving_keeps_unknown_fields() {
-        let config = parse(r#"{"model_type": "bert", "custom": [1], "torch_dtype": "float16"}"#).unwrap();
-        let saved: Value = serde_json::from_str(&config.to_json(Map::new())).unwrap();
-        assert_eq!(saved["custom"][0], 1);
-        assert_eq!(saved["torch_dtype"], "float32");
-        assert_eq!((&saved["vocab_size"], &saved["type_vocab_size"]), (&30_522.into(), &2.into()));
-        // What the architecture has not, its file does not name.
-        let config = parse(r#"{"model_type": "mpnet", "pad_token_id": 5}"#).unwrap();
-        let saved: Value = serde_json::from_str(&config.to_json(Map::new())).unwrap();
-        assert_eq!((saved.get("type_vocab_size"), &saved["pad_token_id"]), (None, &5.into()));
     }
 }

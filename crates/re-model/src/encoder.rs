@@ -1,16 +1,19 @@
-//! One Transformer encoder for checkpoints of BERT, RoBERTa, ELECTRA and MPNet.
+//! One Transformer encoder for checkpoints of BERT, RoBERTa, ELECTRA, MPNet and DeBERTa.
 //!
 //! Linear layers run on the flat tokens of the batch; only attention sees rows side by side.
 
+mod convolution;
 mod layer;
 
 use std::borrow::Cow;
 
 use tch::{Device, Kind, Tensor};
 
-use self::layer::Layer;
+use self::convolution::ConvolutionLayer;
+use self::layer::{Distances, Layer};
 use crate::batch::{BatchSpec, TokenBatch};
-use crate::config::EncoderConfig;
+use crate::config::{EncoderConfig, ModelType};
+use crate::disentangled::DistanceTable;
 use crate::error::{Error, Result};
 use crate::ops::{LayerNorm, Linear, Mode, Precision, dropout};
 use crate::parameters::{Builder, Init, Part};
@@ -22,7 +25,9 @@ pub struct Encoder {
     pub(crate) config: EncoderConfig,
     pub(crate) embeddings: Embeddings,
     relative_bias: Option<RelativeBias>,
+    distance_table: Option<DistanceTable>,
     layers: Vec<Layer>,
+    convolution: Option<ConvolutionLayer>,
     precision: Precision,
 }
 
@@ -35,9 +40,19 @@ pub(crate) struct Embeddings {
     pub(crate) padding_row: i64,
     /// None where the architecture has no token types.
     pub(crate) token_type: Option<Tensor>,
-    position: Tensor,
+    /// None where positions are known by their distances alone.
+    position: Option<Tensor>,
     norm: LayerNorm,
-    project: Option<Linear>,
+    project: Option<Projection>,
+}
+
+/// Where embeddings of another width than the hidden states are projected.
+#[derive(Debug)]
+enum Projection {
+    /// In front of the LayerNorm, without a bias: DeBERTa.
+    BeforeNorm(Tensor),
+    /// Behind the dropout: ELECTRA.
+    Last(Linear),
 }
 
 impl Encoder {
@@ -55,13 +70,21 @@ impl Encoder {
             RelativeBias::new(shape, &name, config.num_attention_heads, config.initializer_range, builder)
         });
         let relative_bias = relative_bias.transpose()?;
+        let distance_table =
+            config.disentangled_attention.map(|shape| DistanceTable::new(shape, prefix, &config, builder));
+        let distance_table = distance_table.transpose()?;
         let layers = (0..config.num_hidden_layers)
             .map(|number| {
                 let layer = Layer::new(&config, &format!("{prefix}.encoder.layer.{number}"), builder)?;
                 builder.check_layer().map(|()| layer)
             })
             .collect::<Result<_>>()?;
-        Ok(Self { config, embeddings, relative_bias, layers, precision: Precision::default() })
+        let convolution = config
+            .convolution
+            .map(|shape| ConvolutionLayer::new(shape, &format!("{prefix}.encoder.conv"), &config, builder));
+        let convolution = convolution.transpose()?;
+        let precision = Precision::default();
+        Ok(Self { config, embeddings, relative_bias, distance_table, layers, convolution, precision })
     }
 
     /// The encoder's shape.
@@ -124,21 +147,41 @@ impl Encoder {
         let query_positions = tokens.map(|tokens| self.even(tokens));
         let mut states =
             self.embeddings.forward(&self.config, batch, mode)?.f_to_kind(self.precision.kind())?;
-        let bias = self.bias(batch)?;
-        let bias = bias.as_ref();
-        if let Some((last, before)) = self.layers.split_last() {
-            for layer in before {
-                states = layer.forward(&self.config, &states, batch, bias, None, mode)?;
-            }
-            states = last.forward(&self.config, &states, batch, bias, query_positions.as_deref(), mode)?;
+        let distances = self.distances(batch)?;
+        for number in 0..self.layers.len() {
+            let is_last = number + 1 == self.layers.len();
+            let query_positions = query_positions.as_deref().filter(|_| is_last);
+            states = self.layer(number, &states, batch, &distances, query_positions, mode)?;
         }
         let results = tokens.map_or(batch.tokens(), <[i64]>::len);
         Ok(states.f_narrow(0, 0, results as i64)?.f_to_kind(Kind::Float)?)
     }
 
-    /// What all layers add to their scores, by head and distance.
-    fn bias(&self, batch: &TokenBatch) -> Result<Option<Tensor>> {
-        self.relative_bias.as_ref().map(|bias| bias.by_distance(batch.reach())).transpose()
+    /// One layer, and what stands beside it.
+    fn layer(
+        &self,
+        number: usize,
+        x: &Tensor,
+        batch: &TokenBatch,
+        distances: &Distances,
+        query_positions: Option<&[i64]>,
+        mode: Mode<'_>,
+    ) -> Result<Tensor> {
+        let Some(layer) = self.layers.get(number) else { return Ok(x.shallow_clone()) };
+        let states = layer.forward(&self.config, x, batch, distances, query_positions, mode)?;
+        match self.convolution.as_ref().filter(|_| number == 0) {
+            None => Ok(states),
+            Some(convolution) => convolution.forward(&self.config, x, &states, batch, query_positions, mode),
+        }
+    }
+
+    /// What the scores of all layers know of distances.
+    fn distances(&self, batch: &TokenBatch) -> Result<Distances> {
+        if let Some(bias) = &self.relative_bias {
+            return Ok(Distances::Bias(bias.by_distance(batch.reach())?));
+        }
+        let rows = self.distance_table.as_ref().map(|table| table.within(batch.reach())).transpose()?;
+        Ok(rows.flatten().map_or(Distances::None, Distances::Rows))
     }
 
     /// Positions with the last one repeated, so that sizes repeat as those of batches do.
@@ -159,10 +202,10 @@ impl Encoder {
     pub fn hidden_states(&self, batch: &TokenBatch, mode: Mode<'_>) -> Result<Vec<Tensor>> {
         let embedded = self.embeddings.forward(&self.config, batch, mode)?;
         let mut all = vec![embedded.f_to_kind(self.precision.kind())?];
-        let bias = self.bias(batch)?;
-        for layer in &self.layers {
+        let distances = self.distances(batch)?;
+        for number in 0..self.layers.len() {
             if let Some(states) = all.last() {
-                all.push(layer.forward(&self.config, states, batch, bias.as_ref(), None, mode)?);
+                all.push(self.layer(number, states, batch, &distances, None, mode)?);
             }
         }
         all.iter().map(|states| Ok(states.f_narrow(0, 0, batch.tokens() as i64)?)).collect()
@@ -171,38 +214,44 @@ impl Encoder {
 
 impl Embeddings {
     fn new(config: &EncoderConfig, prefix: &str, builder: &mut Builder<'_>) -> Result<Self> {
-        let (width, std) = (config.embedding_size, config.initializer_range);
+        let (width, hidden) = (config.embedding_size, config.hidden_size);
+        let std = config.initializer_range;
         let mut table = |name: &str, rows: i64| {
-            builder.parameter(
-                &format!("{prefix}.embeddings.{name}.weight"),
-                &[rows, width],
-                Init::Normal(std),
-            )
+            let name = format!("{prefix}.embeddings.{name}.weight");
+            builder.parameter(&name, &[rows, width], Init::Normal(std))
+        };
+        let word = table("word_embeddings", config.vocab_size)?;
+        let position = match config.position_embeddings {
+            false => None,
+            true => Some(table("position_embeddings", config.max_position_embeddings)?),
+        };
+        let token_type = match config.type_vocab_size {
+            0 => None,
+            rows => Some(table("token_type_embeddings", rows)?),
+        };
+        let before_norm = config.model_type == ModelType::DebertaV2;
+        let normed = if before_norm { hidden } else { width };
+        let norm = format!("{prefix}.embeddings.LayerNorm");
+        let norm = builder.layer_norm(&norm, normed, config.layer_norm_eps)?;
+        let project = match before_norm {
+            _ if width == hidden => None,
+            true => {
+                let name = format!("{prefix}.embeddings.embed_proj.weight");
+                Some(Projection::BeforeNorm(builder.parameter(&name, &[hidden, width], Init::Normal(std))?))
+            }
+            false => {
+                let name = format!("{prefix}.embeddings_project");
+                Some(Projection::Last(builder.linear(&name, width, hidden, std)?))
+            }
         };
         Ok(Self {
-            word: table("word_embeddings", config.vocab_size)?,
+            word,
             word_rows: None,
             padding_row: config.pad_token_id.unwrap_or(-1),
-            position: table("position_embeddings", config.max_position_embeddings)?,
-            token_type: match config.type_vocab_size {
-                0 => None,
-                rows => Some(table("token_type_embeddings", rows)?),
-            },
-            norm: builder.layer_norm(
-                &format!("{prefix}.embeddings.LayerNorm"),
-                width,
-                config.layer_norm_eps,
-            )?,
-            project: if width == config.hidden_size {
-                None
-            } else {
-                Some(builder.linear(
-                    &format!("{prefix}.embeddings_project"),
-                    width,
-                    config.hidden_size,
-                    std,
-                )?)
-            },
+            position,
+            token_type,
+            norm,
+            project,
         })
     }
 
@@ -213,11 +262,16 @@ impl Embeddings {
         if let Some(token_type) = &self.token_type {
             sum = sum.f_add(&rows_of(token_type, &batch.type_ids, -1)?)?;
         }
-        let sum = sum.f_add(&rows_of(&self.position, &batch.positions, config.position_offset - 1)?)?;
+        if let Some(position) = &self.position {
+            sum = sum.f_add(&rows_of(position, &batch.positions, config.position_offset - 1)?)?;
+        }
+        if let Some(Projection::BeforeNorm(weight)) = &self.project {
+            sum = sum.f_linear(weight, None::<&Tensor>)?;
+        }
         let states = dropout(&self.norm.forward(&sum)?, config.hidden_dropout_prob, mode)?;
         match &self.project {
-            None => Ok(states),
-            Some(project) => project.forward(&states),
+            Some(Projection::Last(project)) => project.forward(&states),
+            _ => Ok(states),
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod batch;
 pub mod classifier;
 pub mod config;
 pub mod device;
+pub mod disentangled;
 mod dropout;
 pub mod encoder;
 pub mod error;

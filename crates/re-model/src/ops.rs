@@ -69,6 +69,11 @@ pub struct Linear {
 }
 
 impl Linear {
+    /// The same layer: of the same values, not of copies.
+    pub(crate) fn shallow_clone(&self) -> Self {
+        Self { weight: self.weight.shallow_clone(), bias: self.bias.shallow_clone() }
+    }
+
     /// Applies the layer to the last dimension of `x`, in the number format of `x`.
     ///
     /// # Shapes

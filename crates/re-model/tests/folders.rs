@@ -49,14 +49,20 @@ fn classifier_on(
     Ok(RelationClassifier::new(encoder, labels, options)?.0)
 }
 
-/// An encoder with a bias by distance and without token types, and the embedded default's tokenizer.
-fn mpnet() -> tempfile::TempDir {
+/// Encoders without token types, the second one without embeddings of positions.
+const MPNET: &str = r#"{"model_type": "mpnet", "vocab_size": 4000, "hidden_size": 24, "num_attention_heads": 3,
+    "num_hidden_layers": 2, "intermediate_size": 32}"#;
+const DEBERTA: &str = r#"{"model_type": "deberta-v2", "vocab_size": 4000, "hidden_size": 24, "num_attention_heads": 3,
+    "num_hidden_layers": 2, "intermediate_size": 32, "relative_attention": true, "position_buckets": 16,
+    "pos_att_type": "p2c|c2p", "norm_rel_ebd": "layer_norm", "position_biased_input": false, "embedding_size": 20,
+    "conv_kernel_size": 3, "pooler_dropout": 0.1}"#;
+
+/// An encoder of that configuration with the embedded default's tokenizer.
+fn encoder(config: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for file in ["tokenizer.json", "tokenizer_config.json"] {
         fs::copy(embedded("model").join(file), folder.path().join(file)).unwrap();
     }
-    let config = r#"{"model_type": "mpnet", "vocab_size": 4000, "hidden_size": 24, "num_attention_heads": 3,
-                     "num_hidden_layers": 2, "intermediate_size": 32}"#;
     fs::write(folder.path().join("config.json"), config).unwrap();
     folder
 }
@@ -213,26 +219,58 @@ fn entity_embedding_widens_tokens_and_token_types_together() {
     assert!(first.norm().double_value(&[]) > 0.0 && first != second);
 }
 
-/// In `transformers` no table of MPNet's could say which words are the entities.
+/// In `transformers` no table of theirs could say which words are the entities.
 #[test]
 fn an_architecture_without_token_types_refuses_markups_that_need_them() {
-    let folder = mpnet();
-    let new = |entity_embedding| {
-        let markup = MarkupConfig::EntityTokens { entity_embedding, pair: true };
-        classifier_on(folder.path(), markup, HeadConfig::Cls)
-    };
-    let error = new(true).unwrap_err();
-    assert!(matches!(error, Error::NoTokenTypes { needed: 2, .. }), "{error}");
-    assert!(error.to_string().starts_with("MPNetModel has no token types, and 2 are needed"), "{error}");
+    for (config, name) in [(MPNET, "MPNetModel"), (DEBERTA, "DebertaV2Model")] {
+        let folder = encoder(config);
+        let new = |entity_embedding| {
+            let markup = MarkupConfig::EntityTokens { entity_embedding, pair: true };
+            classifier_on(folder.path(), markup, HeadConfig::Cls)
+        };
+        let error = new(true).unwrap_err();
+        assert!(matches!(error, Error::NoTokenTypes { needed: 2, .. }), "{error}");
+        let expected = format!("{name} has no token types, and 2 are needed");
+        assert!(error.to_string().starts_with(&expected), "{error}");
 
-    let classifier = new(false).unwrap();
-    let rows = classifier.encoder().encode_batch(&examples(5)).unwrap().0;
-    assert!(rows.iter().all(|row| row.type_ids.iter().all(|&id| id == 0)));
-    let saved = tempfile::tempdir().unwrap();
-    classifier.save(saved.path()).unwrap();
-    let again = RelationClassifier::from_pretrained(saved.path()).unwrap();
-    assert_eq!(again.model().config().type_vocab_size, 0);
-    assert_eq!(again.logits(&rows).unwrap(), classifier.logits(&rows).unwrap());
+        let classifier = new(false).unwrap();
+        let rows = classifier.encoder().encode_batch(&examples(5)).unwrap().0;
+        assert!(rows.iter().all(|row| row.type_ids.iter().all(|&id| id == 0)));
+        let saved = tempfile::tempdir().unwrap();
+        classifier.save(saved.path()).unwrap();
+        let again = RelationClassifier::from_pretrained(saved.path()).unwrap();
+        assert_eq!(again.model().config().type_vocab_size, 0);
+        assert_eq!(again.logits(&rows).unwrap(), classifier.logits(&rows).unwrap());
+    }
+}
+
+/// As `transformers` names what a checkpoint of a masked language model has beside the encoder.
+#[test]
+fn what_a_language_model_has_beside_the_encoder_is_unused() {
+    let folder = golden("deberta");
+    let copy = tempfile::tempdir().unwrap();
+    fs::copy(folder.join("config.json"), copy.path().join("config.json")).unwrap();
+    let weights = Weights::open(&folder).unwrap();
+    let encoder = weights.names().filter(|name| name.starts_with("deberta."));
+    let mut tensors: Vec<_> =
+        encoder.map(|name| (name.to_owned(), weights.tensor(name).unwrap().unwrap())).collect();
+    let others = ["lm_predictions.lm_head.bias", "mask_predictions.dense.weight", "cls.predictions.bias"];
+    tensors.extend(others.map(|name| (name.to_owned(), tensors[0].1.copy())));
+    save_tensors(&copy.path().join("model.safetensors"), tensors).unwrap();
+    let (config, weights) =
+        (EncoderConfig::from_folder(copy.path()).unwrap(), Weights::open(copy.path()).unwrap());
+    let head = |b: &mut re_model::Builder<'_>, c: &EncoderConfig, n| HeadConfig::Cls.build(b, c, n);
+    let (_, report) = RelationModel::new(config, Some(&weights), 5, head, Device::Cpu, 1).unwrap();
+    assert_eq!(
+        report.missing,
+        ["pooler.dense.weight", "pooler.dense.bias", "classifier.weight", "classifier.bias"]
+    );
+    let mut unused = report.unused;
+    unused.sort();
+    assert_eq!(
+        unused,
+        ["cls.predictions.bias", "lm_predictions.lm_head.bias", "mask_predictions.dense.weight"]
+    );
 }
 
 #[test]
@@ -419,8 +457,8 @@ fn a_trimmed_vocabulary_answers_the_same_and_refuses_what_it_does_not_hold() {
 #[test]
 #[ignore = "needs a Python interpreter with transformers (RE_PYTHON)"]
 fn saved_folders_load_with_the_same_logits_with_transformers() {
-    let mpnet = mpnet();
-    for encoder in [embedded("model"), mpnet.path().to_owned()] {
+    let (mpnet, deberta) = (encoder(MPNET), encoder(DEBERTA));
+    for encoder in [embedded("model"), mpnet.path().to_owned(), deberta.path().to_owned()] {
         let classifier = classifier_on(&encoder, MarkupConfig::Pair {}, HeadConfig::Cls).unwrap();
         check_with_transformers(&classifier);
     }

@@ -63,8 +63,10 @@ fn batch(model: &RelationModel) -> TokenBatch {
 fn asking_for_fewer_tokens_changes_nothing() {
     let pair = HeadConfig::MentionPair(MentionPairConfig::new(&PairFeature::ALL));
     let heads = [HeadConfig::Cls, HeadConfig::EntityStart, HeadConfig::EntityMean, HeadConfig::RBert, pair];
-    // The second one has biases that depend on where in its row a token stands.
-    for (case, head) in ["xlmr", "mpnet"].iter().flat_map(|case| heads.map(|head| (case, head))) {
+    // All but the first have scores that depend on where in its row a token stands.
+    for (case, head) in
+        ["xlmr", "mpnet", "deberta", "deberta_c2p"].iter().flat_map(|case| heads.map(|head| (case, head)))
+    {
         for (precision, tolerance) in [(Precision::Fp32, 1e-6), (Precision::Bf16, 2e-2)] {
             let logits = |wrap: fn(Box<dyn Head>) -> Box<dyn Head>| {
                 let mut model = model_of(case, wrap, head);
@@ -114,6 +116,7 @@ fn the_head_is_all_that_stands_on_the_last_layer() {
         ("xlm-roberta", ["classifier.dense", "classifier.out_proj"]),
         ("electra", ["classifier.dense", "classifier.out_proj"]),
         ("mpnet", ["classifier.dense", "classifier.out_proj"]),
+        ("deberta-v2", ["pooler.dense", "classifier"]),
     ] {
         let text = format!(
             r#"{{"model_type": "{architecture}", "vocab_size": 10, "hidden_size": 8, "embedding_size": 8,

@@ -20,7 +20,8 @@ use tch::{Device, Kind, Reduction, Tensor};
 
 #[test]
 fn logits_loss_and_gradients() {
-    for (case, tags) in [("bert_tokens", 7), ("xlmr_tokens", 5), ("electra_tokens", 3)] {
+    for (case, tags) in [("bert_tokens", 7), ("xlmr_tokens", 5), ("electra_tokens", 3), ("deberta_tokens", 3)]
+    {
         let folder = golden(case);
         let (config, weights) =
             (EncoderConfig::from_folder(&folder).unwrap(), Weights::open(&folder).unwrap());

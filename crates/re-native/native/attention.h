@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "disentangled.h"
 #include "products.h"
 #include "values.h"
 
@@ -74,24 +75,25 @@ private:
 };
 
 // Where a query stands in its row.
-inline size_t place_of(const DistanceBias& bias, size_t query, Range keys) {
-    return (bias.query_positions == nullptr ? query : size_t(bias.query_positions[query])) - keys.start;
+inline size_t place_of(const Distances& distances, size_t query, Range keys) {
+    const int64_t* positions = distances.query_positions;
+    return (positions == nullptr ? query : size_t(positions[query])) - keys.start;
 }
 
-// Adds to the scores of a query what its distances to the keys give.
-inline void add_bias(const DistanceBias& bias, size_t head, size_t place, float* scores, size_t count) {
-    const float* values = bias.values + head * (2 * bias.reach - 1) + bias.reach - 1 - place;
+// Adds to the scores of a query the bias of its distances to the keys.
+inline void add_bias(const Distances& distances, size_t head, size_t place, float* scores, size_t count) {
+    const float* values = distances.bias + head * (2 * distances.reach - 1) + distances.reach - 1 - place;
     for (size_t j = 0; j < count; ++j) scores[j] += values[j];
 }
 
 template <class S>
-void attend(Attended<const S> qkv, Heads heads, DistanceBias bias, size_t head, Range queried, Range range,
+void attend(Attended<const S> qkv, Heads heads, const Distances& distances, size_t head, Range queried, Range range,
             Dropout dropout, S* out, float* log_sums) {
     HeadView view(heads, head);
     size_t n = range.length(), places = padded(n), width = padded(view.width);
-    float factor = float(1.0 / std::sqrt(double(view.width)));
-    std::vector<float> queries = view.rows(qkv, 0, queried, factor), values = view.rows(qkv, 2, range, 1.0f);
-    std::vector<float> keys = view.columns(view.rows(qkv, 1, range, 1.0f), n);
+    std::vector<float> queries = view.rows(qkv, 0, queried, heads.factor), values = view.rows(qkv, 2, range, 1.0f);
+    std::vector<float> key_rows = view.rows(qkv, 1, range, 1.0f), keys = view.columns(key_rows, n);
+    DistanceTerms terms(distances, heads, head, n, key_rows.data(), QUERIES);
     std::vector<float> weights(QUERIES * places), result(QUERIES * width);
     Mask mask = view.mask(dropout, range);
     std::vector<float> factors(mask.places());
@@ -99,9 +101,12 @@ void attend(Attended<const S> qkv, Heads heads, DistanceBias bias, size_t head, 
         size_t count = std::min(queried.length() - first, QUERIES);
         product(count, places, view.width, &queries[first * width], width, 1, keys.data(), places, weights.data(),
                 places, false);
+        if (terms.any()) terms.begin(&queries[first * width], count);
         for (size_t i = 0; i < count; ++i) {
             float* row = &weights[i * places];
-            if (bias.values != nullptr) add_bias(bias, head, place_of(bias, queried.start + first + i, range), row, n);
+            size_t place = place_of(distances, queried.start + first + i, range);
+            if (distances.bias != nullptr) add_bias(distances, head, place, row, n);
+            if (terms.any()) terms.add(i, place, row);
             for (size_t j = n; j < places; ++j) row[j] = row[0];
             float largest = maximum(row, places), sum = 0.0f;
             for (size_t j = 0; j < n; ++j) {
@@ -123,13 +128,14 @@ void attend(Attended<const S> qkv, Heads heads, DistanceBias bias, size_t head, 
 }
 
 template <class S>
-void attend_backward(Attended<const S> qkv, Heads heads, DistanceBias bias, size_t head, Range queried, Range range,
-                     Dropout dropout, const float* log_sums, const S* gradient, Attended<S> gradients,
-                     float* bias_gradient) {
+void attend_backward(Attended<const S> qkv, Heads heads, const Distances& distances, size_t head, Range queried,
+                     Range range, Dropout dropout, const float* log_sums, const S* gradient, Attended<S> gradients,
+                     DistanceGradients of_distances) {
     HeadView view(heads, head);
     size_t n = range.length(), places = padded(n), width = padded(view.width);
-    float factor = float(1.0 / std::sqrt(double(view.width)));
-    std::vector<float> queries = view.rows(qkv, 0, queried, factor), keys = view.rows(qkv, 1, range, 1.0f);
+    std::vector<float> queries = view.rows(qkv, 0, queried, heads.factor), keys = view.rows(qkv, 1, range, 1.0f);
+    DistanceTerms terms(distances, heads, head, n, keys.data(), QUERIES);
+    if (terms.any()) terms.begin_backward();
     std::vector<float> key_columns = view.columns(keys, n);
     std::vector<float> value_columns = view.columns(view.rows(qkv, 2, range, 1.0f), n);
     std::vector<float> slopes = view.of_result(gradient, queried);
@@ -143,11 +149,13 @@ void attend_backward(Attended<const S> qkv, Heads heads, DistanceBias bias, size
         product(count, places, view.width, query, width, 1, key_columns.data(), places, weights.data(), places, false);
         product(count, places, view.width, slope, width, 1, value_columns.data(), places, changes.data(), places,
                 false);
+        if (terms.any()) terms.begin(query, count);
         for (size_t i = 0; i < count; ++i) {
             float *weight = &weights[i * places], *change = &changes[i * places];
             float log_sum = log_sums[queried.start + first + i], sum = 0.0f, mean = 0.0f;
-            size_t place = bias.values == nullptr ? 0 : place_of(bias, queried.start + first + i, range);
-            if (bias.values != nullptr) add_bias(bias, head, place, weight, n);
+            size_t place = place_of(distances, queried.start + first + i, range);
+            if (distances.bias != nullptr) add_bias(distances, head, place, weight, n);
+            if (terms.any()) terms.add(i, place, weight);
             if (mask.active()) mask.fill(first + i, factors.data());
             for (size_t j = 0; j < n; ++j) {
                 float share = exponential(weight[j] - log_sum);
@@ -166,17 +174,21 @@ void attend_backward(Attended<const S> qkv, Heads heads, DistanceBias bias, size
                 change[j] = share * (change[j] - mean);
                 weight[j] = share * factors[j];
             }
-            if (bias.values != nullptr) {
-                float* of_distances = bias_gradient + n - 1 - place;
-                for (size_t j = 0; j < n; ++j) of_distances[j] += change[j];
+            if (distances.bias != nullptr) {
+                float* of_bias = of_distances.bias + n - 1 - place;
+                for (size_t j = 0; j < n; ++j) of_bias[j] += change[j];
             }
+            if (terms.any()) terms.take(i, place, change);
             for (size_t j = n; j < places; ++j) weight[j] = change[j] = 0.0f;
         }
         product(n, width, count, weights.data(), 1, places, slope, width, of_values.data(), width, first > 0);
         product(count, width, n, changes.data(), places, 1, keys.data(), width, of_queries.data(), width, false);
         product(n, width, count, changes.data(), 1, places, query, width, of_keys.data(), width, first > 0);
-        view.write(of_queries.data(), count, factor, gradients.values[0], gradients.stride[0], queried.start + first);
+        if (terms.any()) terms.end(query, count, of_queries.data());
+        view.write(of_queries.data(), count, heads.factor, gradients.values[0], gradients.stride[0],
+                   queried.start + first);
     }
+    if (terms.any()) terms.end_backward(of_keys.data(), heads, head, of_distances);
     view.write(of_keys.data(), n, 1.0f, gradients.values[1], gradients.stride[1], range.start);
     view.write(of_values.data(), n, 1.0f, gradients.values[2], gradients.stride[2], range.start);
 }

@@ -28,14 +28,23 @@ struct Heads {
     size_t heads;
     size_t width;
     const float* bias[3];  // of queries, keys and values
+    float factor;          // of scores
 };
 
-// What is added to scores by the distance of key and query: `values` has a row for each head, with the one of distance d
-// (key minus query) at column reach - 1 + d of 2 * reach - 1. No row of tokens is longer than `reach`.
-struct DistanceBias {
-    const float* values;              // null for none
+// What scores get from the distance d of key and query, the former minus the latter. No row of tokens is longer than
+// `reach`. Null for what there is not.
+struct Distances {
+    const float* bias;     // by head and distance: d at column reach - 1 + d of 2 * reach - 1
+    const float* keys;     // distances as keys, which queries are scored with: [.., heads * width]
+    const float* queries;  // distances as queries, which keys are scored with: [.., heads * width]
+    const int32_t* row_of;  // of d in the latter two, at reach - 1 + d; never rising
     size_t reach;
-    const int64_t* query_positions;  // of the queries among all tokens, where those are not all; else null
+    const int64_t* query_positions;  // of the queries among all tokens, where those are not all
+};
+
+// Gradients of the bias, for the distances in one row of tokens alone, and of the distances as keys and as queries.
+struct DistanceGradients {
+    float *bias, *keys, *queries;
 };
 
 // Matrices of queries, keys and values: each [.., heads * width] with `stride` values from row to row, biases not added.
@@ -71,13 +80,13 @@ struct Kernels {
 
     // Attention of one head in one row: from the rows `queries` to the rows `keys`. `out` and `log_sums` have a row for
     // each query; the latter gets the logarithm of each softmax's denominator.
-    void (*attend)(Attended<const S>, Heads, DistanceBias, size_t head, Range queries, Range keys, Dropout, S* out,
+    void (*attend)(Attended<const S>, Heads, const Distances&, size_t head, Range queries, Range keys, Dropout, S* out,
                    float* log_sums);
 
-    // The gradients of queries, keys and values in their places in `gradients`, from the gradient of `out`. Adds that of
-    // the bias to `bias_gradient`, which has the columns for distances in this row alone: 2 * keys.length() - 1.
-    void (*attend_backward)(Attended<const S>, Heads, DistanceBias, size_t head, Range queries, Range keys, Dropout,
-                            const float* log_sums, const S* gradient, Attended<S> gradients, float* bias_gradient);
+    // The gradients of queries, keys and values in their places in `gradients`, from the gradient of `out`. Adds those of
+    // what distances give; that of the bias has the columns for distances in this row alone: 2 * keys.length() - 1.
+    void (*attend_backward)(Attended<const S>, Heads, const Distances&, size_t head, Range queries, Range keys, Dropout,
+                            const float* log_sums, const S* gradient, Attended<S> gradients, DistanceGradients);
 
     // Adds the sums of columns over rows first .. last to `sums`.
     void (*column_sums)(const S* in, float* sums, size_t first, size_t last, size_t width);

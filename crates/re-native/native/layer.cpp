@@ -5,22 +5,16 @@
 #include <atomic>
 #include <cmath>
 
+#include "check.h"
 #include "packed.h"
 #include "shim.h"
 
 namespace re {
-
-void check(const at::Tensor& x, const std::vector<at::Tensor>& parameters, const at::Tensor& bias, const Settings& settings,
-           const Rows& rows);
-
 namespace {
 
 using at::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-// The layer's parameters, in the order in which Rust gives them.
-enum Parameter { QW, QB, KW, KB, VW, VB, OW, OB, NORM_W, NORM_B, IW, IB, EW, EB, FFN_NORM_W, FFN_NORM_B, PARAMETERS };
 
 template <class S>
 struct Store;
@@ -81,6 +75,8 @@ float* floats(const Tensor& tensor) { return tensor.data_ptr<float>(); }
 
 // Rows of a matrix that one task works on. Fixed, so that sums over tasks do not depend on the number of threads.
 constexpr size_t ROWS = 32;
+// Parts of a batch whose gradients of tables are summed apart. Fixed, for the same reason.
+constexpr size_t GROUPS = 16;
 // Values that one task converts.
 constexpr size_t VALUES = 1 << 15;
 
@@ -107,9 +103,10 @@ Tensor sums(size_t rows, size_t width, F body) {
 template <class S>
 class Layer {
 public:
-    Layer(const Settings& settings, const variable_list& parameters, const Tensor& bias, const Rows& rows, int64_t tokens)
-        : settings_(settings), parameters_(parameters), bias_(bias), starts_(rows.starts), query_starts_(rows.starts),
-          results_(tokens) {
+    Layer(const Settings& settings, const variable_list& parameters, const DistanceTensors& distances, const Rows& rows,
+          int64_t tokens)
+        : settings_(settings), parameters_(parameters), distances_(distances), starts_(rows.starts),
+          query_starts_(rows.starts), results_(tokens) {
         hidden_ = parameters[OW].size(0);
         inner_ = parameters[IW].size(0);
         if (!rows.query_positions) return;
@@ -165,7 +162,7 @@ public:
         return add_norm(kept.ffn_output, EB, kept.states, FFN_NORM_W, 1, kept.ffn_mean, kept.ffn_scale);
     }
 
-    // Gradients of x, of the parameters and, where there is one, of the bias.
+    // Gradients of x, of the parameters and of what there is for distances.
     variable_list backward(const Tensor& x, const Kept& kept, const Tensor& gradient_of_result) {
         variable_list gradients(1 + PARAMETERS);
         auto of_parameter = [&](int which) -> Tensor& { return gradients[1 + which]; };
@@ -190,10 +187,18 @@ public:
         of_parameter(OW) = at::mm(out_gradient.t(), kept.context);
         Tensor queries_gradient, qkv_gradient = at::empty_like(kept.qkv);
         if (query_positions_.defined()) queries_gradient = at::empty_like(kept.queries);
-        Tensor bias_gradients;
-        if (bias_.defined()) bias_gradients = at::zeros({settings_.heads, 2 * starts_.back()}, at::kFloat);
-        attend_backward(kept, context_gradient, queries_gradient, qkv_gradient, bias_gradients);
-        if (bias_.defined()) gradients.push_back(sum_over_rows(bias_gradients));
+        DistanceTensors of_rows;
+        if (distances_.bias.defined()) of_rows.bias = at::zeros({settings_.heads, 2 * starts_.back()}, at::kFloat);
+        auto of_groups = [&](const Tensor& table) {
+            return table.defined() ? at::zeros({int64_t(groups()), table.size(0), hidden_}, at::kFloat) : Tensor();
+        };
+        of_rows.keys = of_groups(distances_.keys);
+        of_rows.queries = of_groups(distances_.queries);
+        attend_backward(kept, context_gradient, queries_gradient, qkv_gradient, of_rows);
+        if (distances_.bias.defined()) gradients.push_back(sum_over_rows(of_rows.bias));
+        for (const Tensor& table : {of_rows.keys, of_rows.queries}) {
+            if (table.defined()) gradients.push_back(table.sum(0));
+        }
         Tensor joined = at::mm(qkv_gradient.t(), x), bias = column_sums(qkv_gradient);
         if (query_positions_.defined()) {
             joined = at::cat({at::mm(queries_gradient.t(), of_queried(x)), joined});
@@ -260,19 +265,21 @@ private:
 
     Heads heads() const {
         return {size_t(settings_.heads), size_t(hidden_ / settings_.heads),
-                {floats(parameters_[QB]), floats(parameters_[KB]), floats(parameters_[VB])}};
+                {floats(parameters_[QB]), floats(parameters_[KB]), floats(parameters_[VB])},
+                float(1.0 / std::sqrt(double(hidden_ / settings_.heads) * double(settings_.score_terms)))};
     }
 
-    DistanceBias distance_bias() const {
-        if (!bias_.defined()) return {nullptr, 0, nullptr};
-        return {floats(bias_), size_t(bias_.size(1) + 1) / 2,
-                query_positions_.defined() ? query_positions_.data_ptr<int64_t>() : nullptr};
+    Distances distances() const {
+        auto values = [](const Tensor& tensor) { return tensor.defined() ? floats(tensor) : nullptr; };
+        size_t columns = distances_.bias.defined() ? distances_.bias.size(1) : distances_.row_of.size();
+        return {values(distances_.bias), values(distances_.keys), values(distances_.queries), distances_.row_of.data(),
+                (columns + 1) / 2, query_positions_.defined() ? query_positions_.data_ptr<int64_t>() : nullptr};
     }
 
     // From the bias's gradients in each row, `2 * length - 1` columns from twice its start on, that of the bias. Rows are
     // added in their order, whatever number of threads there is.
     Tensor sum_over_rows(const Tensor& of_rows) const {
-        Tensor sum = at::zeros_like(bias_);
+        Tensor sum = at::zeros_like(distances_.bias);
         int64_t width = of_rows.size(1), columns = sum.size(1), middle = columns / 2;
         parallel(settings_.heads, [&](size_t head) {
             const float* from = floats(of_rows) + head * width;
@@ -306,37 +313,52 @@ private:
         if (end < matrix.size(0)) matrix.narrow(0, end, matrix.size(0) - end).zero_();
     }
 
+    // Parts of the batch that work at the same time: each row, or some of them where each part has tables of its own.
+    size_t groups() const {
+        size_t rows = starts_.size() - 1;
+        return distances_.any_rows() ? std::min(rows, GROUPS) : rows;
+    }
+
+    // Runs body(head, queries, keys, group) for each head in each row; the rows of a group come one after another.
     template <class F>
-    void each_head(F body) const {
-        size_t count = settings_.heads;
+    void each_head(size_t groups, F body) const {
+        size_t count = settings_.heads, rows = starts_.size() - 1;
         auto range = [](const std::vector<int64_t>& starts, size_t row) {
             return Range{size_t(starts[row]), size_t(starts[row + 1])};
         };
-        parallel((starts_.size() - 1) * count, [&](size_t task) {
-            Range keys = range(starts_, task / count);
-            if (keys.length() > 0) body(task % count, range(query_starts_, task / count), keys);
+        parallel(groups * count, [&](size_t task) {
+            size_t group = task / count;
+            for (size_t row = rows * group / groups; row < rows * (group + 1) / groups; ++row) {
+                Range keys = range(starts_, row);
+                if (keys.length() > 0) body(task % count, range(query_starts_, row), keys, group);
+            }
         });
     }
 
     void attend(const Kept& kept) const {
         clear_rest(kept.context, query_starts_.back());
-        each_head([&](size_t head, Range queries, Range keys) {
-            kernels<S>().attend(attended<const S>(kept.queries, kept.qkv), heads(), distance_bias(), head, queries, keys,
+        each_head(starts_.size() - 1, [&](size_t head, Range queries, Range keys, size_t) {
+            kernels<S>().attend(attended<const S>(kept.queries, kept.qkv), heads(), distances(), head, queries, keys,
                                 dropout(settings_.attention_dropout, 2), of<S>(kept.context),
                                 floats(kept.log_sums) + head * results_);
         });
     }
 
     void attend_backward(const Kept& kept, const Tensor& gradient, const Tensor& queries_gradient,
-                         const Tensor& qkv_gradient, const Tensor& bias_gradients) const {
+                         const Tensor& qkv_gradient, const DistanceTensors& of_rows) const {
         clear_rest(qkv_gradient, starts_.back());
-        each_head([&](size_t head, Range queries, Range keys) {
-            float* bias_gradient = nullptr;
-            if (bias_.defined()) bias_gradient = floats(bias_gradients) + head * bias_gradients.size(1) + 2 * keys.start;
-            kernels<S>().attend_backward(attended<const S>(kept.queries, kept.qkv), heads(), distance_bias(), head,
+        each_head(groups(), [&](size_t head, Range queries, Range keys, size_t group) {
+            auto table = [&](const Tensor& all) {
+                return all.defined() ? floats(all) + group * all.size(1) * all.size(2) : nullptr;
+            };
+            DistanceGradients of_distances = {nullptr, table(of_rows.keys), table(of_rows.queries)};
+            if (of_rows.bias.defined()) {
+                of_distances.bias = floats(of_rows.bias) + head * of_rows.bias.size(1) + 2 * keys.start;
+            }
+            kernels<S>().attend_backward(attended<const S>(kept.queries, kept.qkv), heads(), distances(), head,
                                          queries, keys, dropout(settings_.attention_dropout, 2),
                                          floats(kept.log_sums) + head * results_, of<S>(gradient),
-                                         attended<S>(queries_gradient, qkv_gradient), bias_gradient);
+                                         attended<S>(queries_gradient, qkv_gradient), of_distances);
         });
     }
 
@@ -376,35 +398,41 @@ private:
 
     Settings settings_;
     const variable_list& parameters_;
-    Tensor bias_;  // undefined for none
+    const DistanceTensors& distances_;
     std::vector<int64_t> starts_, query_starts_;
     Tensor query_positions_;  // undefined for all tokens
     int64_t results_, hidden_, inner_;
 };
 
-// Automatic differentiation knows no tensor that may be missing: the bias, where there is one, comes after the parameters.
-Tensor take_bias(variable_list& given) {
-    if (given.size() <= PARAMETERS) return {};
-    Tensor bias = given.back();
-    given.pop_back();
-    return bias;
-}
-
-// What is kept between the passes besides tensors.
+// What is kept between the passes besides the layer's tensors. Automatic differentiation knows no tensor that may be
+// missing: those of distances come after the parameters, as many as there are.
 struct Batch : torch::CustomClassHolder {
     Settings settings;
     Rows rows;
+    std::array<bool, 3> has_distances;
+    std::vector<int32_t> row_of;
+
+    // Takes them from the end of a list.
+    DistanceTensors take_distances(variable_list& list) const {
+        DistanceTensors distances;
+        distances.row_of = row_of;
+        for (size_t which = has_distances.size(); which-- > 0;) {
+            if (!has_distances[which]) continue;
+            *distances.all()[which] = list.back();
+            list.pop_back();
+        }
+        return distances;
+    }
 };
 
 template <class S>
 struct Function : torch::autograd::Function<Function<S>> {
-    static Tensor forward(AutogradContext* context, const Tensor& x, at::TensorList given, const Settings& settings,
-                          const Rows& rows) {
+    static Tensor forward(AutogradContext* context, const Tensor& x, at::TensorList given,
+                          const DistanceTensors& distances, const Settings& settings, const Rows& rows) {
         at::AutoDispatchBelowADInplaceOrView guard;
-        variable_list parameters = given.vec();
-        Tensor bias = take_bias(parameters);
+        variable_list parameters = given.slice(0, PARAMETERS).vec();
         typename Layer<S>::Kept kept;
-        Tensor out = Layer<S>(settings, parameters, bias, rows, x.size(0)).forward(x, kept);
+        Tensor out = Layer<S>(settings, parameters, distances, rows, x.size(0)).forward(x, kept);
         variable_list saved = {x};
         for (Tensor* tensor : kept.all()) saved.push_back(*tensor);
         saved.insert(saved.end(), given.begin(), given.end());
@@ -412,6 +440,8 @@ struct Function : torch::autograd::Function<Function<S>> {
         auto batch = c10::make_intrusive<Batch>();
         batch->settings = settings;
         batch->rows = rows;
+        for (size_t which = 0; which < 3; ++which) batch->has_distances[which] = distances.all()[which]->defined();
+        batch->row_of = distances.row_of;
         context->saved_data["batch"] = c10::IValue::make_capsule(batch);
         return out;
     }
@@ -425,83 +455,32 @@ struct Function : torch::autograd::Function<Function<S>> {
         for (Tensor* tensor : kept.all()) *tensor = saved[next++];
         variable_list parameters(saved.begin() + next, saved.end());
         auto batch = c10::static_intrusive_pointer_cast<Batch>(context->saved_data["batch"].toCapsule());
-        Tensor bias = take_bias(parameters);
-        check(x, parameters, bias, batch->settings, batch->rows);
-        Layer<S> layer(batch->settings, parameters, bias, batch->rows, x.size(0));
+        DistanceTensors distances = batch->take_distances(parameters);
+        check(x, parameters, distances, batch->settings, batch->rows);
+        Layer<S> layer(batch->settings, parameters, distances, batch->rows, x.size(0));
         TORCH_CHECK(layer.fits(x, kept, gradients[0]), "the layer's tensors have changed since the forward pass");
         variable_list result = layer.backward(x, kept, gradients[0]);
-        // Settings and rows have no gradient.
-        result.resize(result.size() + 2);
+        // What says how distances, settings and rows are given has no gradient.
+        result.resize(result.size() + 3);
         return result;
     }
 };
 
 template <class S>
-Tensor run(const Tensor& x, const variable_list& parameters, const Tensor& bias, const Settings& settings, const Rows& rows,
-           PreparedWeights* prepared) {
+Tensor run(const Tensor& x, const variable_list& parameters, const DistanceTensors& distances, const Settings& settings,
+           const Rows& rows, PreparedWeights* prepared) {
     if (at::GradMode::is_enabled()) {
         variable_list given = parameters;
-        if (bias.defined()) given.push_back(bias);
-        return Function<S>::apply(x, at::TensorList(given), settings, rows);
+        for (const Tensor* tensor : distances.all()) {
+            if (tensor->defined()) given.push_back(*tensor);
+        }
+        return Function<S>::apply(x, at::TensorList(given), distances, settings, rows);
     }
     typename Layer<S>::Kept kept;
-    return Layer<S>(settings, parameters, bias, rows, x.size(0)).forward(x, kept, prepared);
+    return Layer<S>(settings, parameters, distances, rows, x.size(0)).forward(x, kept, prepared);
 }
 
 }  // namespace
-
-bool is_plain(const Tensor& tensor) {
-    if (!tensor.defined() || tensor.layout() != at::kStrided || !tensor.device().is_cpu() || !tensor.is_contiguous() ||
-        tensor.is_neg() || tensor._is_zerotensor() || !tensor.has_storage()) {
-        return false;
-    }
-    // Storage can be made smaller than the tensors on it.
-    return size_t(tensor.storage_offset() + tensor.numel()) * tensor.itemsize() <= tensor.storage().nbytes();
-}
-
-void check(const Tensor& x, const variable_list& parameters, const Tensor& bias, const Settings& settings, const Rows& rows) {
-    TORCH_CHECK(is_plain(x) && x.dim() == 2, "x must be a contiguous matrix on the CPU");
-    TORCH_CHECK(parameters.size() == PARAMETERS && parameters[IW].dim() == 2, "parameter ", int(IW),
-                " of the layer must be a matrix");
-    int64_t hidden = x.size(1), inner = parameters[IW].size(0);
-    TORCH_CHECK(hidden > 0 && inner > 0, "a layer of ", hidden, " and ", inner, " columns, expected at least 1");
-    TORCH_CHECK(settings.heads > 0 && hidden % settings.heads == 0, hidden, " columns cannot be divided among ",
-                settings.heads, " heads");
-    for (double rate : {settings.attention_dropout, settings.hidden_dropout}) {
-        TORCH_CHECK(rate >= 0.0 && rate < 1.0, "a rate of dropout of ", rate,
-                    ", expected one from 0 up to, not including, 1");
-    }
-    TORCH_CHECK(settings.eps >= 0.0 && std::isfinite(settings.eps), "eps of ", settings.eps,
-                ", expected a number from 0 up");
-    const int64_t sizes[PARAMETERS] = {hidden, hidden, hidden, hidden, hidden, hidden, hidden, hidden,
-                                      hidden, hidden, inner,  inner,  hidden, hidden, hidden, hidden};
-    for (int which = 0; which < PARAMETERS; ++which) {
-        const Tensor& parameter = parameters[which];
-        bool matrix = which == QW || which == KW || which == VW || which == OW || which == IW || which == EW;
-        int64_t columns = which == EW ? inner : hidden;
-        TORCH_CHECK(is_plain(parameter) && parameter.scalar_type() == at::kFloat &&
-                        parameter.dim() == (matrix ? 2 : 1) && parameter.size(0) == sizes[which] &&
-                        (!matrix || parameter.size(1) == columns),
-                    "parameter ", which, " of the layer has shape ", parameter.sizes(),
-                    " or is not of 32-bit floats side by side in main memory");
-    }
-    const std::vector<int64_t>& starts = rows.starts;
-    TORCH_CHECK(!starts.empty() && starts.front() == 0 && std::is_sorted(starts.begin(), starts.end()) &&
-                    starts.back() <= x.size(0),
-                "rows must follow each other within the tokens");
-    int64_t longest = 0;
-    for (size_t row = 0; row + 1 < starts.size(); ++row) longest = std::max(longest, starts[row + 1] - starts[row]);
-    TORCH_CHECK(!bias.defined() || (is_plain(bias) && bias.scalar_type() == at::kFloat && bias.dim() == 2 &&
-                                    bias.size(0) == settings.heads && bias.size(1) % 2 == 1 &&
-                                    bias.size(1) >= 2 * longest - 1),
-                "the bias must be a contiguous matrix of 32-bit floats on the CPU, with a row for each of ", settings.heads,
-                " heads and an odd number of columns, at least ", 2 * longest - 1);
-    TORCH_CHECK(!rows.query_positions || rows.query_positions->empty() ||
-                    (rows.query_positions->front() >= 0 &&
-                     std::is_sorted(rows.query_positions->begin(), rows.query_positions->end()) &&
-                     rows.query_positions->back() < starts.back()),
-                "query positions must follow each other within the rows");
-}
 
 bool use_kernels(int number) {
     if (number < 0 || number > widest()) return false;
@@ -509,27 +488,12 @@ bool use_kernels(int number) {
     return true;
 }
 
-bool PreparedWeights::are_of(const variable_list& parameters, at::ScalarType kind) const {
-    auto same = [](const Tensor& parameter, const Origin& origin) {
-        return parameter.data_ptr() == origin.values && parameter._version() == origin.version;
-    };
-    return weights_[0].defined() && kind_ == kind && origins_.size() == parameters.size() &&
-           std::equal(parameters.begin(), parameters.end(), origins_.begin(), same);
-}
-
-void PreparedWeights::set(const variable_list& parameters, at::ScalarType kind, const Weights& weights) {
-    kind_ = kind;
-    weights_ = weights;
-    origins_.clear();
-    for (const Tensor& parameter : parameters) origins_.push_back({parameter.data_ptr(), parameter._version()});
-}
-
-Tensor encoder_layer(const Tensor& x, const variable_list& parameters, const Tensor& bias, const Settings& settings,
-                     const Rows& rows, PreparedWeights* prepared) {
-    check(x, parameters, bias, settings, rows);
-    if (x.scalar_type() == at::kBFloat16) return run<bf16>(x, parameters, bias, settings, rows, prepared);
+Tensor encoder_layer(const Tensor& x, const variable_list& parameters, const DistanceTensors& distances,
+                     const Settings& settings, const Rows& rows, PreparedWeights* prepared) {
+    check(x, parameters, distances, settings, rows);
+    if (x.scalar_type() == at::kBFloat16) return run<bf16>(x, parameters, distances, settings, rows, prepared);
     TORCH_CHECK(x.scalar_type() == at::kFloat, "x must be of 32-bit floats or bfloat16");
-    return run<float>(x, parameters, bias, settings, rows, prepared);
+    return run<float>(x, parameters, distances, settings, rows, prepared);
 }
 
 }  // namespace re

@@ -36,7 +36,7 @@ at::Generator generator(at::Device device, uint64_t seed) {
 extern "C" {
 
 char* re_native_encoder_layer(const at::Tensor* x, const at::Tensor* const* parameters, size_t count,
-                              const at::Tensor* bias, const re::Settings* settings, const int64_t* starts,
+                              const re::GivenDistances* distances, const re::Settings* settings, const int64_t* starts,
                               size_t starts_count, const int64_t* query_positions, size_t query_count,
                               re::PreparedWeights* prepared, at::Tensor** out) {
     return guarded([&] {
@@ -46,9 +46,18 @@ char* re_native_encoder_layer(const at::Tensor* x, const at::Tensor* const* para
             rows.query_positions.emplace(query_positions, query_positions + query_count);
         }
         for (size_t i = 0; i < count; ++i) all.push_back(*parameters[i]);
-        TORCH_CHECK(bias == nullptr || bias->defined(), "the bias must be a tensor");
-        *out = new at::Tensor(
-            re::encoder_layer(*x, all, bias == nullptr ? at::Tensor() : *bias, *settings, rows, prepared));
+        auto given = [](const at::Tensor* tensor, const char* name) {
+            TORCH_CHECK(tensor == nullptr || tensor->defined(), "the ", name, " must be a tensor");
+            return tensor == nullptr ? at::Tensor() : *tensor;
+        };
+        re::DistanceTensors tensors{given(distances->bias, "bias"), given(distances->keys, "keys of distances"),
+                                    given(distances->queries, "queries of distances"), {}};
+        for (size_t i = 0; i < distances->row_count; ++i) {
+            int64_t row = distances->row_of[i];
+            TORCH_CHECK(row == int32_t(row), "row ", row, " of distances, expected one of the table");
+            tensors.row_of.push_back(int32_t(row));
+        }
+        *out = new at::Tensor(re::encoder_layer(*x, all, tensors, *settings, rows, prepared));
     });
 }
 

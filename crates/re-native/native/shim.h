@@ -19,8 +19,28 @@ struct Settings {
     double attention_dropout;
     double hidden_dropout;
     uint64_t seed;
+    int64_t score_terms;
 };
-static_assert(sizeof(Settings) == 48);
+static_assert(sizeof(Settings) == 56);
+
+// What scores get from the distance of key and query, as Rust lays it out: see `Distances`. Null for what there is not.
+struct GivenDistances {
+    const at::Tensor *bias, *keys, *queries;
+    const int64_t* row_of;
+    size_t row_count;
+};
+
+// The same; undefined is what there is not.
+struct DistanceTensors {
+    at::Tensor bias, keys, queries;
+    std::vector<int32_t> row_of;
+
+    bool any_rows() const { return keys.defined() || queries.defined(); }
+
+    // All of them, in an order of their own.
+    std::array<at::Tensor*, 3> all() { return {&bias, &keys, &queries}; }
+    std::array<const at::Tensor*, 3> all() const { return {&bias, &keys, &queries}; }
+};
 
 // Rows laid end to end, and the tokens whose results are wanted where those are not all, in their order.
 struct Rows {
@@ -56,10 +76,10 @@ bool use_kernels(int number);
 // Whether the values of a tensor stand side by side in main memory, in the order of its indices, all of them as they are.
 bool is_plain(const at::Tensor& tensor);
 
-// `bias` is what DistanceBias has as values, or undefined. Without gradients, `prepared` (which may be null) saves the
-// weights' preparation.
-at::Tensor encoder_layer(const at::Tensor& x, const std::vector<at::Tensor>& parameters, const at::Tensor& bias,
-                         const Settings& settings, const Rows& rows, PreparedWeights* prepared);
+// Without gradients, `prepared` (which may be null) saves the weights' preparation.
+at::Tensor encoder_layer(const at::Tensor& x, const std::vector<at::Tensor>& parameters,
+                         const DistanceTensors& distances, const Settings& settings, const Rows& rows,
+                         PreparedWeights* prepared);
 
 }  // namespace re
 

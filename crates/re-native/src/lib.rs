@@ -71,10 +71,56 @@ pub struct LayerSettings {
     pub hidden_dropout: f64,
     /// What the masks of dropout follow from.
     pub seed: u64,
+    /// Number of terms of an attention score, at least 1: scores are divided by the root of a head's width times it.
+    pub score_terms: i64,
 }
 
 // As the other side lays it out.
-const _: () = assert!(size_of::<LayerSettings>() == 48);
+const _: () = assert!(size_of::<LayerSettings>() == 56);
+
+/// What attention scores get from the distance `d` of key and query, the former minus the latter.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Distances<'a> {
+    /// Nothing.
+    #[default]
+    None,
+    /// A bias by head and distance, `[heads, 2 * reach - 1]`, 32-bit floats, for rows of up to `reach` tokens: that of `d`
+    /// stands at column `d` counted from the middle one (Raffel et al. 2020).
+    Bias(&'a Tensor),
+    /// Terms with the content of the query or of the key (He et al. 2021), `[rows, hidden]`, 32-bit floats.
+    Rows {
+        /// Distances as keys, by whose product with the query scores grow.
+        keys: Option<&'a Tensor>,
+        /// Distances as queries, by whose product with the key scores grow.
+        queries: Option<&'a Tensor>,
+        /// The row of each distance in these tables: that of `d` stands at `d` counted from the middle. It never rises as
+        /// `d` grows.
+        row_of: &'a [i64],
+    },
+}
+
+/// The same as the other side reads it.
+#[repr(C)]
+struct GivenDistances {
+    bias: *const C_tensor,
+    keys: *const C_tensor,
+    queries: *const C_tensor,
+    row_of: *const i64,
+    row_count: usize,
+}
+
+impl From<Distances<'_>> for GivenDistances {
+    fn from(distances: Distances<'_>) -> Self {
+        let pointer = |tensor: Option<&Tensor>| tensor.map_or(std::ptr::null(), Tensor::as_ptr);
+        let (bias, keys, queries, row_of) = match distances {
+            Distances::None => (None, None, None, [].as_slice()),
+            Distances::Bias(bias) => (Some(bias), None, None, [].as_slice()),
+            Distances::Rows { keys, queries, row_of } => (None, keys, queries, row_of),
+        };
+        let (bias, keys, queries) = (pointer(bias), pointer(keys), pointer(queries));
+        Self { bias, keys, queries, row_of: row_of.as_ptr(), row_count: row_of.len() }
+    }
+}
 
 /// Kinds of processors that the layer has kernels for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +147,7 @@ unsafe extern "C" {
         x: *const C_tensor,
         parameters: *const *const C_tensor,
         count: usize,
-        bias: *const C_tensor,
+        distances: *const GivenDistances,
         settings: *const LayerSettings,
         starts: *const i64,
         starts_count: usize,
@@ -126,9 +172,8 @@ unsafe extern "C" {
 /// 32-bit floats. Row `r` of the batch has the tokens `starts[r]..starts[r + 1]`; tokens after the last one belong to
 /// no row. Everything but the matrix products is computed in 32-bit floats, whatever `x` is stored as.
 ///
-/// With `bias`, 32-bit floats, attention adds to the score of a query and a key what the bias has for head and distance: the
-/// distance `d`, key minus query, stands at column `d` counted from the middle one. So the gradient of the bias is a sum over
-/// all pairs of tokens in a row, taken in an order that does not depend on the number of threads.
+/// Attention adds to the score of a query and a key what `distances` gives for theirs. The gradients of its tensors are sums
+/// over all pairs of tokens in a row, taken in an order that does not depend on the number of threads.
 ///
 /// With `query_positions`, positions within the rows in their order, the states of those tokens alone are computed: of all
 /// others no more than their keys and values.
@@ -138,20 +183,21 @@ unsafe extern "C" {
 ///
 /// # Shapes
 /// `[tokens, hidden]` to the same, or to `[query_positions, hidden]`; `x` of 32-bit floats or bfloat16, contiguous, on the CPU.
-/// `bias` is `[heads, 2 * reach - 1]`, no row longer than `reach`.
+/// No row is longer than `distances` reaches.
 ///
 /// # Errors
 /// [`TchError`] where shapes or kinds do not fit.
 pub fn encoder_layer(
     x: &Tensor,
     parameters: [&Tensor; LAYER_PARAMETERS],
-    bias: Option<&Tensor>,
+    distances: Distances<'_>,
     starts: &[i64],
     query_positions: Option<&[i64]>,
     settings: &LayerSettings,
     prepared: Option<&mut PreparedWeights>,
 ) -> Result<Tensor, TchError> {
     let pointers = parameters.map(Tensor::as_ptr);
+    let distances = GivenDistances::from(distances);
     let mut out = std::ptr::null_mut();
     // SAFETY: all pointers are to living objects of the types that the other side declares.
     unsafe {
@@ -159,7 +205,7 @@ pub fn encoder_layer(
             x.as_ptr(),
             pointers.as_ptr(),
             pointers.len(),
-            bias.map_or(std::ptr::null(), Tensor::as_ptr),
+            &raw const distances,
             settings,
             starts.as_ptr(),
             starts.len(),

@@ -6,7 +6,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use re_native::{
-    Activation, Kernels, LAYER_PARAMETERS, LayerSettings, PreparedWeights, encoder_layer, normal,
+    Activation, Distances, Kernels, LAYER_PARAMETERS, LayerSettings, PreparedWeights, encoder_layer, normal,
     use_kernels, values_mut,
 };
 use tch::{Device, Kind, Tensor};
@@ -25,6 +25,7 @@ fn settings(dropout: f64, seed: u64) -> LayerSettings {
         attention_dropout: dropout,
         hidden_dropout: dropout,
         seed,
+        score_terms: 1,
     }
 }
 
@@ -55,11 +56,28 @@ fn run_for(
     query_positions: Option<&[i64]>,
     settings: &LayerSettings,
 ) -> Tensor {
-    // What comes after the parameters is a bias.
-    let (parameters, bias) = parameters.split_at(LAYER_PARAMETERS);
+    // What comes after the parameters is a bias, or are keys and queries of distances.
+    let (parameters, rest) = parameters.split_at(LAYER_PARAMETERS);
     let parameters: Vec<&Tensor> = parameters.iter().collect();
     let parameters = parameters.try_into().unwrap();
-    encoder_layer(x, parameters, bias.first(), starts, query_positions, settings, None).unwrap()
+    let row_of = row_of(80);
+    let distances = match rest {
+        [] => Distances::None,
+        [bias] => Distances::Bias(bias),
+        [keys, queries, ..] => Distances::Rows { keys: Some(keys), queries: Some(queries), row_of: &row_of },
+    };
+    encoder_layer(x, parameters, distances, starts, query_positions, settings, None).unwrap()
+}
+
+/// Single distances up to 9, and pairs of them from there on, as far as a table of 60 rows goes.
+fn row_of(reach: i64) -> Vec<i64> {
+    let bucket = |d: i64| if d.abs() < 10 { d } else { d.signum() * (5 + d.abs() / 2) };
+    (1 - reach..reach).map(|distance| (30 - bucket(distance)).clamp(0, 59)).collect()
+}
+
+/// Distances as keys and as queries.
+fn tables() -> Vec<Tensor> {
+    vec![random(&[60, HIDDEN], 401), random(&[60, HIDDEN], 402)]
 }
 
 /// A bias for rows of up to `reach` tokens.
@@ -82,17 +100,20 @@ fn check_gradients() {
     // A row longer than the queries that are worked on together, an empty one, and tokens of no row.
     let (tokens, starts) = (90i64, [0, 70, 70, 85]);
     let some: Vec<i64> = (0..68).chain([84]).collect();
-    for (activation, query_positions, bias) in [
-        (Activation::Gelu, None, None),
-        (Activation::GeluTanh, None, None),
-        (Activation::Relu, None, None),
-        (Activation::Silu, None, None),
-        (Activation::Tanh, None, None),
-        (Activation::Gelu, Some(&some[..]), None),
-        (Activation::Gelu, Some(&[3]), None),
-        (Activation::Gelu, None, Some(bias(70))),
-        (Activation::Gelu, Some(&some), Some(bias(77))),
-        (Activation::Gelu, Some(&[3]), Some(bias(70))),
+    for (activation, query_positions, distances) in [
+        (Activation::Gelu, None, vec![]),
+        (Activation::GeluTanh, None, vec![]),
+        (Activation::Relu, None, vec![]),
+        (Activation::Silu, None, vec![]),
+        (Activation::Tanh, None, vec![]),
+        (Activation::Gelu, Some(&some[..]), vec![]),
+        (Activation::Gelu, Some(&[3]), vec![]),
+        (Activation::Gelu, None, vec![bias(70)]),
+        (Activation::Gelu, Some(&some), vec![bias(77)]),
+        (Activation::Gelu, Some(&[3]), vec![bias(70)]),
+        (Activation::Gelu, None, tables()),
+        (Activation::Gelu, Some(&some), tables()),
+        (Activation::Gelu, Some(&[3]), tables()),
     ] {
         let settings = LayerSettings { activation, ..settings(0.3, 11) };
         let x = random(&[tokens, HIDDEN], 99);
@@ -100,7 +121,7 @@ fn check_gradients() {
         let weight = random(&[results, HIDDEN], 98);
         let mut inputs = parameters();
         inputs.insert(0, x);
-        inputs.extend(bias);
+        inputs.extend(distances);
         let loss = |inputs: &[Tensor]| {
             let states = run_for(&inputs[0], &inputs[1..], &starts, query_positions, &settings);
             (states.narrow(0, 0, results) * &weight).sum(Kind::Double)
@@ -152,19 +173,22 @@ fn masks_follow_from_the_seed_and_have_the_rate() {
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let _alone = KERNELS.lock().unwrap_or_else(PoisonError::into_inner);
-    let on = |threads| {
+    let two = [0, 120, 300];
+    let many: Vec<i64> = (0..=13).map(|row| row * 20).chain([260, 261, 270, 280, 285, 290, 300]).collect();
+    let on = |threads, starts: &[i64], distances: Vec<Tensor>| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let inputs = parameters().into_iter().chain([bias(180)]);
+            let inputs = parameters().into_iter().chain(distances);
             let leaves: Vec<Tensor> = inputs.map(|t| t.set_requires_grad(true)).collect();
             let x = random(&[300, HIDDEN], 5);
-            let loss = run(&x, &leaves, &[0, 120, 300], &settings(0.1, 3)).square().sum(Kind::Float);
+            let loss = run(&x, &leaves, starts, &settings(0.1, 3)).square().sum(Kind::Float);
             let gradients = Tensor::run_backward(&[loss], &leaves, false, false);
             let values = gradients.iter().map(|t| Vec::<f32>::try_from(t.contiguous().view(-1)).unwrap());
             values.collect::<Vec<_>>()
         })
     };
-    assert!(on(1) == on(2));
+    assert!(on(1, &two, vec![bias(180)]) == on(2, &two, vec![bias(180)]));
+    assert!(on(1, &many, tables()) == on(2, &many, tables()));
 }
 
 /// Prepared weights change no bit, and follow every change of the parameters.
@@ -183,7 +207,8 @@ fn prepared_weights_are_those_of_the_parameters() {
             let settings = settings(0.0, 0);
             let states = biases.iter().map(|bias| {
                 let prepared = Option::as_deref_mut(&mut prepared);
-                encoder_layer(x, parameters, bias.as_ref(), &[0, 7, 10], Some(&[0, 7]), &settings, prepared)
+                let distances = bias.as_ref().map_or(Distances::None, Distances::Bias);
+                encoder_layer(x, parameters, distances, &[0, 7, 10], Some(&[0, 7]), &settings, prepared)
                     .unwrap()
             });
             Tensor::cat(&states.collect::<Vec<_>>(), 0)
@@ -215,8 +240,8 @@ fn what_does_not_fit_is_an_error() {
     let x = random(&[10, HIDDEN], 5);
     let check = |x: &Tensor, all: &[Tensor], starts: &[i64], settings: &LayerSettings, expected: &str| {
         let parameters: Vec<&Tensor> = all.iter().collect();
-        let error =
-            encoder_layer(x, parameters.try_into().unwrap(), None, starts, None, settings, None).unwrap_err();
+        let parameters = parameters.try_into().unwrap();
+        let error = encoder_layer(x, parameters, Distances::None, starts, None, settings, None).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     };
     check(&x, &all, &[0, 11], &settings(0.0, 0), "within the tokens");
@@ -250,8 +275,9 @@ fn what_does_not_fit_is_an_error() {
         let parameters: Vec<&Tensor> = all.iter().collect();
         let parameters = parameters.try_into().unwrap();
         let settings = settings(0.0, 0);
-        let error = encoder_layer(&x, parameters, None, &[0, 10], Some(query_positions), &settings, None)
-            .unwrap_err();
+        let error =
+            encoder_layer(&x, parameters, Distances::None, &[0, 10], Some(query_positions), &settings, None)
+                .unwrap_err();
         assert!(error.to_string().contains("query positions must"), "{error}");
     }
     for wrong in [
@@ -266,10 +292,32 @@ fn what_does_not_fit_is_an_error() {
     ] {
         let parameters: Vec<&Tensor> = all.iter().collect();
         let parameters = parameters.try_into().unwrap();
+        let distances = Distances::Bias(&wrong);
         let error =
-            encoder_layer(&x, parameters, Some(&wrong), &[0, 10], None, &settings(0.0, 0), None).unwrap_err();
+            encoder_layer(&x, parameters, distances, &[0, 10], None, &settings(0.0, 0), None).unwrap_err();
         assert!(error.to_string().contains("the bias must be a "), "{error}");
     }
+    let (table, row_of) = (random(&[60, HIDDEN], 1), row_of(10));
+    for (keys, row_of, expected) in [
+        (&table.narrow(0, 0, 39), row_of.clone(), "more than 39 rows and 24 columns"),
+        (&table.narrow(1, 0, 23), row_of.clone(), "contiguous"),
+        (&table.to_kind(Kind::BFloat16), row_of.clone(), "contiguous"),
+        (&Tensor::new(), row_of.clone(), "the keys of distances must be a tensor"),
+        (&table, row_of.iter().rev().copied().collect(), "never rise"),
+        (&table, row_of.iter().map(|row| row - 22).collect(), "never rise"),
+        (&table, row_of[1..].to_vec(), "the rows of 18 distances"),
+        (&table, row_of[1..18].to_vec(), "at least 19"),
+        (&table, vec![], "the rows of 0 distances"),
+        (&table, vec![1 << 40; 19], "row 1099511627776"),
+    ] {
+        let parameters: Vec<&Tensor> = all.iter().collect();
+        let parameters = parameters.try_into().unwrap();
+        let distances = Distances::Rows { keys: Some(keys), queries: None, row_of: &row_of };
+        let error =
+            encoder_layer(&x, parameters, distances, &[0, 10], None, &settings(0.0, 0), None).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    check(&x, &all, &[0, 10], &LayerSettings { score_terms: 0, ..settings(0.0, 0) }, "0 terms");
     let mut wrong = parameters();
     wrong[10] = random(&[INNER, HIDDEN + 1], 1);
     check(&x, &wrong, &[0, 10], &settings(0.0, 0), "parameter 10");

@@ -23,7 +23,7 @@ use tch::{Device, Tensor};
 
 #[test]
 fn logits_loss_and_gradients() {
-    for case in ["bert_span", "xlmr_span", "electra_span", "mpnet_span"] {
+    for case in ["bert_span", "xlmr_span", "electra_span", "mpnet_span", "deberta_span"] {
         let folder = golden(case);
         let (config, weights) =
             (EncoderConfig::from_folder(&folder).unwrap(), Weights::open(&folder).unwrap());

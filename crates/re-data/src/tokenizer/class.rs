@@ -20,6 +20,7 @@ use tokenizers::processors::roberta::RobertaProcessing;
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, ModelWrapper, NormalizerWrapper, PreTokenizerWrapper};
 
+use super::deberta;
 use super::file::Parts;
 use super::model::{Inner, VocabularyModel};
 use super::settings::{Settings, setting_fault};
@@ -34,6 +35,7 @@ pub(super) enum Class {
     Roberta,
     XlmRoberta,
     Mpnet,
+    DebertaV2,
     /// `tokenizer.json` as it stands.
     Generic,
 }
@@ -73,9 +75,10 @@ impl Class {
             Some(Some("roberta")) => Ok(Some(Self::Roberta)),
             Some(Some("xlm-roberta")) => Ok(Some(Self::XlmRoberta)),
             Some(Some("mpnet")) => Ok(Some(Self::Mpnet)),
+            Some(Some("deberta-v2")) => Ok(Some(Self::DebertaV2)),
             Some(other) => {
-                let expected = "bert, electra, roberta, xlm-roberta or mpnet, or a tokenizer_class in \
-                                tokenizer_config.json";
+                let expected = "bert, electra, roberta, xlm-roberta, mpnet or deberta-v2, or a tokenizer_class \
+                                in tokenizer_config.json";
                 Err(setting_fault(model_path, "model_type", &other.into(), expected))
             }
         }
@@ -93,6 +96,7 @@ impl Class {
             "RobertaTokenizer" | "BartTokenizer" | "LongformerTokenizer" => Self::Roberta,
             "XLMRobertaTokenizer" => Self::XlmRoberta,
             "MPNetTokenizer" => Self::Mpnet,
+            "DebertaV2Tokenizer" => Self::DebertaV2,
             "PreTrainedTokenizer" | "TokenizersBackend" => Self::Generic,
             _ => return None,
         })
@@ -105,6 +109,7 @@ impl Class {
             Self::Roberta => "RobertaTokenizer",
             Self::XlmRoberta => "XLMRobertaTokenizer",
             Self::Mpnet => "MPNetTokenizer",
+            Self::DebertaV2 => "DebertaV2Tokenizer",
             Self::Generic => GENERIC,
         }
     }
@@ -123,11 +128,11 @@ impl Class {
     pub(super) fn token(self, role: &str) -> Option<&'static str> {
         match (self, role) {
             (Self::Generic, _) | (Self::Bert, "bos_token" | "eos_token") => None,
-            (Self::Bert | Self::Mpnet, "unk_token") => Some("[UNK]"),
-            (Self::Bert, "sep_token") => Some("[SEP]"),
-            (Self::Bert, "pad_token") => Some("[PAD]"),
-            (Self::Bert, "cls_token") => Some("[CLS]"),
-            (Self::Bert, "mask_token") => Some("[MASK]"),
+            (Self::Bert | Self::Mpnet | Self::DebertaV2, "unk_token") => Some("[UNK]"),
+            (Self::Bert, "sep_token") | (Self::DebertaV2, "sep_token" | "eos_token") => Some("[SEP]"),
+            (Self::Bert, "cls_token") | (Self::DebertaV2, "cls_token" | "bos_token") => Some("[CLS]"),
+            (Self::Bert | Self::DebertaV2, "pad_token") => Some("[PAD]"),
+            (Self::Bert | Self::DebertaV2, "mask_token") => Some("[MASK]"),
             (_, "bos_token" | "cls_token") => Some("<s>"),
             (_, "eos_token" | "sep_token") => Some("</s>"),
             (_, "unk_token") => Some("<unk>"),
@@ -140,7 +145,7 @@ impl Class {
     /// The roles without which a row cannot be written: their tokens are in the vocabulary.
     fn needed(self) -> &'static [&'static str] {
         match self {
-            Self::Bert | Self::Mpnet => &["unk_token", "sep_token", "cls_token"],
+            Self::Bert | Self::Mpnet | Self::DebertaV2 => &["unk_token", "sep_token", "cls_token"],
             Self::Roberta => &["sep_token", "cls_token"],
             Self::XlmRoberta => &["bos_token", "eos_token"],
             Self::Generic => &[],
@@ -159,6 +164,7 @@ impl Class {
             Self::Bert | Self::Mpnet => word_piece(self, parts, settings, source)?,
             Self::Roberta => roberta(parts, settings, source)?,
             Self::XlmRoberta => xlm_roberta(parts, settings, source)?,
+            Self::DebertaV2 => deberta::build(parts, settings, source)?,
             Self::Generic => as_it_stands(parts)?,
         };
         for (role, AddedToken { content, .. }) in
@@ -200,6 +206,7 @@ impl Class {
             Self::Mpnet => {
                 inner.with_post_processor(Some(RobertaProcessing::new(last, first).add_prefix_space(false)))
             }
+            Self::DebertaV2 => inner.with_post_processor(Some(deberta::rows(first, last)?)),
             _ => inner.with_post_processor(Some(rows_of_xlm_roberta(first, last)?)),
         };
         Ok(inner)
@@ -207,7 +214,8 @@ impl Class {
 }
 
 fn known_classes() -> String {
-    let known = [Class::Bert, Class::Roberta, Class::XlmRoberta, Class::Mpnet].map(Class::name).join(", ");
+    let known = [Class::Bert, Class::Roberta, Class::XlmRoberta, Class::Mpnet, Class::DebertaV2];
+    let known = known.map(Class::name).join(", ");
     format!("{known}, or {GENERIC}, which takes tokenizer.json as it stands")
 }
 
@@ -360,17 +368,26 @@ fn xlm_roberta(parts: Parts, settings: &Settings, source: &Source<'_>) -> Result
 }
 
 fn rows_of_xlm_roberta(begin: (String, u32), end: (String, u32)) -> Result<TemplateProcessing> {
-    let (b, e) = (begin.0.clone(), end.0.clone());
+    let (b, e) = (begin.0.as_str(), end.0.as_str());
+    let owned = |pieces: &[&str]| pieces.iter().map(|piece| (*piece).to_owned()).collect();
+    let (single, pair) = (owned(&[b, "$A", e]), owned(&[b, "$A", e, e, "$B", e]));
+    template(single, pair, vec![begin, end])
+}
+
+/// How one text and two stand among special tokens.
+pub(super) fn template(
+    single: Vec<String>,
+    pair: Vec<String>,
+    tokens: Vec<(String, u32)>,
+) -> Result<TemplateProcessing> {
     let unusable = |reason: String| fault("its tokens cannot stand around a row", reason.into());
-    let single = vec![b.as_str(), "$A", e.as_str()];
-    let pair = vec![b.as_str(), "$A", e.as_str(), e.as_str(), "$B", e.as_str()];
     let mut builder = TemplateProcessing::builder();
     builder.try_single(single).map_err(unusable)?.try_pair(pair).map_err(unusable)?;
-    builder.special_tokens(vec![begin, end]).build().map_err(|e| unusable(e.to_string()))
+    builder.special_tokens(tokens).build().map_err(|e| unusable(e.to_string()))
 }
 
 /// What a setting says; where it is not given, the class's default, which must be what the file states.
-fn decide(
+pub(super) fn decide(
     settings: &Settings,
     source: &Source<'_>,
     key: &'static str,
@@ -401,7 +418,12 @@ fn undecided(
 }
 
 /// The error that a file has a part that its class has otherwise.
-fn contradiction(source: &Source<'_>, field: impl AsRef<str>, found: &str, expected: &str) -> crate::Error {
+pub(super) fn contradiction(
+    source: &Source<'_>,
+    field: impl AsRef<str>,
+    found: &str,
+    expected: &str,
+) -> crate::Error {
     let expected = format!("{expected}; the tokenizer_class {GENERIC} takes the file as it stands");
     setting_fault(source.path, field.as_ref(), &found.into(), expected)
 }

@@ -19,10 +19,11 @@ const MODEL: &str = "config.json";
 /// Files that a tokenizer is read from, beside the model's configuration.
 pub(super) const FILES: [&str; 5] = [TOKENIZER, VOCABULARY, CONFIG, SPECIAL_TOKENS, ADDED_TOKENS];
 /// Files with a vocabulary that are not read here.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 6] = [
     "merges.txt",
     "sentencepiece.bpe.model",
     "spiece.model",
+    "spm.model",
     "tokenizer.model",
     "tokenizer_78b3253a26.model",
 ];

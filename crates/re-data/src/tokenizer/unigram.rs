@@ -124,6 +124,11 @@ impl Unigram {
         self.vocabulary.token(id)
     }
 
+    /// Logarithm of a token's probability.
+    pub(super) fn score(&self, id: u32) -> Option<f64> {
+        self.vocabulary.scores.get(id as usize).copied()
+    }
+
     pub(super) fn map(&self) -> HashMap<String, u32> {
         let ids = self.vocabulary.ids.iter();
         ids.filter_map(|&id| Some((self.token(id)?.to_owned(), id))).collect()

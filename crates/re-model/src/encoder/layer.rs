@@ -7,10 +7,21 @@ use tch::{Device, Kind, Tensor};
 
 use crate::batch::TokenBatch;
 use crate::config::{Activation, EncoderConfig};
+use crate::disentangled::{DistanceProjections, DistanceRows};
 use crate::error::Result;
 use crate::ops::{LayerNorm, Linear, Mode, dropout};
 use crate::parameters::Builder;
 use crate::relative::of_pairs;
+
+/// What the scores of all layers know of the distance of key and query.
+#[derive(Debug)]
+pub(crate) enum Distances {
+    None,
+    /// A bias by head and distance, `[heads, 2 * reach - 1]`.
+    Bias(Tensor),
+    /// What each layer makes its keys and queries of.
+    Rows(DistanceRows),
+}
 
 #[derive(Debug)]
 pub(crate) struct Layer {
@@ -22,6 +33,8 @@ pub(crate) struct Layer {
     intermediate: Linear,
     output: Linear,
     output_norm: LayerNorm,
+    /// Makes keys and queries of distances.
+    distances: Option<DistanceProjections>,
     /// What prediction keeps from pass to pass, and training does without.
     prepared: RefCell<Option<PreparedWeights>>,
 }
@@ -38,6 +51,10 @@ impl Layer {
         let attention_output = linear(names.attention_output, hidden, hidden)?;
         let intermediate = linear("intermediate.dense", hidden, inner)?;
         let output = linear("output.dense", inner, hidden)?;
+        let distances = config
+            .disentangled_attention
+            .map(|shape| DistanceProjections::new(shape, name, config, [&query, &key], builder));
+        let distances = distances.transpose()?;
         let mut norm = |part: &str| builder.layer_norm(&format!("{name}.{part}"), hidden, eps);
         Ok(Self {
             query,
@@ -48,15 +65,15 @@ impl Layer {
             intermediate,
             output,
             output_norm: norm("output.LayerNorm")?,
+            distances,
             prepared: RefCell::default(),
         })
     }
 
     /// Applies the layer, on the CPU as one fused operation; with `query_positions`, for the tokens at these positions alone.
-    /// `bias` is added to the scores of attention, by head and distance.
     ///
     /// # Shapes
-    /// `[T, hidden_size]` to the same, or to `[query_positions, hidden_size]`; `bias` as [`re_native::encoder_layer`] has it.
+    /// `[T, hidden_size]` to the same, or to `[query_positions, hidden_size]`.
     ///
     /// # Errors
     /// [`Error::Torch`](crate::Error::Torch).
@@ -65,13 +82,13 @@ impl Layer {
         config: &EncoderConfig,
         x: &Tensor,
         batch: &TokenBatch,
-        bias: Option<&Tensor>,
+        distances: &Distances,
         query_positions: Option<&[i64]>,
         mode: Mode<'_>,
     ) -> Result<Tensor> {
         match x.device() {
-            Device::Cpu => self.forward_fused(config, x, batch, bias, query_positions, mode),
-            _ => self.forward_stepwise(config, x, batch, bias, query_positions, mode),
+            Device::Cpu => self.forward_fused(config, x, batch, distances, query_positions, mode),
+            _ => self.forward_stepwise(config, x, batch, distances, query_positions, mode),
         }
     }
 
@@ -80,7 +97,7 @@ impl Layer {
         config: &EncoderConfig,
         x: &Tensor,
         batch: &TokenBatch,
-        bias: Option<&Tensor>,
+        distances: &Distances,
         query_positions: Option<&[i64]>,
         mode: Mode<'_>,
     ) -> Result<Tensor> {
@@ -102,10 +119,26 @@ impl Layer {
             attention_dropout,
             hidden_dropout,
             seed,
+            score_terms: config.score_terms,
+        };
+        let projected = match (&self.distances, distances) {
+            (Some(projections), Distances::Rows(rows)) => {
+                let projected = projections.forward(rows, x, config.hidden_dropout_prob, mode)?;
+                let in_floats = |tensor: Option<Tensor>| tensor.map(|t| t.f_to_kind(Kind::Float)).transpose();
+                Some((in_floats(projected.keys)?, in_floats(projected.queries)?, projected.row_of))
+            }
+            _ => None,
+        };
+        let distances = match (&projected, distances) {
+            (Some((keys, queries, row_of)), _) => {
+                re_native::Distances::Rows { keys: keys.as_ref(), queries: queries.as_ref(), row_of }
+            }
+            (None, Distances::Bias(bias)) => re_native::Distances::Bias(bias),
+            _ => re_native::Distances::None,
         };
         let (parameters, prepared) = (self.parameters(), prepared.as_mut());
         let starts = &batch.starts;
-        Ok(re_native::encoder_layer(x, parameters, bias, starts, query_positions, &settings, prepared)?)
+        Ok(re_native::encoder_layer(x, parameters, distances, starts, query_positions, &settings, prepared)?)
     }
 
     fn parameters(&self) -> [&Tensor; LAYER_PARAMETERS] {
@@ -118,6 +151,7 @@ impl Layer {
             intermediate,
             output,
             output_norm,
+            distances: _,
             prepared: _,
         } = self;
         [
@@ -146,12 +180,12 @@ impl Layer {
         config: &EncoderConfig,
         x: &Tensor,
         batch: &TokenBatch,
-        bias: Option<&Tensor>,
+        distances: &Distances,
         query_positions: Option<&[i64]>,
         mode: Mode<'_>,
     ) -> Result<Tensor> {
         let rate = config.hidden_dropout_prob;
-        let mut context = self.attend(config, x, batch, bias, mode)?;
+        let mut context = self.attend(config, x, batch, distances, mode)?;
         let mut x = x.shallow_clone();
         if let Some(query_positions) = query_positions {
             let query_positions = Tensor::f_from_slice(query_positions)?.f_to_device(x.device())?;
@@ -170,7 +204,7 @@ impl Layer {
         config: &EncoderConfig,
         x: &Tensor,
         batch: &TokenBatch,
-        bias: Option<&Tensor>,
+        distances: &Distances,
         mode: Mode<'_>,
     ) -> Result<Tensor> {
         let kind = x.kind();
@@ -184,21 +218,31 @@ impl Layer {
         let [query, key, value] =
             layout.split(&x.f_linear(&weight, Some(&biases))?, config.num_attention_heads)?;
         let mask = layout.mask();
-        let bias = bias.map(|bias| of_pairs(bias, layout.size().1)).transpose()?;
+        let width = query.size().last().copied().unwrap_or(1);
+        let factor = ((width * config.score_terms) as f64).sqrt().recip();
+        let bias = match (&self.distances, distances) {
+            (_, Distances::Bias(bias)) => Some(of_pairs(bias, layout.size().1)?.f_unsqueeze(0)?),
+            (Some(projections), Distances::Rows(rows)) => {
+                let projected = projections.forward(rows, x, config.hidden_dropout_prob, mode)?;
+                let scores = projected.scores(&query, &key)?;
+                scores.map(|scores| scores.f_to_kind(Kind::Float)?.f_mul_scalar(factor)).transpose()?
+            }
+            _ => None,
+        };
         // libtorch's own attention differentiates as the fused layer must not: with shares from a rounded logarithm.
         let context = if query.requires_grad() || matches!(mode, Mode::Train(_)) {
             let rate = config.attention_probs_dropout_prob;
-            attend_in_steps(&query, &key, &value, mask, bias.as_ref(), rate, mode)?
+            attend_in_steps(&query, &key, &value, mask, bias.as_ref(), factor, (rate, mode))?
         } else {
             let bias = match (&bias, mask) {
                 (Some(bias), Some(mask)) => {
                     Some(bias.f_masked_fill(&mask.f_logical_not()?, f64::NEG_INFINITY)?.f_to_kind(kind)?)
                 }
-                (Some(bias), None) => Some(bias.f_unsqueeze(0)?.f_to_kind(kind)?),
+                (Some(bias), None) => Some(bias.f_to_kind(kind)?),
                 (None, _) => None,
             };
             let mask = bias.as_ref().or(mask);
-            Tensor::f_scaled_dot_product_attention(&query, &key, &value, mask, 0.0, false, None, false)?
+            Tensor::f_scaled_dot_product_attention(&query, &key, &value, mask, 0.0, false, factor, false)?
         };
         layout.join(&context)
     }
@@ -208,18 +252,17 @@ impl Layer {
 ///
 /// # Shapes
 /// Three of `[B, heads, L, width]`, a mask that is true where a key is real, `[B, 1, 1, L]`, and what is added to the scores,
-/// `[heads, L, L]`, to `[B, heads, L, width]`.
+/// `[B or 1, heads, L, L]`, to `[B, heads, L, width]`.
 fn attend_in_steps(
     query: &Tensor,
     key: &Tensor,
     value: &Tensor,
     mask: Option<&Tensor>,
     bias: Option<&Tensor>,
-    rate: f64,
-    mode: Mode<'_>,
+    factor: f64,
+    (rate, mode): (f64, Mode<'_>),
 ) -> Result<Tensor> {
-    let width = query.size().last().copied().unwrap_or(1) as f64;
-    let mut scores = query.f_mul_scalar(width.sqrt().recip())?.f_matmul(&key.f_transpose(-2, -1)?)?;
+    let mut scores = query.f_mul_scalar(factor)?.f_matmul(&key.f_transpose(-2, -1)?)?;
     if let Some(bias) = bias {
         scores = scores.f_add(bias)?;
     }
@@ -258,7 +301,7 @@ mod tests {
         &EncoderConfig,
         &Tensor,
         &TokenBatch,
-        Option<&Tensor>,
+        &Distances,
         Option<&[i64]>,
         Mode<'_>,
     ) -> Result<Tensor>;
@@ -303,9 +346,10 @@ mod tests {
             }
         };
         for (kind, allowed) in [(Kind::Float, 0.03), (Kind::BFloat16, 0.1)] {
-            let stepwise = |x: &Tensor| layer.forward_stepwise(config, x, &batch, None, None, Mode::Eval);
+            let none = Distances::None;
+            let stepwise = |x: &Tensor| layer.forward_stepwise(config, x, &batch, &none, None, Mode::Eval);
             check("stepwise", &stepwise, kind, allowed);
-            let fused = |x: &Tensor| layer.forward_fused(config, x, &batch, None, None, Mode::Eval);
+            let fused = |x: &Tensor| layer.forward_fused(config, x, &batch, &none, None, Mode::Eval);
             for kernels in [Kernels::Generic, Kernels::Avx2, Kernels::Avx512] {
                 if use_kernels(kernels) {
                     check(&format!("{kernels:?}"), &fused, kind, allowed);
@@ -334,12 +378,12 @@ mod tests {
             .collect();
         assert_eq!(rows.len(), 10);
         let batch = TokenBatch::new(&Batch::new(&rows, &[]).unwrap(), &encoder.batch_spec()).unwrap();
-        let bias = encoder.bias(&batch).unwrap();
+        let distances = encoder.distances(&batch).unwrap();
         for form in [Layer::forward_fused as Form, Layer::forward_stepwise] {
             let mut states = encoder.embeddings.forward(encoder.config(), &batch, Mode::Eval).unwrap();
             for layer in &encoder.layers {
                 states =
-                    form(layer, encoder.config(), &states, &batch, bias.as_ref(), None, Mode::Eval).unwrap();
+                    form(layer, encoder.config(), &states, &batch, &distances, None, Mode::Eval).unwrap();
             }
             let found = states.narrow(0, 0, batch.tokens() as i64).slice(1, 0, None, 16);
             let largest = |t: &Tensor| t.abs().max().double_value(&[]);
@@ -351,7 +395,19 @@ mod tests {
     /// The stepwise form serves other devices; here it is what the fused one has to equal.
     #[test]
     fn both_forms_agree() {
-        for case in ["bert", "bert_odd", "xlmr", "electra", "mpnet", "mpnet_odd"] {
+        for case in [
+            "bert",
+            "bert_odd",
+            "xlmr",
+            "electra",
+            "mpnet",
+            "mpnet_odd",
+            "deberta",
+            "deberta_odd",
+            "deberta_c2p",
+            "deberta_p2c",
+            "deberta_absolute",
+        ] {
             let encoder = encoder(&std::path::Path::new("../../fixtures/golden").join(case));
             let batch = batch(&[3, 11, 1, 7], &encoder);
             let config = encoder.config();
@@ -362,14 +418,25 @@ mod tests {
                 let weight = weight.view([results, config.hidden_size]);
                 let x = Tensor::arange(22 * config.hidden_size, (Kind::Float, Device::Cpu)).sin();
                 let x = x.view([22, config.hidden_size]);
-                let bias = encoder.bias(&batch).unwrap().map(|bias| bias.detach());
+                let distances = match encoder.distances(&batch).unwrap() {
+                    Distances::Bias(bias) => Distances::Bias(bias.detach()),
+                    Distances::Rows(DistanceRows { rows, row_of }) => {
+                        Distances::Rows(DistanceRows { rows: rows.detach(), row_of })
+                    }
+                    Distances::None => Distances::None,
+                };
                 let mut leaves: Vec<&Tensor> = layer.parameters().into_iter().chain([&x]).collect();
-                leaves.extend(&bias);
+                leaves.extend(match &distances {
+                    Distances::Bias(tensor) | Distances::Rows(DistanceRows { rows: tensor, .. }) => {
+                        Some(tensor)
+                    }
+                    Distances::None => None,
+                });
                 for leaf in &leaves {
                     let _ = leaf.set_requires_grad(true);
                 }
                 let forward =
-                    || form(layer, config, &x, &batch, bias.as_ref(), query_positions, Mode::Eval).unwrap();
+                    || form(layer, config, &x, &batch, &distances, query_positions, Mode::Eval).unwrap();
                 let out = forward();
                 let loss = (&out * &weight).sum(Kind::Float);
                 let mut found = Tensor::run_backward(&[loss], &leaves, false, false);

@@ -41,10 +41,7 @@ impl Head for Cls {
     }
 
     fn forward(&self, input: &HeadInput<'_>, mode: Mode<'_>) -> Result<Tensor> {
-        let mut first = input.first_token()?;
-        if self.layout.dropout_first {
-            first = dropout(&first, self.rate, mode)?;
-        }
+        let first = dropout(&input.first_token()?, self.layout.dropout_first, mode)?;
         let inner = self.layout.activation.forward(&self.dense.forward(&first)?)?;
         self.output.forward(&dropout(&inner, self.rate, mode)?)
     }

@@ -36,7 +36,7 @@ impl Tokens {
                 Some(Linear { weight, bias: builder.parameter("head.places.bias", &[width], Init::Zeros)? })
             }
         };
-        Ok(Self { output, others, places, rate: config.classifier_dropout })
+        Ok(Self { output, others, places, rate: config.token_dropout })
     }
 }
 
