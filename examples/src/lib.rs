@@ -160,7 +160,12 @@ fn draw(name: &str, folder: &RunFolder) -> Result<()> {
         read.documents.iter().for_each(|document| page.add(document));
         let path = folder.path().join("graphs.html");
         page.write(&path)?;
-        say(&format!("{name}: {} graphs of {} are drawn in {}", read.documents.len(), file.display(), path.display()));
+        say(&format!(
+            "{name}: {} graphs of {} are drawn in {}",
+            read.documents.len(),
+            file.display(),
+            path.display()
+        ));
         return Ok(());
     }
     Ok(())

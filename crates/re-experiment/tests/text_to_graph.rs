@@ -29,7 +29,9 @@ fn file(folder: &Path, name: &str, annotated: bool) -> PathBuf {
             false => ("", ""),
         };
         let text = format!("Marie lebt in Paris mit Pierre {number}.");
-        format!(r#"{{"id": "{name}{number}", "text": "{text}", "mentions": [{mentions}], "relations": [{relations}]}}"#)
+        format!(
+            r#"{{"id": "{name}{number}", "text": "{text}", "mentions": [{mentions}], "relations": [{relations}]}}"#
+        )
     };
     let path = folder.join(name);
     std::fs::write(&path, (0..40).map(|number| line(number) + "\n").collect::<String>()).unwrap();
@@ -39,7 +41,12 @@ fn file(folder: &Path, name: &str, annotated: bool) -> PathBuf {
 fn tagger(base: &Experiment) -> MemberConfig {
     let tagging = Some(TaggingConfig::default());
     let own = Experiment { tagging, plan: Plan::Single {}, ..base.clone() };
-    MemberConfig { member: "tagger".to_owned(), run: None, full_data_of: None, experiment: Some(Box::new(own)) }
+    MemberConfig {
+        member: "tagger".to_owned(),
+        run: None,
+        full_data_of: None,
+        experiment: Some(Box::new(own)),
+    }
 }
 
 fn of_documents(folder: &Path) -> Experiment {
@@ -112,11 +119,15 @@ fn what_cannot_be_carried_out_is_refused_before_anything_is_trained() {
         change(&mut experiment);
         go(&experiment, &folder.path().join("refused"), Start::Fresh).unwrap_err().to_string()
     };
-    let members = |members: Vec<MemberConfig>| message(&|e| e.plan = Plan::TextToGraph { members: members.clone() });
+    let members =
+        |members: Vec<MemberConfig>| message(&|e| e.plan = Plan::TextToGraph { members: members.clone() });
     let tagger = tagger(&of_documents(folder.path()));
     assert!(members(Vec::new()).contains("one: the tagger"));
     assert!(members(vec![tagger.clone(), tagger.clone()]).contains("one: the tagger"));
-    assert!(members(vec![MemberConfig { member: "pairs".to_owned(), ..tagger.clone() }]).contains("no other folder"));
+    assert!(
+        members(vec![MemberConfig { member: "pairs".to_owned(), ..tagger.clone() }])
+            .contains("no other folder")
+    );
     let mut untagged = tagger;
     untagged.experiment.as_mut().unwrap().tagging = None;
     assert!(members(vec![untagged]).contains("tagging"));

@@ -1,7 +1,7 @@
 //! A tagger and a classifier of pairs, and the graphs that both together make of texts.
 
-use re_data::{Document, files};
 use re_data::error::with_causes;
+use re_data::{Document, files};
 use re_extract::{ExtractOptions, Extractor, GraphSettings, MentionSource, RelationProperties, score};
 use re_formats::documents::{self, DocumentFormat};
 use re_train::StopReason;

@@ -6,9 +6,9 @@ use std::ops::Range;
 use re_data::TokenSpan;
 use tch::Tensor;
 
-use super::first_tokens;
 #[cfg(doc)]
 use super::Head;
+use super::first_tokens;
 use crate::batch::{TokenBatch, averaging_matrix};
 use crate::error::{Error, Result};
 

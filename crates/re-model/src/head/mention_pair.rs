@@ -170,7 +170,8 @@ impl MentionPair {
         let mut table = |name: &str, rows: i64| {
             builder.parameter(&format!("head.{name}.weight"), &[rows, EMBEDDED], Init::Normal(std))
         };
-        let types = has(PairFeature::Types).then(|| table("types", i64::from(config.types) + 1)).transpose()?;
+        let types =
+            has(PairFeature::Types).then(|| table("types", i64::from(config.types) + 1)).transpose()?;
         let distances = has(PairFeature::Distance).then(|| table("distances", 2 * BUCKETS)).transpose()?;
         let context = match has(PairFeature::Context) {
             false => None,
