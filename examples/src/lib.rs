@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use re_experiment::{Encoders, Experiment, Layers, Plan, RunFolder, Summary};
+use re_formats::documents::{self, DocumentReadOptions};
+use re_report::{GraphPage, GraphPageOptions};
 use re_train::observer::StopSignal;
 use re_train::{Start, StopReason, Terminal};
 
@@ -40,6 +42,9 @@ fn carry_out(name: &str) -> Result<ExitCode> {
     let stop = StopSignal::install().context("installing the Ctrl-C handler")?;
     let summary = folder.run(&experiment, start, vec![Box::new(Terminal::default())], stop.flag())?;
     print_summary(name, &folder, &summary);
+    if summary.reason != StopReason::Interrupted && matches!(experiment.plan, Plan::TextToGraph { .. }) {
+        draw(name, &folder)?;
+    }
     Ok(match summary.reason {
         StopReason::Interrupted => ExitCode::from(stop.exit_code()),
         _ => ExitCode::SUCCESS,
@@ -67,7 +72,9 @@ fn settings(name: &str, flags: &Flags) -> Result<Experiment> {
     };
     if flags.train.is_none() && plain.data.train.as_os_str().is_empty() {
         say(&format!("{name}: no --train: training on the embedded corpus"));
-        layers = layers.file(configs("base/embedded_corpus.toml"))?;
+        let of_documents = plain.data.pairs.is_some() || plain.tagging.is_some();
+        let corpus = if of_documents { "embedded_documents" } else { "embedded_corpus" };
+        layers = layers.file(configs(&format!("base/{corpus}.toml")))?;
     }
     let layers = lay(layers)?;
     say(&format!("{name}: settings of {}", layers.names().join(", ")));
@@ -142,4 +149,24 @@ fn print_summary(name: &str, folder: &RunFolder, summary: &Summary) {
         println!("submission: {}", path.display());
     }
     println!("settings and results: {out}/config.toml, {out}/summary.json");
+}
+
+/// Draws the graphs of the test documents or, where there are none, of the validation documents.
+fn draw(name: &str, folder: &RunFolder) -> Result<()> {
+    let files = ["test", "validation"].map(|role| folder.path().join(format!("{role}_documents.jsonl")));
+    for file in files.iter().filter(|file| file.is_file()) {
+        let mut page = GraphPage::new(GraphPageOptions::default())?;
+        let read = documents::read(file, &DocumentReadOptions::default())?;
+        read.documents.iter().for_each(|document| page.add(document));
+        let path = folder.path().join("graphs.html");
+        page.write(&path)?;
+        say(&format!(
+            "{name}: {} graphs of {} are drawn in {}",
+            read.documents.len(),
+            file.display(),
+            path.display()
+        ));
+        return Ok(());
+    }
+    Ok(())
 }

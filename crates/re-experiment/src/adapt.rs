@@ -123,7 +123,9 @@ impl Experiment {
         paths.extend(questions.iter_mut().filter_map(|questions| questions.file.as_mut()));
         match plan {
             Plan::PseudoLabels { unlabelled, .. } => paths.push(unlabelled),
-            Plan::Vote { members, .. } | Plan::QuestionAnswering { members } => {
+            Plan::Vote { members, .. }
+            | Plan::QuestionAnswering { members }
+            | Plan::TextToGraph { members } => {
                 for member in members {
                     paths.extend(&mut member.run);
                     if let Some(experiment) = &mut member.experiment {

@@ -12,6 +12,7 @@ use re_extract::GraphSettings;
 use re_formats::read::{self, EntityTypes, Format, ReadOptions, ReadReport};
 
 use crate::config::{DataConfig, Fold, Target};
+use crate::documents;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Plan};
 use crate::pairs::{PairRows, Pairs};
@@ -68,6 +69,12 @@ impl ExperimentData {
                 let rows = reader.read(path)?;
                 check_labels("data.validation", path, &rows)?;
                 (all, rows)
+            }
+            // A tagger of the same documents sets the same ones aside.
+            None if reader.pairs.is_some() => {
+                let aside = |row: &RelationExample| documents::is_aside(row.text(), config.val_size, seed);
+                let (validation, train) = all.into_iter().partition(aside);
+                (train, validation)
             }
             None => divide(&all, &split::by_fraction(&all, config.val_size, seed)?),
         };

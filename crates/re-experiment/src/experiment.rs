@@ -216,6 +216,15 @@ pub enum Plan {
         /// The classifier, exactly one; the settings of the experiment itself are those of the model that answers.
         members: Vec<MemberConfig>,
     },
+    /// A tagger finds the mentions of texts, and a classifier (folder `pairs`) judges pairs of them; the settings of the
+    /// experiment itself are those of the classifier, and `data.pairs` says which pairs are judged. The graphs that both make of
+    /// the validation and the test documents are saved (`validation_documents.jsonl`, `test_documents.jsonl`) and, where
+    /// the truth is known, compared with it (`validation_scores.json`, `test_scores.json`).
+    TextToGraph {
+        /// The tagger, exactly one: a run, or settings with `tagging`. Its documents are those of the experiment, in the same
+        /// roles.
+        members: Vec<MemberConfig>,
+    },
     /// Several models vote.
     Vote {
         /// The models. Those that are not given as trained runs are trained, in folders of their names. All train on the
@@ -292,10 +301,12 @@ impl VoteConfig {
 }
 
 impl Plan {
-    /// The members of a vote, or the classifier before questions; none where the plan is neither.
+    /// The members of a vote, the classifier before questions, or the tagger before pairs; none where the plan has none.
     pub fn members(&self) -> &[MemberConfig] {
         match self {
-            Self::Vote { members, .. } | Self::QuestionAnswering { members } => members,
+            Self::Vote { members, .. }
+            | Self::QuestionAnswering { members }
+            | Self::TextToGraph { members } => members,
             _ => &[],
         }
     }
@@ -303,7 +314,9 @@ impl Plan {
     /// As [`Plan::members`], to be changed.
     pub fn members_mut(&mut self) -> &mut [MemberConfig] {
         match self {
-            Self::Vote { members, .. } | Self::QuestionAnswering { members } => members,
+            Self::Vote { members, .. }
+            | Self::QuestionAnswering { members }
+            | Self::TextToGraph { members } => members,
             _ => &mut [],
         }
     }

@@ -27,6 +27,8 @@ const LOCK: &str = ".lock";
 pub(crate) const CONFIG: &str = "config.toml";
 /// Folder of the model that answers questions.
 pub(crate) const ANSWERER: &str = "answerer";
+/// Folder of the classifier of pairs of mentions.
+pub(crate) const PAIRS: &str = "pairs";
 /// Folder of the single model that two stages are compared with.
 pub(crate) const ONE_STAGE: &str = "one_stage";
 /// Folder of the model that says whether there is a relation.

@@ -2,10 +2,10 @@
 
 use re_train::{Start, StopReason};
 
-use crate::data::{ExperimentData, data_hash};
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Plan};
 use crate::folder::{Origin, RunFolder, Summary};
+use crate::run::Work;
 use crate::session::Session;
 
 impl RunFolder {
@@ -27,8 +27,7 @@ impl RunFolder {
         if let Some(summary) = Summary::read(self.path())? {
             let experiment = self.resolved(experiment)?;
             self.check_settings(&experiment)?;
-            let data = ExperimentData::read(&experiment.data, experiment.training.seed)?;
-            self.check_rows(&experiment, &data_hash(&experiment, &data)?)?;
+            self.check_rows(&experiment, &Work::of(&experiment)?.hash(&experiment)?)?;
             if experiment.plan == (Plan::Single {}) {
                 match Origin::of(&experiment) {
                     // Nothing is trained here any more, and the record of what was is all that counts.

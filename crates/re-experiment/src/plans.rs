@@ -10,6 +10,7 @@ pub(crate) mod pseudo;
 pub(crate) mod question_answering;
 pub(crate) mod single;
 pub(crate) mod tagger;
+pub(crate) mod text_to_graph;
 pub(crate) mod transfer;
 pub(crate) mod two_stage;
 pub(crate) mod vote;

@@ -15,21 +15,23 @@ use crate::session::Session;
 use crate::tagging::{TaggingConfig, TaggingData};
 
 /// What an experiment learns from.
-enum Work<'e> {
+pub(crate) enum Work<'e> {
     Rows(Box<ExperimentData>),
     Documents(&'e TaggingConfig, TaggingData),
 }
 
 impl<'e> Work<'e> {
-    fn of(experiment: &'e Experiment) -> Result<Self> {
+    /// Reads all of it.
+    pub fn of(experiment: &'e Experiment) -> Result<Self> {
         let (data, seed) = (&experiment.data, experiment.training.seed);
         Ok(match &experiment.tagging {
             None => Self::Rows(Box::new(ExperimentData::read(data, seed)?)),
-            Some(tagging) => Self::Documents(tagging, TaggingData::read(tagging, data, seed)?),
+            Some(tagging) => Self::Documents(tagging, TaggingData::of(experiment)?),
         })
     }
 
-    fn hash(&self, experiment: &Experiment) -> Result<String> {
+    /// A hash of it.
+    pub fn hash(&self, experiment: &Experiment) -> Result<String> {
         match self {
             Self::Rows(data) => data_hash(experiment, data),
             Self::Documents(_, data) => Ok(data.hash()),
@@ -125,6 +127,7 @@ impl RunFolder {
             Plan::QuestionAnswering { members } => {
                 plans::question_answering::run(self, experiment, data, members, session)
             }
+            Plan::TextToGraph { members } => plans::text_to_graph::run(self, experiment, members, session),
             Plan::Vote { members, votes } => {
                 plans::vote::run(self, experiment, data, members, votes, session)
             }

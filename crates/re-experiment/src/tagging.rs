@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use re_data::random::{fnv1a, stream};
-use re_data::split::normalized_text;
+use re_data::random::fnv1a;
 use re_data::tags::{TagScheme, TagUnit};
 use re_data::{Document, WindowOptions};
 use re_formats::documents::DocumentFormat;
@@ -13,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::DataConfig;
 use crate::documents;
 use crate::error::{Error, Result};
+use crate::experiment::Experiment;
 
 /// What makes an experiment one of a tagger, which learns to find the mentions of documents.
 ///
@@ -56,11 +56,18 @@ pub(crate) struct TaggingData {
 }
 
 impl TaggingData {
+    /// The documents of an experiment of a tagger, or of one whose rows are pairs of documents.
+    pub fn of(experiment: &Experiment) -> Result<Self> {
+        let of_pairs = experiment.data.pairs.as_ref().and_then(|pairs| pairs.format);
+        let format = experiment.tagging.as_ref().map_or(of_pairs, |tagging| tagging.format);
+        Self::read(format, &experiment.data, experiment.training.seed)
+    }
+
     /// Reads all files and sets the validation documents aside: those of equal texts stay together.
-    pub fn read(tagging: &TaggingConfig, config: &DataConfig, seed: u64) -> Result<Self> {
+    fn read(format: Option<DocumentFormat>, config: &DataConfig, seed: u64) -> Result<Self> {
         let mut notes = Vec::new();
         let mut read = |path: &Path, lenient| -> Result<Vec<Document>> {
-            let (documents, rest) = documents::read(path, tagging.format, lenient)?;
+            let (documents, rest) = documents::read(path, format, lenient)?;
             let mentions: usize = documents.iter().map(|document| document.mentions().len()).sum();
             let count = documents.len();
             notes.push(format!("{}: {count} documents with {mentions} mentions", path.display()));
@@ -112,13 +119,10 @@ impl TaggingData {
     }
 }
 
-/// Takes about `share` of the documents out: whether one goes follows from the seed and its text alone.
+/// Takes about `share` of the documents out, see [`documents::is_aside`].
 fn set_aside(documents: &mut Vec<Document>, share: f64, seed: u64) -> Vec<Document> {
-    use rand::RngExt;
-    let (aside, rest) = std::mem::take(documents).into_iter().partition(|document| {
-        let text = fnv1a(normalized_text(document.text()).as_bytes());
-        stream(seed, "validation documents", text).random::<f64>() < share
-    });
+    let aside = |document: &Document| documents::is_aside(document.text(), share, seed);
+    let (aside, rest) = std::mem::take(documents).into_iter().partition(aside);
     *documents = rest;
     aside
 }

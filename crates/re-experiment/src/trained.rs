@@ -1,21 +1,23 @@
 //! What runs leave behind, put to use again.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use re_data::split::normalized_text;
-use re_data::{LabelSet, NoRelation, Predictor, SharedPredictor};
+use re_data::{LabelSet, NoRelation, Predictor, SharedPredictor, files};
 use re_ensemble::{Ensemble, Gate, TwoStage, Vote, Voter};
-use re_model::{Precision, RelationClassifier, TrainedParts};
+use re_model::{Precision, RelationClassifier, TaggingOptions, TokenClassifier, TrainedParts};
 use re_qa::{GatedAnswerer, QuestionAnswerer};
 use re_train::TrainConfig;
 
 use crate::data::ExperimentData;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, MemberConfig, Plan, VoteConfig};
-use crate::folder::{ANSWERER, ONE_STAGE, RELATED, RELATION, RunFolder, Summary, model_folder, split_step};
+use crate::folder::{
+    ANSWERER, CONFIG, ONE_STAGE, PAIRS, RELATED, RELATION, RunFolder, Summary, model_folder, split_step,
+};
 use crate::own::{OwnHead, OwnParts};
 use crate::session::Session;
 use crate::votes::{self, Votes};
@@ -151,6 +153,7 @@ pub(crate) fn load(reference: &Path, loading: Loading<'_>) -> Result<Box<dyn Pre
             let last = votes.last().ok_or_else(missing)?;
             Ok(Box::new(Votes::new(&votes, named, ensemble).of(&last.vote)?))
         }
+        Plan::TextToGraph { .. } => part(PAIRS),
         Plan::Single {} | Plan::StepTransfer { .. } | Plan::PseudoLabels { .. } => Err(missing()),
     }
 }
@@ -167,6 +170,42 @@ pub(crate) fn classifier(folder: &Path, loading: Loading<'_>) -> Result<Relation
     let mut classifier = RelationClassifier::from_pretrained_with(folder, parts)?;
     classifier.model_mut().stop_when(Arc::clone(loading.stop));
     Ok(classifier)
+}
+
+/// Loads a trained tagger: the run of one, the folder of a token classifier, or a run that has one beside a classifier of
+/// pairs. Device and number format as in [`load_predictor`].
+///
+/// # Errors
+/// [`Error::NoModel`] where there is none; those of loading it.
+pub fn load_tagger(reference: impl AsRef<Path>, config: &TrainConfig) -> Result<TokenClassifier> {
+    let (parts, precision, stop) = (&OwnParts::default(), config.precision, &Arc::default());
+    let reference = reference.as_ref();
+    let beside = tagger_beside(reference)?;
+    let loading = Loading { config, parts, precision, stop, no_relation: None };
+    tagger(beside.as_deref().unwrap_or(reference), loading)
+}
+
+/// The run or folder of the tagger that was trained beside the classifier of the run `reference`, if one was.
+///
+/// # Errors
+/// Those of reading the run's settings.
+pub fn tagger_beside(reference: impl AsRef<Path>) -> Result<Option<PathBuf>> {
+    let reference = reference.as_ref();
+    if !files::is_file(reference.join(CONFIG))? {
+        return Ok(None);
+    }
+    let Plan::TextToGraph { members } = RunFolder::new(reference).experiment()?.plan else { return Ok(None) };
+    let place = |tagger: &MemberConfig| tagger.run.clone().unwrap_or_else(|| reference.join(&tagger.member));
+    Ok(members.first().map(place))
+}
+
+pub(crate) fn tagger(reference: &Path, loading: Loading<'_>) -> Result<TokenClassifier> {
+    let folder = model_folder(reference)?;
+    let (device, precision) = (Some(loading.config.device()?), loading.precision(&folder)?);
+    let options = TaggingOptions { device, precision, ..TaggingOptions::default() };
+    let mut tagger = TokenClassifier::from_pretrained_with(&folder, options)?;
+    tagger.model_mut().stop_when(Arc::clone(loading.stop));
+    Ok(tagger)
 }
 
 pub(crate) fn answerer(folder: &Path, loading: Loading<'_>) -> Result<QuestionAnswerer> {

@@ -8,12 +8,14 @@ use re_qa::Rule;
 use super::members::on_rows_of;
 use super::predictions::{SUBMISSION, TEST, VALIDATION};
 use super::single::check_types;
+use super::text_to_graph::tagger_of;
 use super::transfer::{given_split, lent_step};
 use crate::config::Target;
 use crate::data::{ExperimentData, folds, unique_ids};
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, MemberConfig, Plan, VoteConfig};
-use crate::folder::{ANSWERER, CONFIG, DATA_HASH, ORIGIN, SUMMARY};
+use crate::folder::{ANSWERER, CONFIG, DATA_HASH, ORIGIN, PAIRS, SUMMARY};
+use crate::tagging::TaggingData;
 
 /// Makes sure that the plan, or the training of a member, can be carried out on these rows.
 ///
@@ -62,6 +64,7 @@ pub(crate) fn check(experiment: &Experiment, data: &ExperimentData) -> Result<()
             data.check_ids()?;
             two_stage(*gate, data)
         }
+        Plan::TextToGraph { members } => text_to_graph(experiment, members),
         Plan::Vote { members, votes } => {
             data.check_ids()?;
             check_members(experiment, members)?;
@@ -86,6 +89,33 @@ fn two_stage(gate: Gate, data: &ExperimentData) -> Result<()> {
             fault("plan.gate.decide.threshold", threshold.to_string(), "a number from 0 to 1")
         }
         _ => Ok(()),
+    }
+}
+
+fn text_to_graph(experiment: &Experiment, members: &[MemberConfig]) -> Result<()> {
+    if experiment.data.pairs.is_none() {
+        return fault("data.pairs", "none".to_owned(), "which pairs of mentions are judged, such as {}");
+    }
+    let [tagger] = members else {
+        return fault("plan.members", format!("{} members", members.len()), "one: the tagger");
+    };
+    check_name("plan.members", &tagger.member)?;
+    if tagger.member == PAIRS {
+        return fault("plan.members", PAIRS.to_owned(), "a name that no other folder of the plan has");
+    }
+    match (&tagger.run, &tagger.experiment) {
+        (Some(_), _) => Ok(()),
+        (None, Some(own)) if own.tagging.is_some() => {
+            let own = tagger_of(experiment, own);
+            own.check()?;
+            let data = TaggingData::of(&own)?;
+            own.training.schedule(own.training.total_steps(data.train.len()))?;
+            Ok(())
+        }
+        _ => {
+            let name = &tagger.member;
+            fault("plan.members", format!("no tagging in {name}"), "run, or settings with tagging: a tagger")
+        }
     }
 }
 

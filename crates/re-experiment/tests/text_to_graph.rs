@@ -1,0 +1,134 @@
+//! A tagger and a classifier of pairs in one run.
+
+// Helpers of integration tests are outside clippy's exemption for tests.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use common::{Watch, experiment, fresh, go, results};
+use re_data::{Document, Predictor};
+use re_experiment::{
+    Error, Experiment, MemberConfig, PairConfig, Plan, RunFolder, TaggingConfig, load_predictor, load_tagger,
+    tagger_beside,
+};
+use re_formats::documents::{self, DocumentReadOptions};
+use re_train::{Observer, Start, StopReason, TrainConfig};
+
+/// Forty documents of a person and the town where she lives.
+fn file(folder: &Path, name: &str, annotated: bool) -> PathBuf {
+    let line = |number: usize| {
+        let (mentions, relations) = match annotated {
+            true => (
+                r#"{"start": 0, "end": 5, "type": "PER"}, {"start": 14, "end": 19, "type": "LOC"}"#,
+                r#"{"subject": 0, "object": 1, "label": "lives_in"}"#,
+            ),
+            false => ("", ""),
+        };
+        let text = format!("Marie lebt in Paris mit Pierre {number}.");
+        format!(
+            r#"{{"id": "{name}{number}", "text": "{text}", "mentions": [{mentions}], "relations": [{relations}]}}"#
+        )
+    };
+    let path = folder.join(name);
+    std::fs::write(&path, (0..40).map(|number| line(number) + "\n").collect::<String>()).unwrap();
+    path
+}
+
+fn tagger(base: &Experiment) -> MemberConfig {
+    let tagging = Some(TaggingConfig::default());
+    let own = Experiment { tagging, plan: Plan::Single {}, ..base.clone() };
+    MemberConfig {
+        member: "tagger".to_owned(),
+        run: None,
+        full_data_of: None,
+        experiment: Some(Box::new(own)),
+    }
+}
+
+fn of_documents(folder: &Path) -> Experiment {
+    let mut base = experiment(folder, Plan::Single {});
+    base.data.labels = None;
+    base.data.train = file(folder, "train.jsonl", true);
+    base.data.test = Some(file(folder, "test.jsonl", false));
+    base.data.pairs = Some(PairConfig::default());
+    let members = vec![tagger(&base)];
+    Experiment { plan: Plan::TextToGraph { members }, ..base }
+}
+
+fn read(path: PathBuf) -> Vec<Document> {
+    documents::read(path, &DocumentReadOptions::default()).unwrap().documents
+}
+
+#[test]
+fn one_run_trains_both_and_makes_graphs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (experiment, run) = (of_documents(folder.path()), folder.path().join("run"));
+    let summary = fresh(&experiment, &run);
+    assert!(summary.notes.iter().any(|note| note.contains("micro-F1 of mentions")), "{:?}", summary.notes);
+    let ids = |documents: &[Document]| -> BTreeSet<String> {
+        documents.iter().map(|document| document.id().to_owned()).collect()
+    };
+    let validation = ids(&read(run.join("validation_documents.jsonl")));
+    assert_eq!(validation, ids(&read(run.join("tagger/validation_documents.jsonl"))));
+    let rows = common::probabilities(&run.join("pairs"), "validation_probabilities.csv");
+    let of_rows: BTreeSet<&str> = rows.ids().iter().map(|id| id.rsplit_once('#').unwrap().0).collect();
+    assert_eq!(of_rows.len(), validation.len());
+    assert!(of_rows.iter().all(|id| validation.contains(*id)), "both set the same documents aside");
+    assert_eq!(read(run.join("test_documents.jsonl")).len(), 40);
+    let scores = std::fs::read_to_string(run.join("validation_scores.json")).unwrap();
+    assert!(scores.contains("strict_relations") && !run.join("test_scores.json").exists());
+
+    // The run is what both of its models are known by.
+    let config = TrainConfig::default();
+    assert_eq!(load_predictor(&run, &config).unwrap().labels().names(), ["no_relation", "lives_in"]);
+    assert_eq!(tagger_beside(&run).unwrap(), Some(run.join("tagger")));
+    assert_eq!(tagger_beside(run.join("pairs")).unwrap(), None);
+    load_tagger(&run, &config).unwrap();
+}
+
+#[test]
+fn a_run_that_fails_again_and_again_ends_with_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (experiment, run) = (of_documents(folder.path()), folder.path().join("run"));
+    fresh(&experiment, &run);
+    let whole = results(&run);
+    std::fs::remove_dir_all(&run).unwrap();
+    let ends = |start| {
+        let observers: Vec<Box<dyn Observer>> = vec![Box::new(Watch::failing_at(4))];
+        match RunFolder::new(&run).run(&experiment, start, observers, Arc::default()) {
+            Ok(summary) => summary.reason == StopReason::Completed,
+            Err(Error::Train(re_train::Error::Observer(_))) => false,
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert!(!ends(Start::Fresh));
+    let sessions = (1..100).find(|_| ends(Start::Resume)).unwrap();
+    assert!(sessions > 2, "interrupted only {sessions} times");
+    assert!(results(&run) == whole);
+}
+
+#[test]
+fn what_cannot_be_carried_out_is_refused_before_anything_is_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = |change: &dyn Fn(&mut Experiment)| {
+        let mut experiment = of_documents(folder.path());
+        change(&mut experiment);
+        go(&experiment, &folder.path().join("refused"), Start::Fresh).unwrap_err().to_string()
+    };
+    let members =
+        |members: Vec<MemberConfig>| message(&|e| e.plan = Plan::TextToGraph { members: members.clone() });
+    let tagger = tagger(&of_documents(folder.path()));
+    assert!(members(Vec::new()).contains("one: the tagger"));
+    assert!(members(vec![tagger.clone(), tagger.clone()]).contains("one: the tagger"));
+    assert!(
+        members(vec![MemberConfig { member: "pairs".to_owned(), ..tagger.clone() }])
+            .contains("no other folder")
+    );
+    let mut untagged = tagger;
+    untagged.experiment.as_mut().unwrap().tagging = None;
+    assert!(members(vec![untagged]).contains("tagging"));
+}
