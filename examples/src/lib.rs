@@ -154,19 +154,17 @@ fn print_summary(name: &str, folder: &RunFolder, summary: &Summary) {
 /// Draws the graphs of the test documents or, where there are none, of the validation documents.
 fn draw(name: &str, folder: &RunFolder) -> Result<()> {
     let files = ["test", "validation"].map(|role| folder.path().join(format!("{role}_documents.jsonl")));
-    for file in files.iter().filter(|file| file.is_file()) {
-        let mut page = GraphPage::new(GraphPageOptions::default())?;
-        let read = documents::read(file, &DocumentReadOptions::default())?;
-        read.documents.iter().for_each(|document| page.add(document));
-        let path = folder.path().join("graphs.html");
-        page.write(&path)?;
-        say(&format!(
-            "{name}: {} graphs of {} are drawn in {}",
-            read.documents.len(),
-            file.display(),
-            path.display()
-        ));
-        return Ok(());
-    }
+    let Some(file) = files.iter().find(|file| file.is_file()) else { return Ok(()) };
+    let mut page = GraphPage::new(GraphPageOptions::default())?;
+    let read = documents::read(file, &DocumentReadOptions::default())?;
+    read.documents.iter().for_each(|document| page.add(document));
+    let path = folder.path().join("graphs.html");
+    page.write(&path)?;
+    say(&format!(
+        "{name}: {} graphs of {} are drawn in {}",
+        read.documents.len(),
+        file.display(),
+        path.display()
+    ));
     Ok(())
 }

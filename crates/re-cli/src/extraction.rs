@@ -10,13 +10,13 @@ use anyhow::Result;
 use clap::Args;
 use re_data::error::with_causes;
 use re_data::{Document, PredictError, files};
-use re_experiment::{load_predictor, model_folder};
+use re_experiment::{load_predictor, model_folder, tagger_beside};
 use re_extract::{
     DocumentError, ExtractOptions, Extracted, Extractor, GraphSettings, MentionSource, RelationProperties,
     Threshold, Thresholds,
 };
 use re_formats::documents::DocumentFormat;
-use re_model::{TaggingOptions, TokenClassifier};
+use re_model::TokenClassifier;
 use re_train::TrainConfig;
 
 use crate::data::{check, folder, model_first};
@@ -42,7 +42,8 @@ pub struct ExtractionArgs {
     /// The input, behind a tagger and a model
     #[arg(value_name = "INPUT")]
     third: Option<PathBuf>,
-    /// Folder of a token classifier, or of its run, which finds the mentions of documents that have none
+    /// Folder of a token classifier, or of its run, which finds the mentions of documents that have none [default: the tagger
+    /// that was trained beside MODEL, if one was]
     #[arg(long, value_name = "TAGGER", value_parser = folder())]
     tagger: Option<PathBuf>,
     /// Let the tagger find the mentions of all documents, also of those that have some
@@ -113,7 +114,7 @@ impl ExtractionArgs {
             let text = "the model is a folder, not standard input (a folder of this name is ./-)";
             return Err(Usage(text.to_owned()).into());
         }
-        if self.retag && tagger.is_none() {
+        if self.retag && tagger.is_none() && tagger_beside(model)?.is_none() {
             return Err(Usage("--retag needs a tagger".to_owned()).into());
         }
         Ok(Paths { tagger, model, input })
@@ -147,7 +148,11 @@ impl ExtractionArgs {
             Some(path) => about(path, error),
             None => error.into(),
         })?;
-        let extractor = match tagger {
+        let beside = match tagger {
+            None => tagger_beside(model).map_err(|error| about(model, error))?,
+            Some(_) => None,
+        };
+        let extractor = match tagger.or(beside.as_deref()) {
             Some(tagger) => extractor.with_tagger(load_tagger(tagger, &compute, verbosity)?),
             None => extractor,
         };
@@ -192,10 +197,7 @@ impl ExtractionArgs {
 /// The tagger of a folder, or of a run.
 fn load_tagger(tagger: &Path, compute: &TrainConfig, verbosity: Verbosity) -> Result<TokenClassifier> {
     note_unfinished(tagger, verbosity)?;
-    let folder = model_folder(tagger).map_err(|error| about(tagger, error))?;
-    let device = Some(compute.device()?);
-    let options = TaggingOptions { device, precision: compute.precision, ..TaggingOptions::default() };
-    TokenClassifier::from_pretrained_with(&folder, options).map_err(|error| about(&folder, error))
+    re_experiment::load_tagger(tagger, compute).map_err(|error| about(tagger, error))
 }
 
 /// The settings of the graph in the folder of a model, or in that of its run.
