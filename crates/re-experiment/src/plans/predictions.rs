@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use re_data::{LabelSet, Predictor, Probabilities, RelationExample, files};
+use re_data::{Document, LabelSet, Predictor, Probabilities, RelationExample, files};
 use re_ensemble::significance::p_text;
 use re_ensemble::{Bootstrap, Gold, Member, Members, compare};
 use re_extract::GraphSettings;
+use re_formats::documents::{self, DocumentFormat};
 use re_formats::read;
 use re_formats::write::{self, PredictionFormat};
 use re_model::RelationClassifier;
@@ -146,6 +147,12 @@ pub(crate) fn record_test(
         summary.test_evaluation = Some(evaluate(&data.test, probabilities)?);
     }
     Ok(())
+}
+
+/// Writes what was found in the documents of a role.
+pub(crate) fn save_documents(folder: &RunFolder, name: &str, found: &[Document]) -> Result<()> {
+    let path = folder.path().join(format!("{name}_documents.jsonl"));
+    Ok(documents::write(&path, DocumentFormat::Jsonl, found).map(drop)?)
 }
 
 pub(crate) fn save(

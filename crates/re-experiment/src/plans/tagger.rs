@@ -1,20 +1,19 @@
 //! One training of a tagger.
 
-use std::sync::Arc;
-
 use re_data::tags::TagReport;
 use re_data::{Document, Mention, PredictError, Tagger};
 use re_extract::{RelationProperties, score};
-use re_formats::documents::{self, DocumentFormat};
-use re_model::{TaggingOptions, TokenClassifier, TokenClassifierOptions, hub};
+use re_model::{TokenClassifier, TokenClassifierOptions, hub};
 use re_train::{Start, StopReason, TaggedRows, TaggingTask};
 
+use super::predictions::save_documents;
 use super::single::{describe_model, train_task};
 use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::folder::{RunFolder, Summary};
 use crate::session::Session;
 use crate::tagging::{TaggingConfig, TaggingData};
+use crate::trained::{Loading, tagger};
 
 /// Documents that are tagged at a time.
 const DOCUMENTS: usize = 256;
@@ -58,13 +57,7 @@ pub(crate) fn run(
     };
     let mut summary =
         Summary { step: trained.step, model: Some(model.clone()), ..Summary::new(trained.reason) };
-    let options = TaggingOptions {
-        device: Some(config.device()?),
-        precision: Some(config.precision()),
-        ..TaggingOptions::default()
-    };
-    let mut tagger = TokenClassifier::from_pretrained_with(model, options)?;
-    tagger.model_mut().stop_when(Arc::clone(&session.stop));
+    let mut tagger = tagger(model, Loading::own(experiment, session))?;
     if !data.validation.is_empty() {
         let task = TaggingTask::new(tagger, TaggedRows::default(), validation, config)?;
         let (mentions, evaluation) = task.found()?;
@@ -99,8 +92,7 @@ fn record(
 ) -> Result<()> {
     let found = gold.iter().zip(mentions).map(|(document, found)| document.clone().with_mentions(found));
     let found: Vec<Document> = found.collect::<re_data::Result<_>>()?;
-    let path = folder.path().join(format!("{name}_documents.jsonl"));
-    documents::write(&path, DocumentFormat::Jsonl, &found)?;
+    save_documents(folder, name, &found)?;
     if gold.iter().all(|document| document.mentions().is_empty()) {
         return Ok(());
     }

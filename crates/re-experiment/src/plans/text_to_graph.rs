@@ -3,11 +3,11 @@
 use re_data::error::with_causes;
 use re_data::{Document, files};
 use re_extract::{ExtractOptions, Extractor, GraphSettings, MentionSource, RelationProperties, score};
-use re_formats::documents::{self, DocumentFormat};
 use re_train::StopReason;
 
 use super::derived::single_of;
 use super::members::on_rows_of;
+use super::predictions::save_documents;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, MemberConfig};
 use crate::folder::{PAIRS, RunFolder, Summary};
@@ -60,8 +60,7 @@ pub(crate) fn run(
         let Some(found) = extract(&extractor, gold, name, session)? else {
             return Ok(Summary::new(StopReason::Interrupted));
         };
-        let path = folder.path().join(format!("{name}_documents.jsonl"));
-        documents::write(&path, DocumentFormat::Jsonl, &found)?;
+        save_documents(folder, name, &found)?;
         if gold.iter().any(|document| !document.mentions().is_empty()) {
             let note = compared(folder, name, gold, &found, &properties)?;
             session.note(&note)?;
