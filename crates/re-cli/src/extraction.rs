@@ -114,10 +114,20 @@ impl ExtractionArgs {
             let text = "the model is a folder, not standard input (a folder of this name is ./-)";
             return Err(Usage(text.to_owned()).into());
         }
-        if self.retag && tagger.is_none() && tagger_beside(model)?.is_none() {
+        Ok(Paths { tagger, model, input })
+    }
+
+    /// The tagger that is named or, where none is, the one that was trained beside the model.
+    fn tagger(&self) -> Result<Option<PathBuf>> {
+        let Paths { tagger, model, .. } = self.paths()?;
+        let tagger = match tagger {
+            Some(tagger) => Some(tagger.to_owned()),
+            None => tagger_beside(model).map_err(|error| about(model, error))?,
+        };
+        if self.retag && tagger.is_none() {
             return Err(Usage("--retag needs a tagger".to_owned()).into());
         }
-        Ok(Paths { tagger, model, input })
+        Ok(tagger)
     }
 
     /// Makes sure that what is read and written is there, and not the same.
@@ -134,7 +144,8 @@ impl ExtractionArgs {
 
     /// The models, loaded, and how they are used.
     pub fn extractor(&self, keep_abstained: bool, verbosity: Verbosity) -> Result<Extractor> {
-        let Paths { tagger, model, .. } = self.paths()?;
+        let Paths { model, .. } = self.paths()?;
+        let tagger = self.tagger()?;
         let compute = self.compute.settings();
         // A device that is not there is told before models are sought.
         compute.device()?;
@@ -148,12 +159,8 @@ impl ExtractionArgs {
             Some(path) => about(path, error),
             None => error.into(),
         })?;
-        let beside = match tagger {
-            None => tagger_beside(model).map_err(|error| about(model, error))?,
-            Some(_) => None,
-        };
-        let extractor = match tagger.or(beside.as_deref()) {
-            Some(tagger) => extractor.with_tagger(load_tagger(tagger, &compute, verbosity)?),
+        let extractor = match tagger {
+            Some(tagger) => extractor.with_tagger(load_tagger(&tagger, &compute, verbosity)?),
             None => extractor,
         };
         let mentions = if self.retag { MentionSource::Tagger } else { MentionSource::WhereAbsent };
