@@ -83,7 +83,7 @@ impl PairFeature {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MentionPairConfig {
-    /// The features, in any order. Default: those that were chosen in docs/RESULTS.md.
+    /// The features, in any order. Default: those of SpERT, with means, the distance and the types.
     #[serde(with = "list")]
     features: u16,
     /// Number of entity types that rows carry; a classifier takes it from its markup.
@@ -185,13 +185,27 @@ impl MentionPair {
         Ok(Self { config, types, distances, context, classifier })
     }
 
-    fn feature(&self, feature: PairFeature, input: &HeadInput<'_>) -> Result<Vec<Tensor>> {
+    /// Whether a feature is made of the means over the mentions.
+    fn needs_means(&self) -> bool {
+        use PairFeature::{Context, Mean, Product};
+        self.config.features().any(|feature| matches!(feature, Mean | Product | Context))
+    }
+
+    /// `means` are those over both mentions, where any feature is made of them.
+    fn feature(
+        &self,
+        feature: PairFeature,
+        input: &HeadInput<'_>,
+        means: Option<&[Tensor; 2]>,
+    ) -> Result<Vec<Tensor>> {
         let batch = input.batch;
         Ok(match feature {
-            PairFeature::Mean => vec![input.entity_mean(0)?, input.entity_mean(1)?],
+            PairFeature::Mean => means.into_iter().flatten().map(Tensor::shallow_clone).collect(),
             PairFeature::Max => vec![input.entity_max(0)?, input.entity_max(1)?],
             PairFeature::Start => vec![input.entity_start(0)?, input.entity_start(1)?],
-            PairFeature::Product => vec![input.entity_mean(0)?.f_mul(&input.entity_mean(1)?)?],
+            PairFeature::Product => {
+                means.map(|[subject, object]| subject.f_mul(object)).transpose()?.into_iter().collect()
+            }
             PairFeature::Between => vec![input.mean(between(batch))?],
             PairFeature::BetweenMax => vec![input.max(between(batch))?],
             PairFeature::Distance => {
@@ -205,15 +219,15 @@ impl MentionPair {
                 of_both.extend(lookup(self.types.as_ref(), &objects, input)?);
                 of_both
             }
-            PairFeature::Context => self.context(input)?.into_iter().collect(),
+            PairFeature::Context => self.context(input, means)?.into_iter().collect(),
             PairFeature::Sentence => vec![input.sentence_mean()?],
         })
     }
 
     /// The states of each row's sequence, weighed by the row's pair, `[B, H]`.
-    fn context(&self, input: &HeadInput<'_>) -> Result<Option<Tensor>> {
-        let Some([query, key]) = &self.context else { return Ok(None) };
-        let means = Tensor::f_cat(&[input.entity_mean(0)?, input.entity_mean(1)?], -1)?;
+    fn context(&self, input: &HeadInput<'_>, means: Option<&[Tensor; 2]>) -> Result<Option<Tensor>> {
+        let (Some([query, key]), Some(means)) = (&self.context, means) else { return Ok(None) };
+        let means = Tensor::f_cat(means, -1)?;
         let (queries, keys) = (query.forward(&means)?, key.forward(input.states)?);
         let scale = (queries.size().last().copied().unwrap_or(1) as f64).powf(-0.5);
         let scores = queries.f_matmul(&keys.f_transpose(0, 1)?)?.f_mul_scalar(scale)?;
@@ -237,9 +251,13 @@ impl MentionPair {
 
 impl Head for MentionPair {
     fn forward(&self, input: &HeadInput<'_>, mode: Mode<'_>) -> Result<Tensor> {
+        let means = match self.needs_means() {
+            true => Some([input.entity_mean(0)?, input.entity_mean(1)?]),
+            false => None,
+        };
         let mut features = Vec::new();
         for feature in self.config.features() {
-            features.extend(self.feature(feature, input)?);
+            features.extend(self.feature(feature, input, means.as_ref())?);
         }
         self.classifier.forward(&features, mode)
     }
