@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use re_data::files;
 use re_experiment::{Encoders, Experiment, Layers, Plan, RunFolder, Summary};
 use re_formats::documents::{self, DocumentReadOptions};
 use re_report::{GraphPage, GraphPageOptions};
@@ -153,18 +154,19 @@ fn print_summary(name: &str, folder: &RunFolder, summary: &Summary) {
 
 /// Draws the graphs of the test documents or, where there are none, of the validation documents.
 fn draw(name: &str, folder: &RunFolder) -> Result<()> {
-    let files = ["test", "validation"].map(|role| folder.path().join(format!("{role}_documents.jsonl")));
-    let Some(file) = files.iter().find(|file| file.is_file()) else { return Ok(()) };
-    let mut page = GraphPage::new(GraphPageOptions::default())?;
-    let read = documents::read(file, &DocumentReadOptions::default())?;
-    read.documents.iter().for_each(|document| page.add(document));
-    let path = folder.path().join("graphs.html");
-    page.write(&path)?;
-    say(&format!(
-        "{name}: {} graphs of {} are drawn in {}",
-        read.documents.len(),
-        file.display(),
-        path.display()
-    ));
+    for role in ["test", "validation"] {
+        let file = folder.path().join(format!("{role}_documents.jsonl"));
+        if !files::is_file(&file)? {
+            continue;
+        }
+        let mut page = GraphPage::new(GraphPageOptions::default())?;
+        let found = documents::read(&file, &DocumentReadOptions::default())?.documents;
+        found.iter().for_each(|document| page.add(document));
+        let path = folder.path().join("graphs.html");
+        page.write(&path)?;
+        let (drawn, file, path) = (found.len() - page.left_out(), file.display(), path.display());
+        say(&format!("{name}: {drawn} of {} graphs of {file} are drawn in {path}", found.len()));
+        break;
+    }
     Ok(())
 }
