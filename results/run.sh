@@ -3,13 +3,14 @@
 #
 #   results/run.sh MODELDIR RUNS [PATTERN]
 #
-# MODELDIR: the stand-in encoder that ../shared/tools/make_e5_small.py makes. RUNS: where run folders grow, checkpoints
+# MODELDIR: the stand-in encoder that ../shared/tools/make_e5_small.py makes; where experiments.txt says MPNET, the folder
+# that ../shared/tools/make_mpnet_base.py makes, which RE_MPNET names. RUNS: where run folders grow, checkpoints
 # included (some GB each), which nothing removes. PATTERN: only experiments whose name matches this glob.
 # What is recorded already is skipped, and what was interrupted goes on where it was. The examples are those of
 # `cargo build --release --package re-examples --examples`, or of the folder that RE_EXAMPLES names; `re` is that of
 # `cargo build --release --package re-cli`, or what RE_CLI names.
 set -euo pipefail
-[[ $# -ge 2 ]] || { sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 2; }
+[[ $# -ge 2 ]] || { sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2; }
 model=$(realpath "$1") runs=$(mkdir -p "$2" && realpath "$2") pattern=${3:-*}
 cd "$(dirname "$0")/.."
 data=../shared/data
@@ -23,7 +24,7 @@ export OMP_WAIT_POLICY=passive GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 # broken ties in later ones.
 record() {
     local from=$1 to=$2 part=${3:-} file
-    for file in config.toml metrics.jsonl summary.json submission.csv; do
+    for file in config.toml metrics.jsonl summary.json submission.csv graph.json {validation,test}_scores.json; do
         if [[ -e $from/$file ]]; then install -D -m 644 "$from/$file" "$to/$file"; fi
     done
     for file in "$from"/*_probabilities.csv; do
@@ -57,13 +58,23 @@ training_part() {
         results/mbert_baseline-seed7/validation_probabilities.csv $data/p-stage2/train.tsv > "$1"
 }
 
+# Entity types of the competition's rows by the tagger of Korean names.
+own_types() {
+    "${RE_CLI:-target/release/re}" types "$runs/klue_ner-seed7" $data/p-stage2/{train,test,unseen}.tsv --quiet --output "$1"
+}
+
 while read -r name example arguments; do
     [[ -n $name && $name != \#* && $name == $pattern ]] || continue
     [[ ! -e results/$name/summary.json ]] || continue
     if [[ $arguments == *RUNS/training_part.tsv* ]]; then training_part "$runs/training_part.tsv"; fi
+    if [[ $arguments == *RUNS/own_types.tsv* ]]; then own_types "$runs/own_types.tsv"; fi
     # shellcheck disable=SC2206
     arguments=(${arguments//RUNS/$runs})
     arguments=("${arguments[@]//DATA/$data}")
+    if [[ " ${arguments[*]} " == *" MPNET "* ]]; then
+        [[ -n ${RE_MPNET:-} ]] || { echo "$name is left out: RE_MPNET names no folder"; continue; }
+        arguments=("${arguments[@]//MPNET/$(realpath "$RE_MPNET")}")
+    fi
     # Other rows than the report's, or a model that has seen others, give figures that do not stand beside its own.
     about=()
     if [[ " ${arguments[*]} " == *" --train "* || " ${arguments[*]} " == *" --model "* ]]; then
@@ -73,6 +84,7 @@ while read -r name example arguments; do
     [[ " ${arguments[*]} " == *" --model "* ]] || arguments=(--model "$model" "${arguments[@]}")
     out=$runs/$name commit=$(git rev-parse --short HEAD)
     command="cargo run --release --example $example -- ${arguments[*]} --out $out"
+    if [[ -n ${RE_MPNET:-} ]]; then command=${command//$(realpath "$RE_MPNET")/MPNET}; fi
     command=${command//$model/MODELDIR} command=${command//$runs/RUNS}
     echo "$(date -u +%H:%M:%S) $name: $command"
     if [[ -e $out/config.toml ]]; then

@@ -2,6 +2,7 @@
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -31,6 +32,7 @@ class Harness:
         self.workload = args.workload
         self.candle = args.candle if args.candle and args.candle.exists() else None
         self.data = args.shared / "data/p-stage2"
+        self.conll04, self.klue_ner = args.shared / "data/conll04", args.shared / "data/klue-ner"
         self.vocabulary = args.shared / "data/bert-base-multilingual-cased/vocab.txt"
         self.rates: dict = {}
 
@@ -112,5 +114,16 @@ class Harness:
             how = ["--markup", "plain", "--head", "entity_mean"] if plain else []
             self.run(self.ours("train", "train", *self.inputs(self.model(model), 16 * steps), *how, "--learning-rate",
                                1e-4, "--head-learning-rate", 1e-3, "--save", partial))
+            partial.rename(folder)
+        return folder
+
+    def experiment(self, name: str, *arguments) -> Path:
+        """The run of an experiment of ours, which makes models for a workload."""
+        folder = self.cache / "models" / name
+        if not folder.exists():
+            print(f"training {name}", file=sys.stderr)
+            partial = folder.with_suffix(".part")
+            shutil.rmtree(partial, ignore_errors=True)
+            self.run(self.ours("experiment", "experiment", *arguments, "--out", partial))
             partial.rename(folder)
         return folder

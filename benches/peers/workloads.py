@@ -1,11 +1,15 @@
 """The workloads: their programs, what is compared, and what is to be reached."""
+import json
+import shutil
 import statistics
+import tomllib
 from pathlib import Path
 
 import common
 import floors
+import klue_ner
 import machine
-from harness import Harness, Program
+from harness import HERE, Harness, Program
 
 SEED = 42
 FP32 = 'precision = "fp32"'
@@ -239,6 +243,93 @@ def single(harness: Harness, shape: str, title: str, limit: int, steps: int) -> 
         [f"Rows of {statistics.mean(lengths):.0f} tokens on average. Same label as transformers, of {limit}: {same}."])
 
 
+def graph(harness: Harness) -> dict:
+    """Texts to mentions to relations. The peer reads each pair with marked entities; ours does so, too, where it has the
+    peer's models, and else reads all pairs of a sentence in one pass."""
+    limit, steps = (20, ["--steps", 4]) if harness.quick else (1000, [])
+    rows = harness.cache / f"texts-{limit}.jsonl"
+    parts = [json.loads((harness.conll04 / f"conll04_{part}.json").read_text()) for part in ["train", "dev", "test_blind"]]
+    texts = [{"id": str(number), "text": " ".join(item["tokens"])} for number, item in enumerate(sum(parts, []))]
+    rows.write_text("".join(json.dumps(text) + "\n" for text in texts[:limit]))
+    settings = ["--model", harness.stand_in, *steps, "--set", f"data.train={harness.conll04 / 'conll04_train.json'}",
+                "--set", f"data.validation={harness.conll04 / 'conll04_dev.json'}"]
+
+    def run(name: str, *more) -> Path:
+        return harness.experiment(f"graph{'-quick' if harness.quick else ''}-{name}", *settings, *more)
+
+    plain = run("plain", "--config", HERE / "graph.toml")
+    tagger = plain / "tagger"
+    marked = run("marked", "--config", HERE / "graph_marked.toml", "--member", f"tagger={tagger}")
+    newest = [max(run.glob("checkpoint-*")) for run in [tagger, marked / "pairs"]]
+    programs = []
+    for kind in machine.number_formats():
+        def own(name: str, model: Path) -> Program:
+            return harness.ours(f"re, {kind}{name}", "graph", "--rows", rows, "--tagger", tagger, "--model", model,
+                                "--precision", kind, *answers(harness, kind + name, "graph-"))
+
+        programs += [harness.theirs(f"transformers {kind}", "graph_transformers.py", "--tagger", newest[0], "--model",
+                                    newest[1], "--rows", rows, "--max-length", 256, "--precision", kind,
+                                    *answers(harness, f"transformers-{kind}", "graph-")),
+                     own(", marked pairs", marked), own("", plain)]
+    harness.alternate(programs)
+
+    comparisons, notes = [], []
+    for theirs, same, ours in zip(programs[0::3], programs[1::3], programs[2::3]):
+        comparisons += [(ours.name, theirs.name, "time", 8.0), (ours.name, theirs.name, "memory", 0.5),
+                        (same.name, theirs.name, "time", 1.0)]
+        expected, found = (common.read_rows(Path(program.runs[-1]["graphs"])) for program in [theirs, same])
+        equal = sum(one == other for one, other in zip(expected, found, strict=True))
+        relations = sum(len(one["relations"]) for one in expected)
+        mentions = sum(len(one["mentions"]) for one in expected)
+        notes.append(f"{same.name}: the same graph as {theirs.name} for {equal} of {len(expected)} sentences, which have "
+                     f"{mentions} mentions and {relations} relations there.")
+        for program in [theirs, same, ours]:
+            last = program.runs[-1]
+            median = statistics.median(run["seconds"] for run in program.runs)
+            notes.append(f"{program.name}: {limit / median:.1f} sentences a second, {1000 * median / last['pairs']:.2f} ms "
+                         f"for each of {last['pairs']} pairs.")
+    return measured(f"text to graph, {limit} sentences of CoNLL-04, stand-in", "s", programs, lambda run: run["seconds"],
+                    comparisons, notes)
+
+
+def train_tagger(harness: Harness) -> dict:
+    """Our KLUE-NER experiment without evaluations in between, and the same training in `transformers`."""
+    experiment = tomllib.loads((harness.root / "examples/configs/klue_ner.toml").read_text())["training"]
+    steps = 4 if harness.quick else experiment["steps"]
+    small = tomllib.loads((harness.root / "examples/configs/base/small_encoder.toml").read_text())
+    part = {name: harness.klue_ner / f"klue-ner-part_{name}.tsv" for name in ["train", "dev"]}
+    folder = harness.cache / "klue-ner"
+    kind = machine.number_formats()[-1]
+    batch, rate = small["training"]["batch_size"], experiment["learning_rate"]
+    warm_up = max(1, round(steps * small["training"]["warmup_ratio"]))
+    theirs = harness.theirs(
+        f"transformers {kind}", "train_tagger_transformers.py", "--model", harness.stand_in, "--rows", part["train"],
+        "--validation", part["dev"], "--max-length", 512, "--layers", small["model"]["layers"], "--steps", steps, "--batch",
+        batch, "--learning-rate", rate, "--head-learning-rate", experiment["head_learning_rate"], "--warmup-steps", warm_up,
+        "--precision", kind, "--out", harness.cache / "answers-klue-ner.tsv")
+    ours = harness.ours(
+        f"re, {kind}", "experiment", "--config", harness.root / "examples/configs/klue_ner.toml", "--model",
+        harness.stand_in, "--steps", steps, "--set", f"data.train={part['train']}", "--set",
+        f"data.validation={part['dev']}", "--set", "training.eval_steps=0", "--set", "training.save_steps=0", "--set",
+        f"training.precision={kind}", "--out", folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    harness.alternate([ours, theirs], 1)
+    gold = klue_ner.read(part["dev"])
+    tags = {ours.name: klue_ner.tags_of_documents(gold, folder / "validation_documents.jsonl"),
+            theirs.name: [tags for _, tags in klue_ner.read(Path(theirs.runs[0]["tags"]))]}
+    scores = {name: klue_ner.macro_f1([tags for _, tags in gold], found) for name, found in tags.items()}
+    result = measured(
+        f"KLUE-NER, {steps} steps of {batch} rows, stand-in, tagged at the end", "s", [ours, theirs],
+        lambda run: run["seconds"], [(ours.name, theirs.name, "time", 2.0), (ours.name, theirs.name, "memory", 0.5)],
+        [f"{name}: macro-F1 {score['entities']:.2f} of names and {score['characters']:.2f} of characters on the "
+         f"{len(gold)} validation sentences." for name, score in scores.items()])
+    for what in ["entities", "characters"]:
+        found, other = scores[ours.name][what], scores[theirs.name][what]
+        result["comparisons"].append({"ours": ours.name, "theirs": theirs.name, "what": f"macro-F1 of {what}",
+                                      "ratio": found / other if other else 1.0, "target": 1.0, "reached": found >= other})
+    return result
+
+
 def first_prediction(harness: Harness) -> dict:
     model = harness.trained("e5", 4 if harness.quick else 500)
     file = harness.rows(harness.model("e5"), 128 if harness.quick else 8000)
@@ -369,10 +460,12 @@ ALL = {
     "H": pairs,
     "I": lambda harness: single(harness, "e5", "fine-tuned stand-in", 500, 100),
     "I-mbert": lambda harness: single(harness, "mbert", "mBERT-shaped encoder", 100, 4),
+    "J": graph,
+    "klue-ner": train_tagger,
     "equal-B": lambda harness: equal_losses(harness, "e5", "B", 50),
     "equal-C": lambda harness: equal_losses(harness, "mbert", "C", 50),
     "equal-D": lambda harness: equal_losses(harness, "xlmr", "D", 50),
     "accuracy": accuracy,
 }
-# The last three take most of an hour; they are measured when asked for.
-DEFAULT = [name for name in ALL if name not in ("equal-C", "equal-D", "accuracy")]
+# These take most of an hour and more; they are measured when asked for.
+DEFAULT = [name for name in ALL if name not in ("klue-ner", "equal-C", "equal-D", "accuracy")]

@@ -202,7 +202,7 @@ impl ExtractionArgs {
 }
 
 /// The tagger of a folder, or of a run.
-fn load_tagger(tagger: &Path, compute: &TrainConfig, verbosity: Verbosity) -> Result<TokenClassifier> {
+pub fn load_tagger(tagger: &Path, compute: &TrainConfig, verbosity: Verbosity) -> Result<TokenClassifier> {
     note_unfinished(tagger, verbosity)?;
     re_experiment::load_tagger(tagger, compute).map_err(|error| about(tagger, error))
 }

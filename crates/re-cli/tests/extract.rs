@@ -315,3 +315,31 @@ fn ctrl_c_leaves_no_unfinished_graph() {
         assert_eq!(folder.names(), Vec::<String>::new());
     }
 }
+
+#[test]
+fn a_tagger_gives_entities_types() {
+    let folder = Folder::new();
+    let tagger = tagger(&folder);
+    let rows: String = std::fs::read_to_string(embedded("train.tsv")).unwrap();
+    let rows =
+        folder.file("rows.tsv", &rows.lines().take(8).map(|row| format!("{row}\n")).collect::<String>());
+    let types = folder.path("types.tsv");
+    let assert = re(&["types", &tagger, &rows, "--output", &types]).assert().success();
+    let told = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    assert!(told.contains("16 entities: "), "{told}");
+    let written = std::fs::read_to_string(&types).unwrap();
+    assert_eq!(written.lines().count(), 8);
+    // An untrained tagger says anything, but nothing that it has no tag for.
+    assert!(
+        written.lines().all(|line| line.split('\t').skip(1).all(|kind| ["PER", "LOC", "O"].contains(&kind)))
+    );
+    // Other commands read the file, and say of no row that it is missing.
+    let encoded = re(&["encode", &trained().path("run"), &rows, "--entity-types", &types]).assert().success();
+    assert!(!String::from_utf8_lossy(&encoded.get_output().stderr).contains("rows without entity types"));
+    let text = error(2, &["types", &tagger, &rows, "--output", &rows]);
+    assert!(text.contains("the output is the input"), "{text}");
+    let text = error(1, &["types", &embedded("model"), &rows]);
+    assert!(text.contains("embedded/model"), "{text}");
+    let bad = folder.file("bad.jsonl", "{\"id\": \"1\"}\n");
+    assert!(error(1, &["types", &tagger, &bad]).contains("bad.jsonl:1"));
+}

@@ -108,6 +108,7 @@ pub mod sample;
 pub mod score;
 pub mod settings;
 pub mod threshold;
+pub mod types;
 
 pub use calibrate::{Calibration, CalibrationOptions};
 pub use constraints::{TypeConstraints, TypePair};

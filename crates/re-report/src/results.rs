@@ -38,6 +38,7 @@
 
 mod curves;
 mod findings;
+mod graphs;
 mod group;
 mod markdown;
 mod published;

@@ -1,5 +1,6 @@
 //! A run as its folder tells of it.
 
+mod graph_scores;
 mod json;
 mod log;
 mod settings;
@@ -13,6 +14,7 @@ use re_extract::GraphSettings;
 use re_formats::read;
 use serde::Deserialize;
 
+pub use graph_scores::{GraphAgreement, GraphScores, GraphShares};
 pub use log::{Evaluated, Log, Step};
 pub use settings::Settings;
 pub use summary::{Evaluation, Part, Reason, Summary};
@@ -225,6 +227,19 @@ impl Run {
     pub fn probabilities(&self, rows: RowSet) -> Result<Option<Probabilities>> {
         let path = self.folder.join(rows.file());
         if files::is_file(&path)? { Ok(Some(read::probabilities(path)?)) } else { Ok(None) }
+    }
+
+    /// How far the graphs that it has extracted from documents agree with their own, where it has compared them.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::Json`] where the file cannot be read or is not what it should be.
+    pub fn graph_scores(&self, rows: RowSet) -> Result<Option<GraphScores>> {
+        let file = match rows {
+            RowSet::Validation => "validation_scores.json",
+            RowSet::Test => "test_scores.json",
+            RowSet::OutOfFold | RowSet::Holdout => return Ok(None),
+        };
+        parsed(&self.folder, file, |text, path| json::parse(text, path, None, "scores of graphs"))
     }
 }
 

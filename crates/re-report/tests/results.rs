@@ -126,6 +126,31 @@ fn parts_of_a_run_have_lines_of_their_own() {
 }
 
 #[test]
+fn graphs_of_a_run_stand_in_a_table_of_their_own() {
+    let runs = Runs::new();
+    let run = runs.add("results/graphs", 7, |_| false);
+    assert!(!markdown(&runs).unwrap().contains("### Graphs"));
+    let agreement = |f1: f64| {
+        let shares = serde_json::json!({"precision": 1.0, "recall": 0.5, "f1": f1});
+        serde_json::json!({"gold": 4, "predicted": 2, "correct": 2, "micro": shares, "macro_average": shares})
+    };
+    let scores = serde_json::json!({
+        "documents": 1200,
+        "mentions": agreement(0.75),
+        "relations": agreement(0.625),
+        "strict_relations": agreement(0.5),
+    });
+    put(&run, "validation_scores.json", &scores.to_string());
+    let text = markdown(&runs).unwrap();
+    let expected = "| `graphs` | 1,200 validation | 100.00 / 50.00 / 75.00 | 75.00 | 62.50 | 100.00 / 50.00 / 50.00 | \
+                    50.00 | 2 / 2 / 4 |";
+    assert_eq!(line(&text, "| `graphs` |"), expected);
+    put(&run, "validation_scores.json", "{\"documents\": -1}");
+    let error = with_causes(&markdown(&runs).unwrap_err());
+    assert!(error.contains("validation_scores.json") && error.contains("documents"), "{error}");
+}
+
+#[test]
 fn a_run_without_validation_has_dashes() {
     let runs = Runs::new();
     let run = runs.add("results/full", 7, |_| false);

@@ -3,7 +3,9 @@
 //! Uses nothing but the public interface of the crates, as a program of a user would.
 
 mod encode;
+mod experiment;
 mod first;
+mod graph;
 mod inputs;
 mod memory;
 mod pairs;
@@ -36,6 +38,10 @@ enum Workload {
     Predict(predict::Predict),
     /// Classify all ordered pairs of the entities of real sentences
     Pairs(pairs::Pairs),
+    /// Find the mentions of texts and the relations between them
+    Graph(graph::Graph),
+    /// Run an experiment from its settings
+    Experiment(experiment::Experiment),
     /// Load a trained folder and classify one row
     FirstPrediction(first::First),
     /// Classify a file of any length into a file, in constant memory
@@ -52,6 +58,8 @@ fn main() -> Result<()> {
         Workload::Train(train) => train.run()?,
         Workload::Predict(predict) => predict.run()?,
         Workload::Pairs(pairs) => pairs.run()?,
+        Workload::Graph(graph) => graph.run()?,
+        Workload::Experiment(experiment) => experiment.run()?,
         Workload::FirstPrediction(first) => first.run()?,
         Workload::Stream(stream) => stream.run()?,
     };

@@ -13,6 +13,7 @@ mod resume;
 mod sample;
 mod stats;
 mod train;
+mod types;
 mod vote;
 
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ pub enum Command {
     Predict(predict::Predict),
     Extract(extract::Extract),
     Sample(sample::Sample),
+    Types(types::Types),
     Evaluate(evaluate::Evaluate),
     Vote(vote::Vote),
     Advise(advise::Advise),
@@ -45,7 +47,12 @@ impl Command {
     pub const fn computes(&self) -> bool {
         matches!(
             self,
-            Self::Train(_) | Self::Resume(_) | Self::Predict(_) | Self::Extract(_) | Self::Sample(_)
+            Self::Train(_)
+                | Self::Resume(_)
+                | Self::Predict(_)
+                | Self::Extract(_)
+                | Self::Sample(_)
+                | Self::Types(_)
         )
     }
 
@@ -63,6 +70,7 @@ impl Command {
             Self::Predict(predict) => predict.run(verbosity)?,
             Self::Extract(extract) => extract.run(verbosity)?,
             Self::Sample(sample) => sample.run(verbosity)?,
+            Self::Types(types) => types.run(verbosity)?,
             Self::Evaluate(evaluate) => evaluate.run(verbosity)?,
             Self::Vote(vote) => vote.run(verbosity)?,
             Self::Advise(advise) => advise.run(verbosity)?,

@@ -1,5 +1,6 @@
 //! Writers: examples and predictions, streamed to files or anything else that can be written.
 
+mod entity_types;
 mod jsonl;
 mod klue;
 mod predictions;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use re_data::files::NewFile;
 use re_data::{CharSpan, Entity, RelationExample};
 
+pub use entity_types::EntityTypesWriter;
 pub use predictions::{PredictionFormat, PredictionWriter, predictions};
 pub use report::WriteReport;
 

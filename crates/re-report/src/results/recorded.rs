@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
-use crate::run::{CONFIG, Run, SUMMARY, Settings, Summary};
+use crate::run::{CONFIG, GraphScores, RowSet, Run, SUMMARY, Settings, Summary};
 
 /// Name of the file in a run's folder that says what the run itself does not know.
 const ABOUT: &str = "about.toml";
@@ -22,6 +22,8 @@ pub(super) struct Recorded {
     pub settings: Settings,
     pub summary: Summary,
     pub run: Run,
+    /// How far its graphs agree with those of the documents, where it has extracted some.
+    pub graphs: Vec<(RowSet, GraphScores)>,
 }
 
 /// What a run's folder says of its making.
@@ -67,6 +69,10 @@ fn recorded(folder: &Path, name: &str, path: String) -> Result<Recorded> {
         let missing = std::io::Error::new(std::io::ErrorKind::NotFound, "the run is not complete");
         Error::io(folder.join(SUMMARY), missing)
     })?;
+    let mut graphs = Vec::new();
+    for rows in [RowSet::Validation, RowSet::Test] {
+        graphs.extend(run.graph_scores(rows)?.map(|scores| (rows, scores)));
+    }
     let by_name = || name.split('-').next().unwrap_or_default().to_owned();
     Ok(Recorded {
         path,
@@ -75,6 +81,7 @@ fn recorded(folder: &Path, name: &str, path: String) -> Result<Recorded> {
         settings: run.settings.clone().unwrap_or_default(),
         summary,
         run,
+        graphs,
     })
 }
 

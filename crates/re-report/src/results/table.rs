@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
+use super::graphs;
 use super::group::{Figures, Group, may_differ};
 use super::markdown::{cell, html, table};
 use super::published::{Found, Published};
@@ -25,6 +26,7 @@ pub(super) fn tables(groups: &[Group], published: &[Published], link: &str) -> S
              Of several seeds: mean ± sample standard deviation.\n\n";
     text += &runs(groups, link);
     text.push('\n');
+    text += &graphs::tables(groups);
     for group in groups {
         text += &checkpoints(group);
     }
