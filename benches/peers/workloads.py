@@ -246,13 +246,17 @@ def single(harness: Harness, shape: str, title: str, limit: int, steps: int) -> 
 def graph(harness: Harness) -> dict:
     """Texts to mentions to relations. The peer reads each pair with marked entities; ours does so, too, where it has the
     peer's models, and else reads all pairs of a sentence in one pass."""
-    limit, steps = (20, ["--steps", 4]) if harness.quick else (1000, [])
+    limit, steps = (20, ["--steps", 40]) if harness.quick else (1000, [])
     rows = harness.cache / f"texts-{limit}.jsonl"
-    parts = [json.loads((harness.conll04 / f"conll04_{part}.json").read_text()) for part in ["train", "dev", "test_blind"]]
-    texts = [{"id": str(number), "text": " ".join(item["tokens"])} for number, item in enumerate(sum(parts, []))]
+    parts = {part: json.loads((harness.conll04 / f"conll04_{part}.json").read_text())
+             for part in ["train", "dev", "test_blind"]}
+    texts = [{"id": str(number), "text": " ".join(item["tokens"])} for number, item in enumerate(sum(parts.values(), []))]
     rows.write_text("".join(json.dumps(text) + "\n" for text in texts[:limit]))
-    settings = ["--model", harness.stand_in, *steps, "--set", f"data.train={harness.conll04 / 'conll04_train.json'}",
-                "--set", f"data.validation={harness.conll04 / 'conll04_dev.json'}"]
+    settings = ["--model", harness.stand_in, *steps, "--set", "data.val_size=0"]
+    for key, part in [("train", "train"), ("validation", "dev")]:
+        file = harness.cache / f"conll04-{part}-{limit}.json"
+        file.write_text(json.dumps(parts[part][:limit]))
+        settings += ["--set", f"data.{key}={file}"]
 
     def run(name: str, *more) -> Path:
         return harness.experiment(f"graph{'-quick' if harness.quick else ''}-{name}", *settings, *more)
@@ -260,15 +264,15 @@ def graph(harness: Harness) -> dict:
     plain = run("plain", "--config", HERE / "graph.toml")
     tagger = plain / "tagger"
     marked = run("marked", "--config", HERE / "graph_marked.toml", "--member", f"tagger={tagger}")
-    newest = [max(run.glob("checkpoint-*")) for run in [tagger, marked / "pairs"]]
+    folders = [run / json.loads((run / "summary.json").read_text())["model"] for run in [tagger, marked / "pairs"]]
     programs = []
     for kind in machine.number_formats():
         def own(name: str, model: Path) -> Program:
             return harness.ours(f"re, {kind}{name}", "graph", "--rows", rows, "--tagger", tagger, "--model", model,
                                 "--precision", kind, *answers(harness, kind + name, "graph-"))
 
-        programs += [harness.theirs(f"transformers {kind}", "graph_transformers.py", "--tagger", newest[0], "--model",
-                                    newest[1], "--rows", rows, "--max-length", 256, "--precision", kind,
+        programs += [harness.theirs(f"transformers {kind}", "graph_transformers.py", "--tagger", folders[0], "--model",
+                                    folders[1], "--rows", rows, "--max-length", 256, "--precision", kind,
                                     *answers(harness, f"transformers-{kind}", "graph-")),
                      own(", marked pairs", marked), own("", plain)]
     harness.alternate(programs)
@@ -310,7 +314,7 @@ def train_tagger(harness: Harness) -> dict:
     ours = harness.ours(
         f"re, {kind}", "experiment", "--config", harness.root / "examples/configs/klue_ner.toml", "--model",
         harness.stand_in, "--steps", steps, "--set", f"data.train={part['train']}", "--set",
-        f"data.validation={part['dev']}", "--set", "training.eval_steps=0", "--set", "training.save_steps=0", "--set",
+        f"data.validation={part['dev']}", "--set", "data.val_size=0", "--set", "training.eval_steps=0", "--set", "training.save_steps=0", "--set",
         f"training.precision={kind}", "--out", folder)
     shutil.rmtree(folder, ignore_errors=True)
     harness.alternate([ours, theirs], 1)

@@ -96,7 +96,7 @@ fn tag(classifier: &TokenClassifier, documents: &[Document]) -> Vec<Vec<Mention>
 
 #[test]
 fn a_saved_classifier_comes_back_with_the_same_bits() {
-    for unit in [TagUnit::Token, TagUnit::Word, TagUnit::Character] {
+    for unit in [TagUnit::Token, TagUnit::Word, TagUnit::Whitespace, TagUnit::Character] {
         let windows = WindowOptions { max_length: 12, stride: 5 };
         let before =
             lively(classifier(TokenClassifierOptions { scheme: TagScheme::Bilou, ..options(unit, windows) }));

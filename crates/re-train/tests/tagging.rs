@@ -76,7 +76,7 @@ fn task(documents: &[Document], unit: TagUnit, config: &TrainConfig) -> TaggingT
 #[test]
 fn what_was_trained_on_is_found() {
     let documents = documents("train.tsv", 24);
-    for unit in [TagUnit::Token, TagUnit::Word, TagUnit::Character] {
+    for unit in [TagUnit::Token, TagUnit::Word, TagUnit::Whitespace, TagUnit::Character] {
         let config = TrainConfig { schedule: Decay::Constant, ..config(100) };
         let folder = tempfile::tempdir().unwrap();
         let task = task(&documents, unit, &config);

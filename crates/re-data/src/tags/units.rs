@@ -17,6 +17,9 @@ pub enum TagUnit {
     /// Each word by Unicode's rules (UAX #29): a run of letters and digits, or one other character. Its first token
     /// decides, as in `transformers`' examples; the others are not looked at.
     Word,
+    /// Each run of characters between white space. Its first token decides. For texts that are tokens joined by a space, as
+    /// those of CoNLL files: a mention ends where a token does, whatever punctuation that holds.
+    Whitespace,
     /// Each character but white space, judged by its token and its place there: for languages in which a token holds the
     /// end of a name and what is stuck to it, as Korean particles are.
     Character,
@@ -61,22 +64,30 @@ impl Units {
                     }
                 }
             }
-            TagUnit::Word => {
-                let mut tokens = tokens.peekable();
-                for (start, word) in text.split_word_bound_indices() {
-                    let end = start + word.len();
-                    // The last token before the word's end may reach into the next word.
-                    while tokens.next_if(|(_, (_, behind))| *behind <= start).is_some() {}
-                    if let Some((token, (begin, _))) = tokens.peek()
-                        && *begin < end
-                        && !word.trim().is_empty()
-                    {
-                        units.push(*token, start, end);
-                    }
-                }
-            }
+            TagUnit::Word => units.push_words(text.split_word_bound_indices(), tokens),
+            TagUnit::Whitespace => units.push_words(runs(text), tokens),
         }
         units
+    }
+
+    /// Adds the words that are not white space, each with the first token that begins in it or reaches into it.
+    fn push_words<'t>(
+        &mut self,
+        words: impl Iterator<Item = (usize, &'t str)>,
+        tokens: impl Iterator<Item = (usize, (usize, usize))>,
+    ) {
+        let mut tokens = tokens.peekable();
+        for (start, word) in words {
+            let end = start + word.len();
+            // The last token before the word's end may reach into the next word.
+            while tokens.next_if(|(_, (_, behind))| *behind <= start).is_some() {}
+            if let Some((token, (begin, _))) = tokens.peek()
+                && *begin < end
+                && !word.trim().is_empty()
+            {
+                self.push(*token, start, end);
+            }
+        }
     }
 
     /// Adds a unit, or widens the last one where it has the same token or begins before the last one ends, as tokens do
@@ -123,6 +134,17 @@ impl Units {
     }
 }
 
+/// The runs of characters between white space, with their places.
+fn runs(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut at = 0;
+    text.split_inclusive(char::is_whitespace).filter_map(move |part| {
+        let start = at;
+        at += part.len();
+        let run = part.trim_end();
+        (!run.is_empty()).then_some((start, run))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +161,16 @@ mod tests {
         let (words, tokens) =
             units("a 𝄞b", &[(0, 1), (2, 2), (2, 6), (2, 6), (2, 6), (2, 6), (6, 7)], TagUnit::Token);
         assert_eq!((words, tokens), (["a", "𝄞", "b"].map(str::to_owned).to_vec(), vec![0, 2, 6]));
+    }
+
+    #[test]
+    fn runs_between_white_space_keep_their_punctuation() {
+        // "Boise", ".", "▁", "U", ".S", ".", "…" without a token
+        let text = "Boise.  U.S.\n…";
+        let tokens = [(0, 5), (5, 6), (7, 8), (8, 9), (9, 11), (11, 12)];
+        let (runs, tokens) = units(text, &tokens, TagUnit::Whitespace);
+        assert_eq!(runs, ["Boise.", "U.S."]);
+        assert_eq!(tokens, [0, 3]);
     }
 
     #[test]
