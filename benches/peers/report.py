@@ -32,7 +32,8 @@ def program_row(program: dict, unit: str) -> list[str]:
 def comparison_row(comparison: dict) -> list[str]:
     times = comparison["what"] == "time"
     ratio, target = comparison["ratio"], comparison["target"]
-    bound = "at least" if times or comparison["what"] == "label agreement" else "at most"
+    is_better_higher = times or comparison["what"].startswith(("label agreement", "macro-F1"))
+    bound = "at least" if is_better_higher else "at most"
     suffix = "x" if comparison["what"] in ("time", "memory", "duration") else ""
     return [
         f"{comparison['ours']} against {comparison['theirs']}",

@@ -29,6 +29,7 @@ from transformers import (AutoModelForTokenClassification, AutoTokenizer, DataCo
                           PrinterCallback, Trainer, TrainingArguments)
 
 import klue_ner  # noqa: E402
+from inference import pad  # noqa: E402
 
 
 def features(tokenizer, sentences: list, numbers: dict[str, int]) -> list[dict]:
@@ -49,19 +50,21 @@ def characters_of(offsets: list, text: str) -> list[list[int]]:
 
 
 def tags_of(tokenizer, model, sentences: list, names: list[str]) -> list[list[str]]:
-    found = []
-    for text, _ in sentences:
-        encoded = tokenizer(text, truncation=True, max_length=args.max_length, return_offsets_mapping=True,
-                            return_tensors="pt")
-        offsets = encoded.pop("offset_mapping")[0].tolist()
-        numbers = model(**encoded).logits[0].argmax(dim=-1).tolist()
-        tags = ["O"] * len(text)
-        for number, characters in zip(numbers, characters_of(offsets, text)):
-            for place, at in enumerate(characters):
-                name = names[number]
-                tags[at] = f"I-{name[2:]}" if place and name.startswith("B-") else name
-        found.append(klue_ner.through_spaces(text, tags))
-    return found
+    texts = [text for text, _ in sentences]
+    encoded = tokenizer(texts, truncation=True, max_length=args.max_length, return_offsets_mapping=True)
+    ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
+    found = [["O"] * len(text) for text in texts]
+    order = sorted(range(len(texts)), key=lambda text: len(ids[text]))
+    for start in range(0, len(order), args.batch):
+        group = order[start:start + args.batch]
+        batch = pad([ids[text] for text in group], [[0] * len(ids[text]) for text in group], tokenizer.pad_token_id)
+        numbers = model(**{name: torch.from_numpy(array) for name, array in batch.items()}).logits.argmax(dim=-1)
+        for text, row in zip(group, numbers.tolist()):
+            for number, characters in zip(row, characters_of(offsets[text], texts[text])):
+                for place, at in enumerate(characters):
+                    name = names[number]
+                    found[text][at] = f"I-{name[2:]}" if place and name.startswith("B-") else name
+    return [klue_ner.through_spaces(text, tags) for text, tags in zip(texts, found)]
 
 
 def main() -> None:
