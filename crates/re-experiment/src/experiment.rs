@@ -174,7 +174,11 @@ impl Experiment {
         match (&self.parts.markup, &self.markup) {
             (Some(own), _) => fault("markup.name", own.name().to_owned(), marks),
             (None, MarkupConfig::Plain {} | MarkupConfig::PlainTyped { .. }) => Ok(()),
-            (None, other) => fault("markup.name", other.build()?.name().to_owned(), marks),
+            (None, other) => {
+                // Some are not built without types, which they learn later.
+                let markup = other.clone().or_types(["type"]).build()?;
+                fault("markup.name", markup.name().to_owned(), marks)
+            }
         }
     }
 

@@ -119,7 +119,14 @@ impl RunFolder {
                 return plans::tagger::run(self, experiment, tagging, data, start, session);
             }
             Work::Both(tagging, data, documents) => {
-                return plans::joint::run(self, experiment, tagging, (data, documents), start, session);
+                return plans::joint::run(
+                    self,
+                    experiment,
+                    tagging,
+                    (data.as_ref(), documents),
+                    start,
+                    session,
+                );
             }
         };
         match &experiment.plan {

@@ -95,7 +95,7 @@ impl JointModel {
     /// As [`RelationClassifier::from_pretrained_with`] and [`TokenClassifier::from_pretrained_with`].
     pub fn from_pretrained_with(folder: impl AsRef<Path>, parts: TrainedParts) -> Result<Self> {
         let folder = folder.as_ref();
-        let load = || {
+        let load = || -> Result<Self> {
             let relations = RelationClassifier::load(folder, parts)?;
             let tagger = TokenClassifier::load(folder, TaggingOptions::default(), Some(&relations))?;
             Ok(Self::join(relations, tagger))

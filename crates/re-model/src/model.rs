@@ -128,6 +128,9 @@ impl RelationModel {
     /// # Errors
     /// Whatever libtorch refuses.
     pub fn forward(&self, batch: &TokenBatch, mode: Mode<'_>) -> Result<Tensor> {
+        if matches!(mode, Mode::Train(_)) {
+            self.drop_states();
+        }
         let tokens = self.head.tokens(batch).map(|mut tokens| {
             tokens.sort_unstable();
             tokens.dedup();

@@ -61,9 +61,13 @@ impl JointTask {
             relations.classifier.model_mut().trim_vocabulary(ids)?;
             tagging.classifier.share_encoder(&relations.classifier)?;
         }
-        let weights = [&tagging as &dyn Task, &relations]
-            .map(|task| task.weight(&(0..task.rows()).collect::<Vec<_>>()));
-        Ok(Self { tagging, relations, weights, metric: config.metric })
+        Ok(Self::of(tagging, relations, config.metric))
+    }
+
+    fn of(tagging: TaggingTask, relations: ClassificationTask, metric: Metric) -> Self {
+        let whole = |task: &dyn Task| task.weight(&(0..task.rows()).collect::<Vec<_>>());
+        let weights = [whole(&tagging), whole(&relations)];
+        Self { tagging, relations, weights, metric }
     }
 
     /// As [`ClassificationTask::with_loss`], for the relation classifier.
@@ -71,7 +75,7 @@ impl JointTask {
     /// # Errors
     /// As there.
     pub fn with_loss(self, loss: Arc<dyn OwnLoss>, config: &TrainConfig) -> Result<Self> {
-        Ok(Self { relations: self.relations.with_loss(loss, config)?, ..self })
+        Ok(Self::of(self.tagging, self.relations.with_loss(loss, config)?, self.metric))
     }
 
     /// As [`ClassificationTask::with_metric`], for the relation classifier: it takes part in the mean.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use re_model::JointModel;
-use re_train::{JointTask, Start, StopReason, TaggedRows, TaggingTask};
+use re_train::{JointTask, Start, StopReason};
 
 use super::single::{self, build, check_types, train_task};
 use super::tagger::{self, record, tag};
@@ -30,7 +30,6 @@ pub(crate) fn run(
     let model = JointModel::new(classifier, &documents.kinds, tagging.scheme, tagging.unit, tagging.windows)?;
     let labelled = single::encoded(experiment, data, model.relations(), &report, session)?;
     let tagged = tagger::encoded(documents, model.tagger(), None, session)?;
-    let [_, validation] = tagged.clone();
     let mut task = JointTask::new(model, tagged, labelled, config)?.stop_when(session.stop.clone());
     if let Some(loss) = &experiment.parts.loss {
         task = task.with_loss(Arc::clone(loss), config)?;
@@ -47,16 +46,11 @@ pub(crate) fn run(
     let (Some(model), true) = (&trained.model, trained.reason != StopReason::Interrupted) else {
         return Ok(trained);
     };
-    let (relations, mut tagger) = joint(model, Loading::own(experiment, session))?.into_parts();
-    if !documents.validation.is_empty() {
-        let config = re_train::TrainConfig { logit_adjustment: 0.0, ..config.clone() };
-        let task = TaggingTask::new(tagger, TaggedRows::default(), validation, &config)?;
-        let (mentions, _) = task.found()?;
-        record(folder, "validation", &documents.validation, mentions, session)?;
-        tagger = task.into_classifier()?;
-    }
-    if !documents.test.is_empty() {
-        record(folder, "test", &documents.test, tag(&tagger, &documents.test)?, session)?;
+    let (relations, tagger) = joint(model, Loading::own(experiment, session))?.into_parts();
+    for (name, gold) in [("validation", &documents.validation), ("test", &documents.test)] {
+        if !gold.is_empty() {
+            record(folder, name, gold, tag(&tagger, gold)?, session)?;
+        }
     }
     single::concluded(folder, experiment, data, &relations, trained, session)
 }
