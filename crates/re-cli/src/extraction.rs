@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use re_data::error::with_causes;
-use re_data::{Document, PredictError, files};
-use re_experiment::{load_predictor, model_folder, tagger_beside};
+use re_data::{Document, PredictError, Predictor, files};
+use re_experiment::{load_joint, load_predictor, model_folder, tagger_beside};
 use re_extract::{
     DocumentError, ExtractOptions, Extracted, Extractor, GraphSettings, MentionSource, RelationProperties,
     Threshold, Thresholds,
@@ -154,13 +154,24 @@ impl ExtractionArgs {
             verbosity.detail(format!("settings of the graph: {}", path.display()));
         }
         note_unfinished(model, verbosity)?;
-        let predictor = load_predictor(model, &compute).map_err(|error| about(model, error))?;
+        let joint = tagger.as_ref().map(|tagger| load_joint(model, tagger, &compute)).transpose();
+        let (predictor, tagger) = match (joint.map_err(|error| about(model, error))?.flatten(), tagger) {
+            (Some(joint), _) => {
+                let (predictor, tagger) = joint.into_parts();
+                (Box::new(predictor) as Box<dyn Predictor>, Some(tagger))
+            }
+            (None, tagger) => {
+                let predictor = load_predictor(model, &compute).map_err(|error| about(model, error))?;
+                let tagger = tagger.map(|tagger| load_tagger(&tagger, &compute, verbosity)).transpose()?;
+                (predictor, tagger)
+            }
+        };
         let extractor = Extractor::new(predictor, settings).map_err(|error| match &path {
             Some(path) => about(path, error),
             None => error.into(),
         })?;
         let extractor = match tagger {
-            Some(tagger) => extractor.with_tagger(load_tagger(&tagger, &compute, verbosity)?),
+            Some(tagger) => extractor.with_tagger(tagger),
             None => extractor,
         };
         let mentions = if self.retag { MentionSource::Tagger } else { MentionSource::WhereAbsent };

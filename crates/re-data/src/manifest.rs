@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use serde::{Deserialize, Serialize};
@@ -164,9 +164,9 @@ pub fn hash_file(path: &Path) -> Result<String> {
     }
 }
 
-/// A check of a folder against its manifest that goes on while the folder is loaded.
-#[derive(Debug)]
-pub struct Check(Mutex<State>);
+/// A check of a folder against its manifest that goes on while the folder is loaded. Clones wait for the same check.
+#[derive(Debug, Clone)]
+pub struct Check(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 enum State {
@@ -186,7 +186,7 @@ impl Check {
             Ok(handle) => State::Running(handle),
             Err(_) => State::Ended(here.check_model()),
         };
-        Ok(Self(Mutex::new(state)))
+        Ok(Self(Arc::new(Mutex::new(state))))
     }
 
     /// Waits until all is hashed. Whoever asks again gets the same answer.
@@ -214,7 +214,7 @@ impl Check {
 /// A check of nothing, which passes.
 impl Default for Check {
     fn default() -> Self {
-        Self(Mutex::new(State::Ended(Ok(()))))
+        Self(Arc::new(Mutex::new(State::Ended(Ok(())))))
     }
 }
 

@@ -125,7 +125,7 @@ impl Experiment {
             Plan::PseudoLabels { unlabelled, .. } => paths.push(unlabelled),
             Plan::Vote { members, .. }
             | Plan::QuestionAnswering { members }
-            | Plan::TextToGraph { members } => {
+            | Plan::TextToGraph { members, .. } => {
                 for member in members {
                     paths.extend(&mut member.run);
                     if let Some(experiment) = &mut member.experiment {

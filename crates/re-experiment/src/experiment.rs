@@ -134,6 +134,9 @@ impl Experiment {
 
     /// What a tagger has no use for would be ignored in silence.
     fn check_tagging(&self) -> Result<()> {
+        if self.tagging.as_ref().is_some_and(|tagging| tagging.shared_encoder) {
+            return self.check_shared_encoder();
+        }
         let DataConfig { pairs, augmentation, entity_types, labels, fold, .. } = &self.data;
         let given = [
             ("plan.name", self.plan != Plan::Single {}, "single together with tagging"),
@@ -147,6 +150,35 @@ impl Experiment {
         match given.into_iter().find(|(_, given, _)| *given) {
             Some((key, _, expected)) => Err(Error::config(key, "a setting".to_owned(), expected)),
             None => Ok(()),
+        }
+    }
+
+    /// What keeps a tagger and a classifier of pairs from sharing an encoder and its passes.
+    fn check_shared_encoder(&self) -> Result<()> {
+        let fault = |key, found: String, expected: &str| Err(Error::config(key, found, expected));
+        const BESIDE: &str = "none where the encoder is shared";
+        if self.data.pairs.is_none() {
+            return fault("data.pairs", "none".to_owned(), "which pairs of mentions are judged, such as {}");
+        }
+        if self.questions.is_some() {
+            return fault("questions", "settings".to_owned(), BESIDE);
+        }
+        if self.data.fold.is_some() {
+            return fault("data.fold", "one fold".to_owned(), BESIDE);
+        }
+        if self.plan != (Plan::Single {}) {
+            return fault("plan.name", "a setting".to_owned(), "single together with tagging");
+        }
+        let marks = "plain or plain_typed where the encoder is shared: others write markers into the text, so that each \
+                     pair needs a pass of its own";
+        match (&self.parts.markup, &self.markup) {
+            (Some(own), _) => fault("markup.name", own.name().to_owned(), marks),
+            (None, MarkupConfig::Plain {} | MarkupConfig::PlainTyped { .. }) => Ok(()),
+            (None, other) => {
+                // Some are not built without types, which they learn later.
+                let markup = other.clone().or_types(["type"]).build()?;
+                fault("markup.name", markup.name().to_owned(), marks)
+            }
         }
     }
 
@@ -224,6 +256,10 @@ pub enum Plan {
         /// The tagger, exactly one: a run, or settings with `tagging`. Its documents are those of the experiment, in the same
         /// roles.
         members: Vec<MemberConfig>,
+        /// Whether both are trained together, on one encoder (folder `pairs` alone), with the settings of the experiment.
+        /// The tagger gives its `tagging` and nothing else.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        shared_encoder: bool,
     },
     /// Several models vote.
     Vote {
@@ -306,7 +342,7 @@ impl Plan {
         match self {
             Self::Vote { members, .. }
             | Self::QuestionAnswering { members }
-            | Self::TextToGraph { members } => members,
+            | Self::TextToGraph { members, .. } => members,
             _ => &[],
         }
     }
@@ -316,7 +352,7 @@ impl Plan {
         match self {
             Self::Vote { members, .. }
             | Self::QuestionAnswering { members }
-            | Self::TextToGraph { members } => members,
+            | Self::TextToGraph { members, .. } => members,
             _ => &mut [],
         }
     }

@@ -28,4 +28,6 @@ pub use layers::{Encoders, Layers, assignment};
 pub use own::{OwnHead, OwnParts, PartNames};
 pub use pairs::PairConfig;
 pub use tagging::TaggingConfig;
-pub use trained::{load_predictor, load_predictor_with, load_tagger, tagger_beside, trained_precision};
+pub use trained::{
+    load_joint, load_predictor, load_predictor_with, load_tagger, tagger_beside, trained_precision,
+};

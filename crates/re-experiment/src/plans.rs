@@ -4,6 +4,7 @@ pub(crate) mod answerer;
 pub(crate) mod check;
 mod derived;
 pub(crate) mod folds;
+pub(crate) mod joint;
 mod members;
 mod predictions;
 pub(crate) mod pseudo;

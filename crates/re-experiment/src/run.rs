@@ -18,6 +18,8 @@ use crate::tagging::{TaggingConfig, TaggingData};
 pub(crate) enum Work<'e> {
     Rows(Box<ExperimentData>),
     Documents(&'e TaggingConfig, TaggingData),
+    /// Rows, and the documents that they are pairs of.
+    Both(&'e TaggingConfig, Box<ExperimentData>, TaggingData),
 }
 
 impl<'e> Work<'e> {
@@ -26,6 +28,9 @@ impl<'e> Work<'e> {
         let (data, seed) = (&experiment.data, experiment.training.seed);
         Ok(match &experiment.tagging {
             None => Self::Rows(Box::new(ExperimentData::read(data, seed)?)),
+            Some(tagging) if tagging.shared_encoder => {
+                Self::Both(tagging, Box::new(ExperimentData::read(data, seed)?), TaggingData::of(experiment)?)
+            }
             Some(tagging) => Self::Documents(tagging, TaggingData::of(experiment)?),
         })
     }
@@ -33,7 +38,8 @@ impl<'e> Work<'e> {
     /// A hash of it.
     pub fn hash(&self, experiment: &Experiment) -> Result<String> {
         match self {
-            Self::Rows(data) => data_hash(experiment, data),
+            // The documents are those of the rows.
+            Self::Rows(data) | Self::Both(_, data, _) => data_hash(experiment, data),
             Self::Documents(_, data) => Ok(data.hash()),
         }
     }
@@ -112,6 +118,16 @@ impl RunFolder {
             Work::Documents(tagging, data) => {
                 return plans::tagger::run(self, experiment, tagging, data, start, session);
             }
+            Work::Both(tagging, data, documents) => {
+                return plans::joint::run(
+                    self,
+                    experiment,
+                    tagging,
+                    (data.as_ref(), documents),
+                    start,
+                    session,
+                );
+            }
         };
         match &experiment.plan {
             Plan::Single {} => train(self, experiment, data, start, session),
@@ -127,7 +143,9 @@ impl RunFolder {
             Plan::QuestionAnswering { members } => {
                 plans::question_answering::run(self, experiment, data, members, session)
             }
-            Plan::TextToGraph { members } => plans::text_to_graph::run(self, experiment, members, session),
+            Plan::TextToGraph { members, shared_encoder } => {
+                plans::text_to_graph::run(self, experiment, members, *shared_encoder, session)
+            }
             Plan::Vote { members, votes } => {
                 plans::vote::run(self, experiment, data, members, votes, session)
             }

@@ -39,6 +39,10 @@ pub struct TaggingConfig {
     pub unit: TagUnit,
     /// How long texts are cut; where left out, windows have 512 tokens or as many as the encoder takes.
     pub windows: Option<WindowOptions>,
+    /// Whether the experiment is one of a classifier of pairs (`data.pairs`), and the tagger learns beside it on the same
+    /// encoder. The plan `text_to_graph` sets it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shared_encoder: bool,
 }
 
 /// The documents of an experiment in their roles.
@@ -59,7 +63,7 @@ impl TaggingData {
     /// The documents of an experiment of a tagger, or of one whose rows are pairs of documents.
     pub fn of(experiment: &Experiment) -> Result<Self> {
         let of_pairs = experiment.data.pairs.as_ref().and_then(|pairs| pairs.format);
-        let format = experiment.tagging.as_ref().map_or(of_pairs, |tagging| tagging.format);
+        let format = experiment.tagging.as_ref().and_then(|tagging| tagging.format).or(of_pairs);
         Self::read(format, &experiment.data, experiment.training.seed)
     }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use re_data::split::normalized_text;
 use re_data::{LabelSet, NoRelation, Predictor, SharedPredictor, files};
 use re_ensemble::{Ensemble, Gate, TwoStage, Vote, Voter};
-use re_model::{Precision, RelationClassifier, TaggingOptions, TokenClassifier, TrainedParts};
+use re_model::{JointModel, Precision, RelationClassifier, TaggingOptions, TokenClassifier, TrainedParts};
 use re_qa::{GatedAnswerer, QuestionAnswerer};
 use re_train::TrainConfig;
 
@@ -159,6 +159,20 @@ pub(crate) fn load(reference: &Path, loading: Loading<'_>) -> Result<Box<dyn Pre
 }
 
 pub(crate) fn classifier(folder: &Path, loading: Loading<'_>) -> Result<RelationClassifier> {
+    let mut classifier = RelationClassifier::from_pretrained_with(folder, parts(folder, loading)?)?;
+    classifier.model_mut().stop_when(Arc::clone(loading.stop));
+    Ok(classifier)
+}
+
+/// A classifier of pairs and a tagger on one encoder.
+pub(crate) fn joint(folder: &Path, loading: Loading<'_>) -> Result<JointModel> {
+    let mut model = JointModel::from_pretrained_with(folder, parts(folder, loading)?)?;
+    model.stop_when(Arc::clone(loading.stop));
+    Ok(model)
+}
+
+/// What a trained folder cannot name.
+fn parts(folder: &Path, loading: Loading<'_>) -> Result<TrainedParts> {
     let (device, precision) = (Some(loading.config.device()?), loading.precision(folder)?);
     // A folder that no run knows may be of parts that are given, or of none.
     let own = match recorded(folder)? {
@@ -166,10 +180,37 @@ pub(crate) fn classifier(folder: &Path, loading: Loading<'_>) -> Result<Relation
         None => loading.parts.clone(),
     };
     let head = own.head.as_ref().map(OwnHead::builder);
-    let parts = TrainedParts { head, markup: own.markup, device, precision };
-    let mut classifier = RelationClassifier::from_pretrained_with(folder, parts)?;
-    classifier.model_mut().stop_when(Arc::clone(loading.stop));
-    Ok(classifier)
+    Ok(TrainedParts { head, markup: own.markup, device, precision })
+}
+
+/// Loads the classifier of `reference` and the tagger of another reference as one model, where they were trained on one
+/// encoder: a text that was tagged then needs no further encoder pass for its pairs. `None` where they were not; then
+/// [`load_predictor`] and [`load_tagger`] load them.
+///
+/// # Errors
+/// Those of loading models.
+pub fn load_joint(
+    reference: impl AsRef<Path>,
+    tagger: impl AsRef<Path>,
+    config: &TrainConfig,
+) -> Result<Option<JointModel>> {
+    let (parts, precision, stop) = (&OwnParts::default(), config.precision, &Arc::default());
+    let loading = Loading { config, parts, precision, stop, no_relation: None };
+    joint_of(reference.as_ref(), tagger.as_ref(), loading)
+}
+
+/// As [`load_joint`].
+pub(crate) fn joint_of(reference: &Path, tagger: &Path, loading: Loading<'_>) -> Result<Option<JointModel>> {
+    let beside = tagger_beside(tagger)?;
+    let place = beside.as_deref().unwrap_or(tagger);
+    if tagger_beside(reference)?.as_deref() != Some(place) {
+        return Ok(None);
+    }
+    match model_folder(place) {
+        Ok(folder) if JointModel::is_in(&folder)? => joint(&folder, loading).map(Some),
+        Ok(_) | Err(Error::NoModel { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Loads a trained tagger: the run of one, the folder of a token classifier, or a run that has one beside a classifier of
@@ -185,16 +226,27 @@ pub fn load_tagger(reference: impl AsRef<Path>, config: &TrainConfig) -> Result<
     tagger(beside.as_deref().unwrap_or(reference), loading)
 }
 
-/// The run or folder of the tagger that was trained beside the classifier of the run `reference`, if one was.
+/// The run or folder of the tagger that was trained beside the classifier of the run or folder `reference`, if one was.
+/// It is the same one where both share an encoder.
 ///
 /// # Errors
 /// Those of reading the run's settings.
 pub fn tagger_beside(reference: impl AsRef<Path>) -> Result<Option<PathBuf>> {
     let reference = reference.as_ref();
+    if let Ok(model) = model_folder(reference)
+        && JointModel::is_in(&model)?
+    {
+        return Ok(Some(reference.to_owned()));
+    }
     if !files::is_file(reference.join(CONFIG))? {
         return Ok(None);
     }
-    let Plan::TextToGraph { members } = RunFolder::new(reference).experiment()?.plan else { return Ok(None) };
+    let Plan::TextToGraph { members, shared_encoder } = RunFolder::new(reference).experiment()?.plan else {
+        return Ok(None);
+    };
+    if shared_encoder {
+        return Ok(Some(reference.join(PAIRS)));
+    }
     let place = |tagger: &MemberConfig| tagger.run.clone().unwrap_or_else(|| reference.join(&tagger.member));
     Ok(members.first().map(place))
 }

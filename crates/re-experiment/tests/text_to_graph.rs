@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::{Watch, experiment, fresh, go, results};
-use re_data::{Document, Predictor};
+use re_data::{CharSpan, Document, MarkupConfig, Pair, Predictor, Tagger};
 use re_experiment::{
-    Error, Experiment, MemberConfig, PairConfig, Plan, RunFolder, TaggingConfig, load_predictor, load_tagger,
-    tagger_beside,
+    Error, Experiment, MemberConfig, PairConfig, Plan, RunFolder, TaggingConfig, load_joint, load_predictor,
+    load_tagger, model_folder, tagger_beside,
 };
 use re_formats::documents::{self, DocumentReadOptions};
+use re_model::HeadConfig;
+use re_model::head::MentionPairConfig;
 use re_train::{Observer, Start, StopReason, TrainConfig};
 
 /// Forty documents of a person and the town where she lives.
@@ -56,7 +58,16 @@ fn of_documents(folder: &Path) -> Experiment {
     base.data.test = Some(file(folder, "test.jsonl", false));
     base.data.pairs = Some(PairConfig::default());
     let members = vec![tagger(&base)];
-    Experiment { plan: Plan::TextToGraph { members }, ..base }
+    Experiment { plan: Plan::TextToGraph { members, shared_encoder: false }, ..base }
+}
+
+/// The same, with one encoder.
+fn on_one_encoder(folder: &Path) -> Experiment {
+    let mut experiment = of_documents(folder);
+    experiment.markup = MarkupConfig::PlainTyped { types: Vec::new() };
+    experiment.head = HeadConfig::MentionPair(MentionPairConfig::default());
+    let members = vec![tagger(&Experiment { plan: Plan::Single {}, ..experiment.clone() })];
+    Experiment { plan: Plan::TextToGraph { members, shared_encoder: true }, ..experiment }
 }
 
 fn read(path: PathBuf) -> Vec<Document> {
@@ -91,9 +102,101 @@ fn one_run_trains_both_and_makes_graphs() {
 }
 
 #[test]
-fn a_run_that_fails_again_and_again_ends_with_the_same_bytes() {
+fn one_encoder_serves_both() {
     let folder = tempfile::tempdir().unwrap();
-    let (experiment, run) = (of_documents(folder.path()), folder.path().join("run"));
+    let (experiment, run) = (on_one_encoder(folder.path()), folder.path().join("run"));
+    let (summary, watch) = common::watched(&experiment, &run, Start::Fresh);
+    assert!(summary.notes.iter().any(|note| note.contains("micro-F1 of mentions")), "{:?}", summary.notes);
+    assert!(watch.has("part pairs 1 Some(1)") && watch.rows().len() == 1, "{:?}", watch.told);
+    assert!(!run.join("tagger").exists());
+    for name in ["graph.json", "validation_documents.jsonl", "test_documents.jsonl", "validation_scores.json"]
+    {
+        assert!(run.join(name).exists(), "{name}");
+    }
+    for name in ["validation_documents.jsonl", "test_documents.jsonl", "validation_probabilities.csv"] {
+        assert!(run.join("pairs").join(name).exists(), "{name}");
+    }
+    // Steps are chosen by both.
+    let metrics = std::fs::read_to_string(run.join("pairs/metrics.jsonl")).unwrap();
+    assert!(metrics.contains("own_metric"));
+    let pairs = Experiment::from_file(run.join("pairs/config.toml")).unwrap();
+    assert!(pairs.tagging.unwrap().shared_encoder && pairs.data.pairs.is_some());
+
+    let config = TrainConfig::default();
+    let documents = read(run.join("test_documents.jsonl"));
+    let place = run.join("pairs");
+    for reference in [&run, &place, &model_folder(&place).unwrap()] {
+        let tagger = tagger_beside(reference).unwrap().unwrap();
+        assert_eq!(tagger, if *reference == run { place.clone() } else { reference.clone() });
+        let joint = load_joint(reference, &tagger, &config).unwrap().unwrap();
+        let alone = load_predictor(reference, &config).unwrap();
+        assert_eq!(alone.labels(), joint.relations().labels());
+        let found = |tagger: &dyn Tagger| -> Vec<Vec<re_data::Mention>> {
+            tagger.tag(&documents).unwrap().into_iter().map(Result::unwrap).collect()
+        };
+        assert_eq!(found(joint.tagger()), found(&load_tagger(reference, &config).unwrap()));
+
+        // An extraction reads each text once: 40 short ones are one batch.
+        let encoder = joint.tagger().model().encoder();
+        let before = encoder.passes();
+        joint.tagger().tag(&documents).unwrap();
+        let mention = |start, kind| re_data::Mention::new(CharSpan::with_len(start, 5)).with_kind(kind);
+        let example = |document: &Document| {
+            let mentions = vec![mention(0, "PER"), mention(14, "LOC")];
+            let document =
+                document.clone().with_relations(Vec::new()).unwrap().with_mentions(mentions).unwrap();
+            document.example(Pair { subject: 0, object: 1 }).unwrap()
+        };
+        let examples: Vec<_> = documents.iter().map(example).collect();
+        let together = joint.relations().predict(&examples).unwrap();
+        assert_eq!(encoder.passes() - before, 1);
+        let apart = alone.predict(&examples).unwrap();
+        let differ = together.values().iter().zip(apart.values()).map(|(a, b)| (a - b).abs());
+        assert!(differ.fold(0.0, f32::max) < 1e-5);
+    }
+    // The tagger of another run has an encoder of its own.
+    let other = folder.path().join("other");
+    fresh(&of_documents(folder.path()), &other);
+    assert!(load_joint(&run, &other, &config).unwrap().is_none());
+    assert!(load_joint(&other, &run, &config).unwrap().is_none());
+}
+
+#[test]
+fn what_cannot_share_an_encoder_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = |change: &dyn Fn(&mut Experiment)| {
+        let mut experiment = on_one_encoder(folder.path());
+        change(&mut experiment);
+        go(&experiment, &folder.path().join("refused"), Start::Fresh).unwrap_err().to_string()
+    };
+    let marked = message(&|e| e.for_each(&mut |e| e.markup = MarkupConfig::TypedPunct {}));
+    assert!(
+        ["markup.name", "typed_punct", "plain or plain_typed"].iter().all(|part| marked.contains(part)),
+        "{marked}"
+    );
+    let own = message(&|e| {
+        e.plan.members_mut()[0].experiment.as_mut().unwrap().training.steps += 1;
+    });
+    assert!(own.contains("training.steps = 4 in tagger") && own.contains("3, as in the experiment"), "{own}");
+    let given = message(&|e| e.plan.members_mut()[0].run = Some("runs/tagger".into()));
+    assert!(given.contains("plan.members.run") && given.contains("runs/tagger"), "{given}");
+    let alone = message(&|e| {
+        let tagging = Some(TaggingConfig { shared_encoder: true, ..TaggingConfig::default() });
+        (e.plan, e.tagging, e.data.pairs) = (Plan::Single {}, tagging, None);
+    });
+    assert!(alone.contains("data.pairs"), "{alone}");
+}
+
+#[test]
+fn a_run_that_fails_again_and_again_ends_with_the_same_bytes() {
+    for experiment in [of_documents, on_one_encoder] {
+        fails_again_and_again(experiment);
+    }
+}
+
+fn fails_again_and_again(experiment: fn(&Path) -> Experiment) {
+    let folder = tempfile::tempdir().unwrap();
+    let (experiment, run) = (experiment(folder.path()), folder.path().join("run"));
     fresh(&experiment, &run);
     let whole = results(&run);
     std::fs::remove_dir_all(&run).unwrap();
@@ -119,8 +222,9 @@ fn what_cannot_be_carried_out_is_refused_before_anything_is_trained() {
         change(&mut experiment);
         go(&experiment, &folder.path().join("refused"), Start::Fresh).unwrap_err().to_string()
     };
-    let members =
-        |members: Vec<MemberConfig>| message(&|e| e.plan = Plan::TextToGraph { members: members.clone() });
+    let members = |members: Vec<MemberConfig>| {
+        message(&|e| e.plan = Plan::TextToGraph { members: members.clone(), shared_encoder: false })
+    };
     let tagger = tagger(&of_documents(folder.path()));
     assert!(members(Vec::new()).contains("one: the tagger"));
     assert!(members(vec![tagger.clone(), tagger.clone()]).contains("one: the tagger"));

@@ -66,6 +66,8 @@ pub struct TokenBatch {
     pub(crate) starts: Vec<i64>,
     layout: OnceCell<Layout>,
     rows: Vec<RowSpans>,
+    /// Id and type of each token, by which equal sequences are known.
+    read: Vec<[i64; 2]>,
     classes: Tensor,
     device: Device,
 }
@@ -140,6 +142,7 @@ impl TokenBatch {
                     kinds,
                 })
                 .collect(),
+            read: batch.ids.iter().zip(&batch.type_ids).map(|(&id, &kind)| [id, kind]).collect(),
             classes: put(&batch.classes)?,
             device,
         })
@@ -202,6 +205,11 @@ impl TokenBatch {
             [start, end] => *start as usize..*end as usize,
             _ => 0..0,
         })
+    }
+
+    /// All that an encoder sees of each sequence: ids and types of its tokens.
+    pub(crate) fn read(&self) -> impl Iterator<Item = &[[i64; 2]]> {
+        self.sequences().map(|range| self.read.get(range).unwrap_or_default())
     }
 
     /// Flat positions of the sequence that each row reads.

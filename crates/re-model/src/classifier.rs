@@ -26,7 +26,6 @@ use crate::error::{Error, Result};
 use crate::head::{Head, HeadConfig};
 use crate::inference::{in_batches, matrix};
 use crate::model::RelationModel;
-use crate::ops::Mode;
 use crate::parameters::{Builder, LoadReport};
 use crate::weights::{Weights, checked};
 
@@ -288,7 +287,7 @@ impl RelationClassifier {
         let classes = self.labels.len();
         let mut all = Array2::zeros((rows.len(), classes));
         in_batches(rows, &self.model, |numbers, batch| {
-            let logits = self.model.forward(batch, Mode::Eval)?;
+            let logits = self.model.forward_on_kept(batch)?;
             let logits = matrix(&logits, numbers.len(), classes, "Head::forward")?;
             for (&row, values) in numbers.iter().zip(logits.rows()) {
                 all.row_mut(row).assign(&values);

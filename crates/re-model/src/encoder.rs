@@ -6,6 +6,8 @@ mod convolution;
 mod layer;
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tch::{Device, Kind, Tensor};
 
@@ -29,6 +31,8 @@ pub struct Encoder {
     layers: Vec<Layer>,
     convolution: Option<ConvolutionLayer>,
     precision: Precision,
+    /// Passes of all encoders that share these tensors.
+    passes: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -83,8 +87,24 @@ impl Encoder {
             .convolution
             .map(|shape| ConvolutionLayer::new(shape, &format!("{prefix}.encoder.conv"), &config, builder));
         let convolution = convolution.transpose()?;
-        let precision = Precision::default();
-        Ok(Self { config, embeddings, relative_bias, distance_table, layers, convolution, precision })
+        let (precision, passes) = (Precision::default(), Arc::default());
+        Ok(Self { config, embeddings, relative_bias, distance_table, layers, convolution, precision, passes })
+    }
+
+    /// The encoder `other` once more, of the same tensors, which `builder` gives ([`Builder::sharing`]).
+    pub(crate) fn again(other: &Self, builder: &mut Builder<'_>) -> Result<Self> {
+        let mut encoder = Self::new(other.config.clone(), builder)?;
+        encoder.embeddings.word_rows.clone_from(&other.embeddings.word_rows);
+        encoder.embeddings.padding_row = other.embeddings.padding_row;
+        for (layer, theirs) in encoder.layers.iter_mut().zip(&other.layers) {
+            layer.prepare_with(theirs);
+        }
+        Ok(Self { precision: other.precision, passes: Arc::clone(&other.passes), ..encoder })
+    }
+
+    /// How many batches went through it so far, those of models that share it included.
+    pub fn passes(&self) -> u64 {
+        self.passes.load(Ordering::Relaxed)
     }
 
     /// The encoder's shape.
@@ -144,6 +164,7 @@ impl Encoder {
                 expected: "positions in ascending order, each once",
             }));
         }
+        self.passes.fetch_add(1, Ordering::Relaxed);
         let query_positions = tokens.map(|tokens| self.even(tokens));
         let mut states =
             self.embeddings.forward(&self.config, batch, mode)?.f_to_kind(self.precision.kind())?;
@@ -200,6 +221,7 @@ impl Encoder {
     /// # Errors
     /// [`Error::Torch`].
     pub fn hidden_states(&self, batch: &TokenBatch, mode: Mode<'_>) -> Result<Vec<Tensor>> {
+        self.passes.fetch_add(1, Ordering::Relaxed);
         let embedded = self.embeddings.forward(&self.config, batch, mode)?;
         let mut all = vec![embedded.f_to_kind(self.precision.kind())?];
         let distances = self.distances(batch)?;

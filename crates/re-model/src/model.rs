@@ -11,8 +11,9 @@ use crate::config::EncoderConfig;
 use crate::encoder::Encoder;
 use crate::error::Result;
 use crate::head::{Head, HeadInput};
+use crate::kept::{KeptStates, Stamp};
 use crate::ops::{Mode, Precision};
-use crate::parameters::{Builder, LoadReport, Parameters};
+use crate::parameters::{Builder, LoadReport, Parameters, Part};
 use crate::weights::{Source, Weights};
 
 /// An encoder, a head and their parameters.
@@ -26,6 +27,8 @@ pub struct RelationModel {
     seed: u64,
     stop: Arc<AtomicBool>,
     source: Source,
+    /// Where models on one encoder leave hidden states for each other.
+    kept: Option<KeptStates>,
 }
 
 impl RelationModel {
@@ -49,12 +52,55 @@ impl RelationModel {
         let encoder = Encoder::new(config, &mut builder)?;
         // Heads take their shapes from a configuration that the encoder's tensors agree with.
         builder.check()?;
-        builder.begin(crate::parameters::Part::Head);
+        Self::finish(encoder, builder, weights, classes, head, device, seed)
+    }
+
+    /// A model with a head of its own on the encoder of `other`: on the same tensors, not on copies. `weights` are those
+    /// of the head; it starts at random where there are none.
+    pub(crate) fn on_encoder_of(
+        other: &Self,
+        weights: Option<&Weights>,
+        classes: usize,
+        head: impl FnOnce(&mut Builder<'_>, &EncoderConfig, i64) -> Result<Box<dyn Head>>,
+    ) -> Result<(Self, LoadReport)> {
+        let (device, seed) = (other.device, other.seed);
+        let builder = Builder::new(weights, other.config().prefix(), device, seed);
+        let mut builder = builder.sharing(&other.parameters);
+        let encoder = Encoder::again(&other.encoder, &mut builder)?;
+        Self::finish(encoder, builder, weights, classes, head, device, seed)
+    }
+
+    fn finish(
+        encoder: Encoder,
+        mut builder: Builder<'_>,
+        weights: Option<&Weights>,
+        classes: usize,
+        head: impl FnOnce(&mut Builder<'_>, &EncoderConfig, i64) -> Result<Box<dyn Head>>,
+        device: Device,
+        seed: u64,
+    ) -> Result<(Self, LoadReport)> {
+        builder.begin(Part::Head);
         let head = head(&mut builder, encoder.config(), classes as i64)?;
         let (parameters, report) = builder.finish()?;
         weights.map_or(Ok(()), Weights::check_unchanged)?;
-        let source = Source::new(weights);
-        Ok((Self { encoder, head, parameters, classes, device, seed, stop: Arc::default(), source }, report))
+        let (source, stop) = (Source::new(weights), Arc::default());
+        Ok((Self { encoder, head, parameters, classes, device, seed, stop, source, kept: None }, report))
+    }
+
+    /// Takes the encoder of `other` in place of its own: the same tensors, whatever became of them since, not copies.
+    pub(crate) fn share_encoder(&mut self, other: &Self) -> Result<()> {
+        let builder = Builder::new(None, other.config().prefix(), other.device, other.seed);
+        let mut builder = builder.sharing(&other.parameters);
+        self.encoder = Encoder::again(&other.encoder, &mut builder)?;
+        let (mut parameters, _) = builder.finish()?;
+        parameters.extend_by_head(&self.parameters, "");
+        self.parameters = parameters;
+        Ok(())
+    }
+
+    /// Lets predictions leave hidden states for, and take them from, other models on the same encoder.
+    pub(crate) fn keep_states(&mut self, kept: KeptStates) {
+        self.kept = Some(kept);
     }
 
     /// Makes sure that the files which the model was loaded from are what was saved, as far as their folder has a
@@ -82,6 +128,9 @@ impl RelationModel {
     /// # Errors
     /// Whatever libtorch refuses.
     pub fn forward(&self, batch: &TokenBatch, mode: Mode<'_>) -> Result<Tensor> {
+        if matches!(mode, Mode::Train(_)) {
+            self.drop_states();
+        }
         let tokens = self.head.tokens(batch).map(|mut tokens| {
             tokens.sort_unstable();
             tokens.dedup();
@@ -90,6 +139,37 @@ impl RelationModel {
         let tokens = tokens.as_deref();
         let states = self.encoder.states_of(batch, tokens, mode)?;
         self.head.forward(&HeadInput { states: &states, batch, tokens }, mode)
+    }
+
+    /// Drops the hidden states that were left so far.
+    pub(crate) fn drop_states(&self) {
+        self.kept.iter().for_each(KeptStates::clear);
+    }
+
+    /// As [`forward`](Self::forward) in evaluation, and leaves the hidden states for the other models on the encoder.
+    pub(crate) fn forward_and_keep(&self, batch: &TokenBatch) -> Result<Tensor> {
+        let Some(kept) = &self.kept else { return self.forward(batch, Mode::Eval) };
+        let states = self.encoder.forward(batch, Mode::Eval)?;
+        kept.keep(batch, &states, self.stamp()?)?;
+        self.head.forward(&HeadInput { states: &states, batch, tokens: None }, Mode::Eval)
+    }
+
+    /// As [`forward`](Self::forward) in evaluation, on the hidden states that another model has left, where it has.
+    pub(crate) fn forward_on_kept(&self, batch: &TokenBatch) -> Result<Tensor> {
+        let kept = self.kept.as_ref().map(|kept| kept.of(batch, self.stamp()?)).transpose()?.flatten();
+        match kept {
+            Some(states) => {
+                self.head.forward(&HeadInput { states: &states, batch, tokens: None }, Mode::Eval)
+            }
+            None => self.forward(batch, Mode::Eval),
+        }
+    }
+
+    fn stamp(&self) -> Result<Stamp> {
+        let encoder = self.parameters.iter().filter(|parameter| parameter.part == Part::Encoder);
+        let writes =
+            encoder.map(|parameter| Ok(parameter.tensor.f_internal_version()?)).sum::<Result<i64>>()?;
+        Ok((writes, self.encoder.precision()))
     }
 
     /// The encoder.

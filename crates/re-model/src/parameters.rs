@@ -46,6 +46,12 @@ pub struct Parameter {
 }
 
 impl Parameter {
+    /// The same parameter: of the same values, not of copies.
+    pub(crate) fn shallow_clone(&self) -> Self {
+        let rest = self.rest.as_ref().map(Rest::shallow_clone);
+        Self { name: self.name.clone(), part: self.part, tensor: self.tensor.shallow_clone(), rest }
+    }
+
     /// The values as a checkpoint has them: of a trimmed table, all rows.
     ///
     /// # Errors
@@ -126,6 +132,15 @@ impl Parameters {
         }
     }
 
+    /// Adds what stands on the encoder of `other`, under names that begin with `prefix`.
+    pub(crate) fn extend_by_head(&mut self, other: &Self, prefix: &str) {
+        let head =
+            other.iter().filter(|parameter| parameter.part == Part::Head).map(Parameter::shallow_clone);
+        self.list.extend(
+            head.map(|parameter| Parameter { name: format!("{prefix}{}", parameter.name), ..parameter }),
+        );
+    }
+
     pub(crate) fn replace(&mut self, name: &str, tensor: Tensor, rest: Option<Rest>) {
         if let Some(parameter) = self.list.iter_mut().find(|p| p.name == name) {
             (parameter.tensor, parameter.rest) = (tensor, rest);
@@ -165,6 +180,10 @@ pub struct Builder<'a> {
     /// Prefix that the model's names have and the file's lack, such as `bert.`.
     prefix: String,
     file_has_prefix: bool,
+    /// What the file has in front of all names.
+    scope: &'static str,
+    /// A model whose encoder this one shares.
+    shared: Option<&'a Parameters>,
     device: Device,
     seed: u64,
     part: Part,
@@ -184,6 +203,8 @@ impl<'a> Builder<'a> {
             weights,
             prefix,
             file_has_prefix,
+            scope: "",
+            shared: None,
             device,
             seed,
             part: Part::Encoder,
@@ -192,6 +213,16 @@ impl<'a> Builder<'a> {
             taken: BTreeMap::new(),
             mismatches: Vec::new(),
         }
+    }
+
+    /// The same builder, which gives the encoder the tensors of another model's, themselves and not as copies.
+    pub(crate) fn sharing(self, parameters: &'a Parameters) -> Self {
+        Self { shared: Some(parameters), ..self }
+    }
+
+    /// Says what the file has in front of the names of the next parameters.
+    pub(crate) fn read_under(&mut self, scope: &'static str) {
+        self.scope = scope;
     }
 
     /// Says which part of the model the next parameters belong to.
@@ -210,6 +241,11 @@ impl<'a> Builder<'a> {
     pub fn parameter(&mut self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
         if self.parameters.get(name).is_some() {
             return Err(Error::RepeatedParameter { name: name.to_owned() });
+        }
+        let shared = self.shared.filter(|_| self.part == Part::Encoder);
+        if let Some(shared) = shared.and_then(|parameters| parameters.get(name)) {
+            self.parameters.list.push(shared.shallow_clone());
+            return Ok(shared.tensor.shallow_clone());
         }
         let tensor = match self.read(name)? {
             Some(found) if found.size() == shape => {
@@ -332,6 +368,7 @@ impl<'a> Builder<'a> {
             Some(bare) if !self.file_has_prefix => bare,
             _ => name,
         };
+        let stored = &format!("{}{stored}", self.scope);
         // Checkpoints converted from TensorFlow call LayerNorm's parameters gamma and beta.
         let old =
             stored.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");

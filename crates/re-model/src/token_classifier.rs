@@ -2,8 +2,8 @@
 
 mod folder;
 
-pub(crate) use folder::FILE;
 pub use folder::TaggingOptions;
+pub(crate) use folder::{FILE, SCOPE};
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,15 +15,16 @@ use re_data::{
 };
 use tch::Device;
 
-use crate::classifier::{ModelParts, check_vocabulary, log_softmax, pretrained, tokenizer_in};
+use crate::classifier::{
+    ModelParts, RelationClassifier, check_vocabulary, log_softmax, pretrained, tokenizer_in,
+};
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::head::{Head, Tokens};
 use crate::inference::{floats, in_batches};
 use crate::model::RelationModel;
-use crate::ops::Mode;
 use crate::parameters::{Builder, LoadReport};
-use crate::weights::checked;
+use crate::weights::{Weights, checked};
 
 /// Bytes of the texts that are tagged together, unless a single one has more.
 const BYTES_AT_ONCE: usize = 1 << 20;
@@ -88,7 +89,7 @@ impl Default for TokenClassifierOptions {
 /// ```
 #[derive(Debug)]
 pub struct TokenClassifier {
-    model: RelationModel,
+    pub(crate) model: RelationModel,
     encoder: TextEncoder,
     tags: TagSet,
     unit: TagUnit,
@@ -137,7 +138,7 @@ impl TokenClassifier {
             let (device, seed) = (options.device, options.seed);
             let parts = ModelParts { config, weights: weights.as_ref(), device, seed };
             let windows = windows(options.windows, &parts.config)?;
-            Self::assemble(parts, folder, windows, tags, options.unit)
+            Self::assemble(parts, folder, windows, tags, options.unit, "")
         };
         let ((mut classifier, report), check) = checked(folder, begin)?;
         classifier.model.set_check(check);
@@ -150,16 +151,43 @@ impl TokenClassifier {
         windows: WindowOptions,
         tags: TagSet,
         unit: TagUnit,
+        scope: &'static str,
     ) -> Result<(Self, LoadReport)> {
         let ModelParts { config, weights, device, seed } = parts;
         let tokenizer = tokenizer_in(folder)?;
         check_vocabulary(&tokenizer, &config, folder)?;
         let encoder = TextEncoder::new(tokenizer, windows, config.token_types())?;
-        let head = |builder: &mut Builder<'_>, config: &EncoderConfig, classes| {
-            Ok(Box::new(Tokens::new(builder, config, classes, places(unit) as i64)?) as Box<dyn Head>)
-        };
+        let head = head(unit, scope);
         let (model, report) = RelationModel::new(config, weights, tags.len(), head, device, seed)?;
         Ok((Self { model, encoder, tags, unit }, report))
+    }
+
+    /// A token classifier on the encoder of `other`, see [`JointModel`](crate::JointModel).
+    pub(crate) fn on_encoder_of(
+        other: &RelationClassifier,
+        weights: Option<&Weights>,
+        windows: Option<WindowOptions>,
+        tags: TagSet,
+        unit: TagUnit,
+    ) -> Result<(Self, LoadReport)> {
+        let (model, tokenizer) = (other.model(), other.encoder().tokenizer().clone());
+        let encoder = TextEncoder::new(
+            tokenizer,
+            self::windows(windows, model.config())?,
+            model.config().token_types(),
+        )?;
+        let head = head(unit, SCOPE);
+        let (model, report) = RelationModel::on_encoder_of(model, weights, tags.len(), head)?;
+        Ok((Self { model, encoder, tags, unit }, report))
+    }
+
+    /// Takes the encoder of `other` in place of its own, as it is now: the same tensors, not copies. For the parts of a
+    /// [`JointModel`](crate::JointModel), whenever the vocabulary of `other` was trimmed or restored.
+    ///
+    /// # Errors
+    /// [`Error::Torch`].
+    pub fn share_encoder(&mut self, other: &RelationClassifier) -> Result<()> {
+        self.model.share_encoder(other.model())
     }
 
     /// The model. Its logits are those of tokens, `[T, tags]`, or of their characters, `[T, places * tags]`, see
@@ -251,8 +279,9 @@ impl TokenClassifier {
     fn each_row(&self, rows: &[Encoded], mut each: impl FnMut(usize, &[f32])) -> Result<()> {
         let _guard = tch::no_grad_guard();
         let width = self.tags.len() * places(self.unit);
+        self.model.drop_states();
         in_batches(rows, &self.model, |numbers, batch| {
-            let logits = floats(&self.model.forward(batch, Mode::Eval)?)?;
+            let logits = floats(&self.model.forward_and_keep(batch)?)?;
             for (&row, tokens) in numbers.iter().zip(batch.row_ranges()) {
                 each(row, logits.get(tokens.start * width..tokens.end * width).unwrap_or_default());
             }
@@ -281,6 +310,17 @@ fn prepare(encoder: &TextEncoder, unit: TagUnit, text: &str) -> re_data::Result<
     let encoded = encoder.encode(text)?;
     let units = Units::of(text, &encoded.pieces, unit);
     Ok(PreparedText { encoded, units })
+}
+
+/// What makes the head, from tensors that a file has under `scope`.
+fn head(
+    unit: TagUnit,
+    scope: &'static str,
+) -> impl FnOnce(&mut Builder<'_>, &EncoderConfig, i64) -> Result<Box<dyn Head>> {
+    move |builder, config, classes| {
+        builder.read_under(scope);
+        Ok(Box::new(Tokens::new(builder, config, classes, places(unit) as i64)?))
+    }
 }
 
 /// How many characters of a token are judged apart.

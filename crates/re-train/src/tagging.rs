@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::hash::{mix, words};
 use crate::loss::Loss;
 use crate::observer::Evaluation;
+use crate::task::text_number;
 use crate::trainer::Task;
 
 /// Documents that are evaluated together.
@@ -108,7 +109,7 @@ impl TaggedRows {
 /// the mentions that are found against those of the documents ([`Metrics::of_mentions`]).
 #[derive(Debug)]
 pub struct TaggingTask {
-    classifier: TokenClassifier,
+    pub(crate) classifier: TokenClassifier,
     train: TaggedRows,
     validation: TaggedRows,
     loss: Loss,
@@ -136,10 +137,23 @@ impl TaggingTask {
         let loss = Loss::new(config.loss, &counts, classifier.model().device())?
             .with_label_smoothing(config.label_smoothing)
             .with_r_drop(config.r_drop_alpha);
+        let mut task = Self { classifier, train, validation, loss };
         if config.trim_vocabulary {
-            classifier.model_mut().trim_vocabulary(train.ids().chain(validation.ids()))?;
+            let ids: Vec<u32> = task.ids().collect();
+            task.classifier.model_mut().trim_vocabulary(ids)?;
         }
-        Ok(Self { classifier, train, validation, loss })
+        Ok(task)
+    }
+
+    /// The ids of all tokens that are read.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u32> {
+        self.train.ids().chain(self.validation.ids())
+    }
+
+    /// The text of each training row, see [`text_number`].
+    pub(crate) fn text_numbers(&self) -> impl Iterator<Item = usize> {
+        let text = |row: &TaggedRow| self.train.texts.get(row.text).map(|text| text.document.text());
+        self.train.rows.iter().map(move |row| text_number(text(row).unwrap_or_default()))
     }
 
     /// Ends an evaluation between two batches once `stop` is true, which

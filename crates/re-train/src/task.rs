@@ -1,7 +1,6 @@
 //! Training a relation classifier.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 use re_data::metrics::{Metrics, cross_entropy};
+use re_data::random::fnv1a;
 use re_data::{Batch, EncodeReport, Encoded, ExampleEncoder, Probabilities, RelationExample};
 use re_ensemble::Prior;
 use re_formats::Augmentation;
@@ -39,7 +39,7 @@ pub struct LabelledRows {
     ids: Vec<String>,
     rows: Vec<Encoded>,
     classes: Vec<usize>,
-    /// The text of each row, by the number of the first row that has it.
+    /// The text of each row, see [`text_number`].
     texts: Vec<usize>,
     variants: Option<Arc<Variants>>,
 }
@@ -62,9 +62,7 @@ impl LabelledRows {
             .collect::<Result<_, _>>()?;
         let (rows, report) = classifier.encoder().encode_batch(examples)?;
         let ids = examples.iter().map(|example| example.id().to_owned()).collect();
-        let mut known = HashMap::new();
-        let texts = examples.iter().enumerate();
-        let texts = texts.map(|(row, example)| *known.entry(example.text()).or_insert(row)).collect();
+        let texts = examples.iter().map(|example| text_number(example.text())).collect();
         Ok((Self { ids, rows, classes, texts, variants: None }, report))
     }
 
@@ -128,10 +126,15 @@ impl LabelledRows {
     }
 }
 
+/// A number that a text has in whatever rows it stands.
+pub(crate) fn text_number(text: &str) -> usize {
+    fnv1a(text.as_bytes()) as usize
+}
+
 /// A relation classifier with the rows it is trained and evaluated on.
 #[derive(Debug)]
 pub struct ClassificationTask {
-    classifier: RelationClassifier,
+    pub(crate) classifier: RelationClassifier,
     train: LabelledRows,
     validation: LabelledRows,
     loss: Loss,
@@ -168,12 +171,18 @@ impl ClassificationTask {
             let epochs = config.total_steps(train.len()).div_ceil(config.steps_per_epoch(train.len()).max(1));
             variants.survey(classifier.encoder(), &train.rows, epochs)
         });
+        let mut task = Self { classifier, train, validation, loss, survey, metric: None };
         if config.trim_vocabulary {
-            let rows = train.rows.iter().chain(&validation.rows).flat_map(|row| &row.ids);
-            let ids = rows.chain(survey.iter().flat_map(|survey| &survey.ids)).copied();
-            classifier.model_mut().trim_vocabulary(ids)?;
+            let ids: Vec<u32> = task.ids().collect();
+            task.classifier.model_mut().trim_vocabulary(ids)?;
         }
-        Ok(Self { classifier, train, validation, loss, survey, metric: None })
+        Ok(task)
+    }
+
+    /// The ids of all tokens that are read.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u32> {
+        let rows = self.train.rows.iter().chain(&self.validation.rows).flat_map(|row| &row.ids);
+        rows.chain(self.survey.iter().flat_map(|survey| &survey.ids)).copied()
     }
 
     /// Trains with a loss of the caller's own, in place of the one that the settings name. R-Drop goes with it.

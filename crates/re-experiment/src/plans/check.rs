@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use re_ensemble::Gate;
 use re_qa::Rule;
+use re_train::difference::{self, Difference};
 
 use super::members::on_rows_of;
 use super::predictions::{SUBMISSION, TEST, VALIDATION};
 use super::single::check_types;
-use super::text_to_graph::tagger_of;
+use super::text_to_graph::{joint_of, tagger_of};
 use super::transfer::{given_split, lent_step};
 use crate::config::Target;
 use crate::data::{ExperimentData, folds, unique_ids};
@@ -64,7 +65,7 @@ pub(crate) fn check(experiment: &Experiment, data: &ExperimentData) -> Result<()
             data.check_ids()?;
             two_stage(*gate, data)
         }
-        Plan::TextToGraph { members } => text_to_graph(experiment, members),
+        Plan::TextToGraph { members, shared_encoder } => text_to_graph(experiment, members, *shared_encoder),
         Plan::Vote { members, votes } => {
             data.check_ids()?;
             check_members(experiment, members)?;
@@ -92,7 +93,7 @@ fn two_stage(gate: Gate, data: &ExperimentData) -> Result<()> {
     }
 }
 
-fn text_to_graph(experiment: &Experiment, members: &[MemberConfig]) -> Result<()> {
+fn text_to_graph(experiment: &Experiment, members: &[MemberConfig], shared_encoder: bool) -> Result<()> {
     if experiment.data.pairs.is_none() {
         return fault("data.pairs", "none".to_owned(), "which pairs of mentions are judged, such as {}");
     }
@@ -104,6 +105,16 @@ fn text_to_graph(experiment: &Experiment, members: &[MemberConfig]) -> Result<()
         return fault("plan.members", PAIRS.to_owned(), "a name that no other folder of the plan has");
     }
     match (&tagger.run, &tagger.experiment) {
+        (Some(run), _) if shared_encoder => {
+            let expected = "settings with tagging: with plan.shared_encoder the tagger is trained together with the pairs";
+            fault("plan.members.run", run.display().to_string(), expected)
+        }
+        (None, Some(own)) if shared_encoder && own.tagging.is_some() => {
+            shares_settings(experiment, tagger, own)?;
+            let joint = joint_of(experiment, own);
+            joint.check()?;
+            TaggingData::of(&joint).map(drop)
+        }
         (Some(_), _) => Ok(()),
         (None, Some(own)) if own.tagging.is_some() => {
             let own = tagger_of(experiment, own);
@@ -115,6 +126,29 @@ fn text_to_graph(experiment: &Experiment, members: &[MemberConfig]) -> Result<()
         _ => {
             let name = &tagger.member;
             fault("plan.members", format!("no tagging in {name}"), "run, or settings with tagging: a tagger")
+        }
+    }
+}
+
+/// One training has one set of settings: a tagger's own ones would be ignored in silence.
+fn shares_settings(experiment: &Experiment, tagger: &MemberConfig, own: &Experiment) -> Result<()> {
+    let ours = Experiment {
+        tagging: own.tagging.clone(),
+        plan: own.plan.clone(),
+        own: own.own.clone(),
+        ..experiment.clone()
+    };
+    let json = |settings: &Experiment| {
+        let path = CONFIG.into();
+        serde_json::to_value(settings).map_err(|source| Error::Train(re_train::Error::Json { path, source }))
+    };
+    match difference::first(&json(&ours)?, &json(own)?) {
+        None => Ok(()),
+        Some(Difference { key, old, new }) => {
+            let expected = format!(
+                "{old}, as in the experiment: with plan.shared_encoder the tagger has settings of tagging alone"
+            );
+            fault("plan.members.settings", format!("{key} = {new} in {}", tagger.member), &expected)
         }
     }
 }

@@ -29,25 +29,7 @@ pub(crate) fn run(
     let config = &experiment.training;
     check_types(experiment, data)?;
     let (classifier, report) = build(experiment, data)?;
-    let mut notes = data.notes.clone();
-    notes.extend(seen_before(experiment, data));
-    let (train, encoded) = match augmentation(experiment, data, &classifier, &mut notes)? {
-        None => LabelledRows::new(&classifier, &data.train)?,
-        Some(augmentation) => LabelledRows::augmented(&classifier, data.train.clone(), augmentation)?,
-    };
-    let (validation, encoded_validation) = LabelledRows::new(&classifier, &data.validation)?;
-    notes.push(describe_model(experiment, &report));
-    notes.push(describe(&encoded, "training set"));
-    if !validation.is_empty() {
-        notes.push(describe(&encoded_validation, "validation set"));
-    }
-    // A row that cannot be predicted should be known now, not after hours of training.
-    for part in data.test.chunks(ROWS).chain(data.holdout.chunks(ROWS)) {
-        notes.push(describe(&classifier.encoder().encode_batch(part)?.1, "test set"));
-    }
-    for note in &notes {
-        session.note(note)?;
-    }
+    let [train, validation] = encoded(experiment, data, &classifier, &report, session)?;
     let mut task =
         ClassificationTask::new(classifier, train, validation, config)?.stop_when(session.stop.clone());
     if let Some(loss) = &experiment.parts.loss {
@@ -65,7 +47,48 @@ pub(crate) fn run(
     let (Some(model), true) = (&trained.model, trained.reason != StopReason::Interrupted) else {
         return Ok(trained);
     };
-    let (summary, validation) = conclude(folder, data, &load(model, experiment, session)?)?;
+    let classifier = load(model, experiment, session)?;
+    concluded(folder, experiment, data, &classifier, trained, session)
+}
+
+/// The training and the validation rows as tokens; tells what there is to know about them and the model.
+pub(crate) fn encoded(
+    experiment: &Experiment,
+    data: &ExperimentData,
+    classifier: &RelationClassifier,
+    report: &LoadReport,
+    session: &mut Session<'_>,
+) -> Result<[LabelledRows; 2]> {
+    let mut notes = data.notes.clone();
+    notes.extend(seen_before(experiment, data));
+    let (train, encoded) = match augmentation(experiment, data, classifier, &mut notes)? {
+        None => LabelledRows::new(classifier, &data.train)?,
+        Some(augmentation) => LabelledRows::augmented(classifier, data.train.clone(), augmentation)?,
+    };
+    let (validation, encoded_validation) = LabelledRows::new(classifier, &data.validation)?;
+    notes.push(describe_model(experiment, report));
+    notes.push(describe(&encoded, "training set"));
+    if !validation.is_empty() {
+        notes.push(describe(&encoded_validation, "validation set"));
+    }
+    // A row that cannot be predicted should be known now, not after hours of training.
+    for part in data.test.chunks(ROWS).chain(data.holdout.chunks(ROWS)) {
+        notes.push(describe(&classifier.encoder().encode_batch(part)?.1, "test set"));
+    }
+    notes.iter().try_for_each(|note| session.note(note))?;
+    Ok([train, validation])
+}
+
+/// Predicts with the trained classifier; the summary is that of the run.
+pub(crate) fn concluded(
+    folder: &RunFolder,
+    experiment: &Experiment,
+    data: &ExperimentData,
+    classifier: &RelationClassifier,
+    trained: Summary,
+    session: &mut Session<'_>,
+) -> Result<Summary> {
+    let (summary, validation) = conclude(folder, data, classifier)?;
     let notes = record_graph(folder, &experiment.data, data, validation.as_ref())?;
     notes.iter().try_for_each(|note| session.note(note))?;
     Ok(Summary { reason: trained.reason, step: trained.step, model: trained.model, ..summary })

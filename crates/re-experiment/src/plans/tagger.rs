@@ -39,14 +39,7 @@ pub(crate) fn run(
     };
     let model = hub::model_folder(&experiment.model.folder, experiment.model.download)?;
     let (classifier, report) = TokenClassifier::new(model, &data.kinds, options)?;
-    let (train, in_train) = TaggedRows::new(&classifier, &data.train)?;
-    let (validation, in_validation) = TaggedRows::new(&classifier, &data.validation)?;
-    let mut notes = data.notes.clone();
-    notes.push(format!("types of mentions: {}", data.kinds.join(", ")));
-    notes.push(describe_model(experiment, &report));
-    notes.extend(describe("training set", &in_train));
-    notes.extend(describe("validation set", &in_validation));
-    notes.iter().try_for_each(|note| session.note(note))?;
+    let [train, validation] = encoded(data, &classifier, Some(describe_model(experiment, &report)), session)?;
 
     let task =
         TaggingTask::new(classifier, train, validation.clone(), config)?.stop_when(session.stop.clone());
@@ -71,8 +64,26 @@ pub(crate) fn run(
     Ok(summary)
 }
 
+/// The training and the validation documents as tokens; tells what there is to know about them and the model.
+pub(crate) fn encoded(
+    data: &TaggingData,
+    classifier: &TokenClassifier,
+    model: Option<String>,
+    session: &mut Session<'_>,
+) -> Result<[TaggedRows; 2]> {
+    let (train, in_train) = TaggedRows::new(classifier, &data.train)?;
+    let (validation, in_validation) = TaggedRows::new(classifier, &data.validation)?;
+    let mut notes = data.notes.clone();
+    notes.push(format!("types of mentions: {}", data.kinds.join(", ")));
+    notes.extend(model);
+    notes.extend(describe("training set", &in_train));
+    notes.extend(describe("validation set", &in_validation));
+    notes.iter().try_for_each(|note| session.note(note))?;
+    Ok([train, validation])
+}
+
 /// The mentions that a tagger finds in documents.
-fn tag(tagger: &TokenClassifier, documents: &[Document]) -> Result<Vec<Vec<Mention>>> {
+pub(crate) fn tag(tagger: &TokenClassifier, documents: &[Document]) -> Result<Vec<Vec<Mention>>> {
     let mut found = Vec::with_capacity(documents.len());
     for part in documents.chunks(DOCUMENTS) {
         for mentions in tagger.tag(part)? {
@@ -83,7 +94,7 @@ fn tag(tagger: &TokenClassifier, documents: &[Document]) -> Result<Vec<Vec<Menti
 }
 
 /// Writes documents with the mentions that were found in them, and tells how many of their own these are, where they have some.
-fn record(
+pub(crate) fn record(
     folder: &RunFolder,
     name: &str,
     gold: &[Document],

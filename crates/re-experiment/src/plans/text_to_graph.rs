@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::experiment::{Experiment, MemberConfig};
 use crate::folder::{PAIRS, RunFolder, Summary};
 use crate::session::Session;
-use crate::tagging::TaggingData;
-use crate::trained::{Loading, load, tagger};
+use crate::tagging::{TaggingConfig, TaggingData};
+use crate::trained::{self, Loading, load, tagger};
 
 /// Documents between two looks at whether to stop.
 const DOCUMENTS: usize = 64;
@@ -23,22 +23,24 @@ pub(crate) fn run(
     folder: &RunFolder,
     experiment: &Experiment,
     members: &[MemberConfig],
+    shared_encoder: bool,
     session: &mut Session<'_>,
 ) -> Result<Summary> {
     let missing = || Error::NoModel { reference: folder.path().to_owned() };
     let member = members.first().ok_or_else(missing)?;
-    session.expect(1 + usize::from(member.run.is_none()));
-    let trained = match &member.run {
-        Some(run) => run.clone(),
-        None => {
-            let own = tagger_of(experiment, member.experiment.as_ref().ok_or_else(missing)?);
+    session.expect(1 + usize::from(member.run.is_none() && !shared_encoder));
+    let (of_tagger, of_pairs) = match (&member.run, member.experiment.as_ref()) {
+        (None, Some(own)) if shared_encoder => (folder.path().join(PAIRS), joint_of(experiment, own)),
+        (Some(run), _) => (run.clone(), single_of(experiment)),
+        (None, own) => {
+            let own = tagger_of(experiment, own.ok_or_else(missing)?);
             let Some((run, _)) = folder.part(&member.member, &own, session)? else {
                 return Ok(Summary::new(StopReason::Interrupted));
             };
-            run.path().to_owned()
+            (run.path().to_owned(), single_of(experiment))
         }
     };
-    let Some((pairs, result)) = folder.part(PAIRS, &single_of(experiment), session)? else {
+    let Some((pairs, result)) = folder.part(PAIRS, &of_pairs, session)? else {
         return Ok(Summary::new(StopReason::Interrupted));
     };
     let mut whole = Summary::new(StopReason::Completed);
@@ -49,9 +51,16 @@ pub(crate) fn run(
     let loading = Loading::own(experiment, session);
     let options = ExtractOptions { mentions: MentionSource::Tagger, ..ExtractOptions::default() };
     let properties = settings.properties.clone();
-    let extractor = Extractor::new(load(pairs.path(), loading)?, settings)?
-        .with_tagger(tagger(&trained, loading)?)
-        .with_options(options)?;
+    let extractor = match trained::joint_of(pairs.path(), &of_tagger, loading)? {
+        Some(both) => {
+            let (predictor, tagger) = both.into_parts();
+            Extractor::new(predictor, settings)?.with_tagger(tagger)
+        }
+        None => {
+            Extractor::new(load(pairs.path(), loading)?, settings)?.with_tagger(tagger(&of_tagger, loading)?)
+        }
+    };
+    let extractor = extractor.with_options(options)?;
     let data = TaggingData::of(experiment)?;
     for (name, gold) in [("validation", &data.validation), ("test", &data.test)] {
         if gold.is_empty() {
@@ -77,6 +86,13 @@ pub(crate) fn tagger_of(experiment: &Experiment, member: &Experiment) -> Experim
     own.data.labels = None;
     own.data.no_relation = None;
     own
+}
+
+/// The training of both on one encoder: that of the pairs, with the settings of the tagger's own kind.
+pub(crate) fn joint_of(experiment: &Experiment, member: &Experiment) -> Experiment {
+    let tagging = member.tagging.clone().unwrap_or_default();
+    let tagging = Some(TaggingConfig { shared_encoder: true, ..tagging });
+    Experiment { tagging, ..single_of(experiment) }
 }
 
 /// The graphs of documents, whose own mentions are not looked at; `None` where that was interrupted.

@@ -109,7 +109,8 @@ pub fn trained_encoder(
     let (shortest, longest) = (1, config.max_length());
     if !(shortest..=longest).contains(&encoding.max_length) {
         let mut path = folder.join(FILE);
-        for name in TRAINED.map(|name| folder.join(name)) {
+        // The first of them that is there: a folder can be of a classifier and of one of tokens.
+        for name in TRAINED.map(|name| folder.join(name)).into_iter().rev() {
             if files::is_file(&name)? {
                 path = name;
             }
@@ -212,7 +213,7 @@ impl RelationClassifier {
         Ok(classifier)
     }
 
-    fn load(folder: &Path, parts: TrainedParts) -> Result<Self> {
+    pub(crate) fn load(folder: &Path, parts: TrainedParts) -> Result<Self> {
         let path = folder.join(FILE);
         let settings = Settings::read(&path)?;
         let markup = settings.markup(parts.markup, &path)?;

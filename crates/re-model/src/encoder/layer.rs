@@ -1,6 +1,6 @@
 //! A post-LayerNorm Transformer encoder layer (Vaswani et al. 2017).
 
-use std::cell::RefCell;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use re_native::{LAYER_PARAMETERS, LayerSettings, PreparedWeights};
 use tch::{Device, Kind, Tensor};
@@ -36,7 +36,7 @@ pub(crate) struct Layer {
     /// Makes keys and queries of distances.
     distances: Option<DistanceProjections>,
     /// What prediction keeps from pass to pass, and training does without.
-    prepared: RefCell<Option<PreparedWeights>>,
+    prepared: Arc<Mutex<Option<PreparedWeights>>>,
 }
 
 impl Layer {
@@ -66,8 +66,13 @@ impl Layer {
             output,
             output_norm: norm("output.LayerNorm")?,
             distances,
-            prepared: RefCell::default(),
+            prepared: Arc::default(),
         })
+    }
+
+    /// Keeps what `other`, a layer of the same tensors, keeps, so that it is made once for both.
+    pub fn prepare_with(&mut self, other: &Self) {
+        self.prepared = Arc::clone(&other.prepared);
     }
 
     /// Applies the layer, on the CPU as one fused operation; with `query_positions`, for the tokens at these positions alone.
@@ -101,7 +106,7 @@ impl Layer {
         query_positions: Option<&[i64]>,
         mode: Mode<'_>,
     ) -> Result<Tensor> {
-        let mut prepared = self.prepared.borrow_mut();
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         let (attention_dropout, hidden_dropout, seed) = match mode {
             Mode::Train(masks) => {
                 *prepared = None;

@@ -10,25 +10,32 @@ use serde_json::Value;
 use tch::Device;
 
 use super::{TokenClassifier, windows};
-use crate::classifier::{ModelParts, check_complete, class_names};
+use crate::classifier::{ModelParts, RelationClassifier, check_complete, class_names};
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::ops::Precision;
+use crate::parameters::LoadReport;
 use crate::weights::{Weights, checked};
 use crate::{json, save};
 
 /// Name of the file that says how texts become rows and classes become mentions.
 pub(crate) const FILE: &str = "token_classifier.json";
+/// What stands before the names of the head's tensors where another head is on the same encoder.
+pub(crate) const SCOPE: &str = "tagger.";
 /// What `transformers` calls models that classify tokens, behind the name of the architecture.
 const TASK: &str = "ForTokenClassification";
 
-/// Content of [`FILE`]. The tags stand in `config.json`, where `transformers` looks for them.
+/// Content of [`FILE`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Settings {
     scheme: TagScheme,
     unit: TagUnit,
     windows: WindowOptions,
+    /// Names of the tags, where the classes in `config.json` are those of another head on the same encoder. Else the tags
+    /// stand there, where `transformers` looks for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tags: Option<Vec<String>>,
     /// Number format that it was trained in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     precision: Option<Precision>,
@@ -79,21 +86,30 @@ impl TokenClassifier {
     /// [`Error::MissingTensors`] where the head was not trained.
     pub fn from_pretrained_with(folder: impl AsRef<Path>, options: TaggingOptions) -> Result<Self> {
         let folder = folder.as_ref();
-        let (mut classifier, check) = checked(folder, || Self::load(folder, options))?;
+        let (mut classifier, check) = checked(folder, || Self::load(folder, options, None))?;
         classifier.model.set_check(check);
         Ok(classifier)
     }
 
-    fn load(folder: &Path, options: TaggingOptions) -> Result<Self> {
+    /// With `other`, which was loaded from the same folder, it is put on the encoder of that one.
+    pub(crate) fn load(
+        folder: &Path,
+        options: TaggingOptions,
+        other: Option<&RelationClassifier>,
+    ) -> Result<Self> {
         let config = EncoderConfig::from_folder(folder)?;
-        check_task(&config, folder)?;
         let path = folder.join(FILE);
         let settings: Option<Settings> = if files::exists(&path)? { Some(json::read(&path)?) } else { None };
         let of_folder = settings.as_ref();
+        let names = of_folder.and_then(|settings| settings.tags.clone());
+        let scope = if names.is_some() { SCOPE } else { "" };
+        if names.is_none() {
+            check_task(&config, folder)?;
+        }
         let chosen = options.windows.or(of_folder.map(|settings| settings.windows));
         let windows = windows(chosen, &config).map_err(|error| match (error, options.windows) {
             (Error::MaxLength { max_length, max }, None) => Error::Config {
-                path,
+                path: path.clone(),
                 field: "windows.max_length",
                 found: max_length.to_string(),
                 expected: format!("at most {max}, for which the encoder has position embeddings"),
@@ -101,12 +117,22 @@ impl TokenClassifier {
             (other, _) => other,
         })?;
         let scheme = options.scheme.or(of_folder.map(|settings| settings.scheme));
-        let tags = tags(&config, folder, scheme)?;
+        let tags = match names {
+            Some(names) => tags(names, scheme, &path, "tags")?,
+            None => tags(class_names(&config, folder)?, scheme, &folder.join("config.json"), "id2label")?,
+        };
         let unit = options.unit.or(of_folder.map(|settings| settings.unit)).unwrap_or_default();
         let device = options.device.unwrap_or(Device::Cpu);
         let weights = Weights::open(folder)?;
+        if let Some(other) = other {
+            let (classifier, report) = Self::on_encoder_of(other, Some(&weights), Some(windows), tags, unit)?;
+            // Tensors of the encoder are not its own to take.
+            let report = LoadReport { unused: Vec::new(), ..report };
+            check_complete(folder, &weights, &classifier.model, report)?;
+            return Ok(classifier);
+        }
         let parts = ModelParts { config, weights: Some(&weights), device, seed: 0 };
-        let (mut classifier, report) = Self::assemble(parts, folder, windows, tags, unit)?;
+        let (mut classifier, report) = Self::assemble(parts, folder, windows, tags, unit, scope)?;
         check_complete(folder, &weights, &classifier.model, report)?;
         let trained = settings.and_then(|settings| settings.precision);
         classifier.model.set_precision(Precision::of_prediction(options.precision, trained, device));
@@ -133,10 +159,20 @@ impl TokenClassifier {
     pub fn save_into(&self, folder: &Path) -> Result<()> {
         self.model.save_as(folder, self.model.class_fields(TASK, self.tags.names()))?;
         self.encoder.tokenizer().save_into(folder)?;
+        self.save_settings(folder, None)
+    }
+
+    /// Writes [`FILE`] alone, with the tags, into the folder of a classifier on the same encoder.
+    pub(crate) fn save_beside(&self, folder: &Path) -> Result<()> {
+        self.save_settings(folder, Some(self.tags.names().to_vec()))
+    }
+
+    fn save_settings(&self, folder: &Path, tags: Option<Vec<String>>) -> Result<()> {
         let settings = Settings {
             scheme: self.tags.scheme(),
             unit: self.unit,
             windows: self.encoder.options(),
+            tags,
             precision: Some(self.model.encoder().precision()),
         };
         json::write(&folder.join(FILE), &settings)
@@ -156,17 +192,17 @@ fn check_task(config: &EncoderConfig, folder: &Path) -> Result<()> {
     Err(Error::NoModel { name: folder.to_owned(), reason })
 }
 
-/// The tags in `id2label` of `config.json`.
-fn tags(config: &EncoderConfig, folder: &Path, scheme: Option<TagScheme>) -> Result<TagSet> {
-    let tags = TagSet::of_names(class_names(config, folder)?);
+/// The tags of these names, which stand in `field` of a file.
+fn tags(names: Vec<String>, scheme: Option<TagScheme>, path: &Path, field: &'static str) -> Result<TagSet> {
+    let tags = TagSet::of_names(names);
     let tags = tags.and_then(|tags| match scheme {
         Some(scheme) => tags.with_scheme(scheme),
         None => Ok(tags),
     });
     tags.map_err(|error| match error {
         re_data::Error::LabelSet { reason, .. } => Error::Config {
-            path: folder.join("config.json"),
-            field: "id2label",
+            path: path.to_owned(),
+            field,
             found: reason,
             expected: "tags such as O, B-PER and I-PER".to_owned(),
         },
