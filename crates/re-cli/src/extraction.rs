@@ -8,16 +8,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use re_data::error::with_causes;
-use re_data::{Document, PredictError, Predictor, files};
-use re_experiment::{load_joint, load_predictor, model_folder, tagger_beside};
+use re_data::tags::{TagScheme, TagUnit};
+use re_data::{Document, PredictError};
+use re_experiment::{graph_settings, load_models, load_tagger_with, tagger_beside};
 use re_extract::{
     DocumentError, ExtractOptions, Extracted, Extractor, GraphSettings, MentionSource, RelationProperties,
     Threshold, Thresholds,
 };
 use re_formats::documents::DocumentFormat;
-use re_model::TokenClassifier;
+use re_model::{TaggingOptions, TokenClassifier};
 use re_train::TrainConfig;
+use serde::de::DeserializeOwned;
 
 use crate::data::{check, folder, model_first};
 use crate::exit::{Usage, about};
@@ -56,9 +59,49 @@ pub struct ExtractionArgs {
     #[arg(long, conflicts_with = "from")]
     lines: bool,
     #[command(flatten)]
+    tagging: TaggingArgs,
+    #[command(flatten)]
     compute: ComputeArgs,
     #[command(flatten)]
     graph: GraphArgs,
+}
+
+/// How a tagger is read that its folder says nothing of, as those of `transformers`.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Reading tags")]
+pub struct TaggingArgs {
+    /// How tags say where mentions begin and end [default: as the tagger's folder says; of others' taggers, as the names of
+    /// the tags say: B begins a mention, and so does I where none goes on, as `transformers` reads them]
+    #[arg(long, value_name = "SCHEME", value_parser = named::<TagScheme>(&["io", "iob1", "bio", "bilou"]))]
+    tag_scheme: Option<TagScheme>,
+    /// What has a tag; of words and of what stands between white space the first token decides
+    /// [default: as the tagger's folder says, else each token]
+    #[arg(long, value_name = "UNIT", value_parser = named::<TagUnit>(&["token", "word", "whitespace", "character"]))]
+    tag_unit: Option<TagUnit>,
+}
+
+impl TaggingArgs {
+    fn options(&self) -> TaggingOptions {
+        TaggingOptions { scheme: self.tag_scheme, unit: self.tag_unit, ..TaggingOptions::default() }
+    }
+
+    /// The tagger of a folder, or of a run.
+    pub fn load(
+        &self,
+        tagger: &Path,
+        compute: &TrainConfig,
+        verbosity: Verbosity,
+    ) -> Result<TokenClassifier> {
+        note_unfinished(tagger, verbosity)?;
+        load_tagger_with(tagger, compute, self.options()).map_err(|error| about(tagger, error))
+    }
+}
+
+/// A value by its name in settings.
+fn named<T: DeserializeOwned + Clone + Send + Sync + 'static>(
+    names: &'static [&'static str],
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(names).try_map(|name| serde_json::from_value::<T>(name.into()))
 }
 
 /// What becomes of judged pairs.
@@ -154,26 +197,14 @@ impl ExtractionArgs {
             verbosity.detail(format!("settings of the graph: {}", path.display()));
         }
         note_unfinished(model, verbosity)?;
-        let joint = tagger.as_ref().map(|tagger| load_joint(model, tagger, &compute)).transpose();
-        let (predictor, tagger) = match (joint.map_err(|error| about(model, error))?.flatten(), tagger) {
-            (Some(joint), _) => {
-                let (predictor, tagger) = joint.into_parts();
-                (Box::new(predictor) as Box<dyn Predictor>, Some(tagger))
-            }
-            (None, tagger) => {
-                let predictor = load_predictor(model, &compute).map_err(|error| about(model, error))?;
-                let tagger = tagger.map(|tagger| load_tagger(&tagger, &compute, verbosity)).transpose()?;
-                (predictor, tagger)
-            }
-        };
-        let extractor = Extractor::new(predictor, settings).map_err(|error| match &path {
+        if let Some(tagger) = &tagger {
+            note_unfinished(tagger, verbosity)?;
+        }
+        let models = load_models(model, tagger.as_deref(), &compute, self.tagging.options())?;
+        let extractor = models.extractor(settings).map_err(|error| match &path {
             Some(path) => about(path, error),
             None => error.into(),
         })?;
-        let extractor = match tagger {
-            Some(tagger) => extractor.with_tagger(tagger),
-            None => extractor,
-        };
         let mentions = if self.retag { MentionSource::Tagger } else { MentionSource::WhereAbsent };
         let options = ExtractOptions { keep_abstained, mentions, ..ExtractOptions::default() };
         Ok(extractor.with_options(options)?)
@@ -189,11 +220,13 @@ impl ExtractionArgs {
     /// What the graph is made by, and the file that it comes from.
     fn settings(&self, model: &Path) -> Result<(GraphSettings, Option<PathBuf>)> {
         let GraphArgs { threshold, symmetric, max_characters, max_mentions, same_sentence, .. } = &self.graph;
-        let path = match &self.graph.settings {
-            Some(path) => Some(path.clone()),
-            None => beside(model)?,
+        let (path, mut settings) = match &self.graph.settings {
+            Some(path) => (Some(path.clone()), GraphSettings::load(path)?),
+            None => match graph_settings(model)? {
+                Some((path, settings)) => (Some(path), settings),
+                None => (None, GraphSettings::default()),
+            },
         };
-        let mut settings = path.as_ref().map(GraphSettings::load).transpose()?.unwrap_or_default();
         if let Some(threshold) = threshold {
             settings.thresholds =
                 Thresholds::declare(BTreeMap::new(), Some(Threshold::declared(*threshold)))?;
@@ -210,26 +243,6 @@ impl ExtractionArgs {
         rule.same_sentence |= same_sentence;
         Ok((settings, path))
     }
-}
-
-/// The tagger of a folder, or of a run.
-pub fn load_tagger(tagger: &Path, compute: &TrainConfig, verbosity: Verbosity) -> Result<TokenClassifier> {
-    note_unfinished(tagger, verbosity)?;
-    re_experiment::load_tagger(tagger, compute).map_err(|error| about(tagger, error))
-}
-
-/// The settings of the graph in the folder of a model, or in that of its run.
-fn beside(model: &Path) -> Result<Option<PathBuf>> {
-    let folder = model_folder(model).ok();
-    // A checkpoint lies in the folder of its run.
-    let run = folder.as_deref().filter(|folder| *folder != model).and_then(Path::parent);
-    for folder in [folder.as_deref(), run, Some(model)].into_iter().flatten() {
-        let path = folder.join(GraphSettings::FILE);
-        if files::is_file(&path)? {
-            return Ok(Some(path));
-        }
-    }
-    Ok(None)
 }
 
 /// The same properties with further symmetric relations.

@@ -57,6 +57,14 @@ pub enum Error {
         /// The id.
         id: String,
     },
+    /// One of several models cannot be loaded.
+    #[error("{}", path.display())]
+    Model {
+        /// What was named.
+        path: PathBuf,
+        /// Why.
+        source: Box<Error>,
+    },
     /// A file of questions is malformed, or lacks one.
     #[error(transparent)]
     Questions(re_qa::Error),
@@ -104,6 +112,12 @@ impl Error {
         Self::Train(re_train::Error::io(path, source))
     }
 
+    /// The same error with the model that it is about.
+    pub(crate) fn of_model(self, path: &std::path::Path) -> Self {
+        // Without a slash at its end, by which a file below it would not be known as such.
+        Self::Model { path: path.components().collect(), source: Box::new(self) }
+    }
+
     /// Whether this is about what a file holds, or that it is gone, which stays as it is, and not about settings, memory or
     /// permissions.
     pub(crate) fn is_damage(&self) -> bool {
@@ -112,13 +126,18 @@ impl Error {
                 files::is_damage(source)
             }
             Self::Train(error) => error.is_damage(),
+            Self::Model { source, .. } => source.is_damage(),
             _ => true,
         }
     }
 
     /// Whether a prediction ended early because it was asked to.
     pub(crate) fn is_interruption(&self) -> bool {
-        matches!(self, Self::Train(error) if error.is_interruption())
+        match self {
+            Self::Train(error) => error.is_interruption(),
+            Self::Model { source, .. } => source.is_interruption(),
+            _ => false,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod data;
 mod documents;
 pub mod error;
 pub mod experiment;
+pub mod extraction;
 pub mod folder;
 pub mod layers;
 mod nested;
@@ -23,11 +24,12 @@ pub use config::{DataConfig, EncodingConfig, Fold, ModelConfig, Target};
 pub use data::ExperimentData;
 pub use error::{Error, Result};
 pub use experiment::{Experiment, MemberConfig, Plan, VoteConfig};
+pub use extraction::{ExtractionModels, graph_settings, load_extractor, load_models};
 pub use folder::{Part, Rows, RunFolder, Summary, model_folder};
 pub use layers::{Encoders, Layers, assignment};
 pub use own::{OwnHead, OwnParts, PartNames};
 pub use pairs::PairConfig;
 pub use tagging::TaggingConfig;
 pub use trained::{
-    load_joint, load_predictor, load_predictor_with, load_tagger, tagger_beside, trained_precision,
+    load_predictor, load_predictor_with, load_tagger, load_tagger_with, tagger_beside, trained_precision,
 };

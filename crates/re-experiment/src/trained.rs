@@ -44,8 +44,14 @@ pub fn load_predictor_with(
     config: &TrainConfig,
     parts: &OwnParts,
 ) -> Result<Box<dyn Predictor>> {
-    let (stop, precision) = (&Arc::default(), config.precision);
-    load(reference.as_ref(), Loading { config, parts, precision, stop, no_relation: None })
+    plainly(config, |loading| load(reference.as_ref(), Loading { parts, ..loading }))
+}
+
+/// Calls `load` for models that are loaded for themselves, in no experiment.
+pub(crate) fn plainly<T>(config: &TrainConfig, load: impl FnOnce(Loading<'_>) -> Result<T>) -> Result<T> {
+    let (parts, stop) = (OwnParts::default(), Arc::default());
+    let precision = config.precision;
+    load(Loading { config, parts: &parts, precision, stop: &stop, no_relation: None })
 }
 
 /// How models are loaded.
@@ -183,23 +189,8 @@ fn parts(folder: &Path, loading: Loading<'_>) -> Result<TrainedParts> {
     Ok(TrainedParts { head, markup: own.markup, device, precision })
 }
 
-/// Loads the classifier of `reference` and the tagger of another reference as one model, where they were trained on one
-/// encoder: a text that was tagged then needs no further encoder pass for its pairs. `None` where they were not; then
-/// [`load_predictor`] and [`load_tagger`] load them.
-///
-/// # Errors
-/// Those of loading models.
-pub fn load_joint(
-    reference: impl AsRef<Path>,
-    tagger: impl AsRef<Path>,
-    config: &TrainConfig,
-) -> Result<Option<JointModel>> {
-    let (parts, precision, stop) = (&OwnParts::default(), config.precision, &Arc::default());
-    let loading = Loading { config, parts, precision, stop, no_relation: None };
-    joint_of(reference.as_ref(), tagger.as_ref(), loading)
-}
-
-/// As [`load_joint`].
+/// The classifier of `reference` and the tagger of another reference as one model, where they were trained on one encoder: a
+/// text that was tagged then needs no further encoder pass for its pairs. `None` where they were not.
 pub(crate) fn joint_of(reference: &Path, tagger: &Path, loading: Loading<'_>) -> Result<Option<JointModel>> {
     let beside = tagger_beside(tagger)?;
     let place = beside.as_deref().unwrap_or(tagger);
@@ -219,11 +210,21 @@ pub(crate) fn joint_of(reference: &Path, tagger: &Path, loading: Loading<'_>) ->
 /// # Errors
 /// [`Error::NoModel`] where there is none; those of loading it.
 pub fn load_tagger(reference: impl AsRef<Path>, config: &TrainConfig) -> Result<TokenClassifier> {
-    let (parts, precision, stop) = (&OwnParts::default(), config.precision, &Arc::default());
+    load_tagger_with(reference, config, TaggingOptions::default())
+}
+
+/// As [`load_tagger`]; `tagging` may say how it reads tags, not on which device and in which number format it computes.
+///
+/// # Errors
+/// As [`load_tagger`].
+pub fn load_tagger_with(
+    reference: impl AsRef<Path>,
+    config: &TrainConfig,
+    tagging: TaggingOptions,
+) -> Result<TokenClassifier> {
     let reference = reference.as_ref();
     let beside = tagger_beside(reference)?;
-    let loading = Loading { config, parts, precision, stop, no_relation: None };
-    tagger(beside.as_deref().unwrap_or(reference), loading)
+    plainly(config, |loading| tagger(beside.as_deref().unwrap_or(reference), loading, tagging))
 }
 
 /// The run or folder of the tagger that was trained beside the classifier of the run or folder `reference`, if one was.
@@ -251,10 +252,14 @@ pub fn tagger_beside(reference: impl AsRef<Path>) -> Result<Option<PathBuf>> {
     Ok(members.first().map(place))
 }
 
-pub(crate) fn tagger(reference: &Path, loading: Loading<'_>) -> Result<TokenClassifier> {
+pub(crate) fn tagger(
+    reference: &Path,
+    loading: Loading<'_>,
+    tagging: TaggingOptions,
+) -> Result<TokenClassifier> {
     let folder = model_folder(reference)?;
     let (device, precision) = (Some(loading.config.device()?), loading.precision(&folder)?);
-    let options = TaggingOptions { device, precision, ..TaggingOptions::default() };
+    let options = TaggingOptions { device, precision, ..tagging };
     let mut tagger = TokenClassifier::from_pretrained_with(&folder, options)?;
     tagger.model_mut().stop_when(Arc::clone(loading.stop));
     Ok(tagger)

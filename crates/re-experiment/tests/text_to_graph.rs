@@ -12,12 +12,12 @@ use std::sync::Arc;
 use common::{Watch, experiment, fresh, go, results};
 use re_data::{CharSpan, Document, MarkupConfig, Pair, Predictor, Tagger};
 use re_experiment::{
-    Error, Experiment, MemberConfig, PairConfig, Plan, RunFolder, TaggingConfig, load_joint, load_predictor,
+    Error, Experiment, MemberConfig, PairConfig, Plan, RunFolder, TaggingConfig, load_models, load_predictor,
     load_tagger, model_folder, tagger_beside,
 };
 use re_formats::documents::{self, DocumentReadOptions};
-use re_model::HeadConfig;
 use re_model::head::MentionPairConfig;
+use re_model::{HeadConfig, TaggingOptions};
 use re_train::{Observer, Start, StopReason, TrainConfig};
 
 /// Forty documents of a person and the town where she lives.
@@ -128,18 +128,19 @@ fn one_encoder_serves_both() {
     for reference in [&run, &place, &model_folder(&place).unwrap()] {
         let tagger = tagger_beside(reference).unwrap().unwrap();
         assert_eq!(tagger, if *reference == run { place.clone() } else { reference.clone() });
-        let joint = load_joint(reference, &tagger, &config).unwrap().unwrap();
+        let joint = load_models(reference, None, &config, TaggingOptions::default()).unwrap();
+        let (relations, tagger) = (joint.predictor, joint.tagger.unwrap());
         let alone = load_predictor(reference, &config).unwrap();
-        assert_eq!(alone.labels(), joint.relations().labels());
+        assert_eq!(alone.labels(), relations.labels());
         let found = |tagger: &dyn Tagger| -> Vec<Vec<re_data::Mention>> {
             tagger.tag(&documents).unwrap().into_iter().map(Result::unwrap).collect()
         };
-        assert_eq!(found(joint.tagger()), found(&load_tagger(reference, &config).unwrap()));
+        assert_eq!(found(&tagger), found(&load_tagger(reference, &config).unwrap()));
 
         // An extraction reads each text once: 40 short ones are one batch.
-        let encoder = joint.tagger().model().encoder();
+        let encoder = tagger.model().encoder();
         let before = encoder.passes();
-        joint.tagger().tag(&documents).unwrap();
+        tagger.tag(&documents).unwrap();
         let mention = |start, kind| re_data::Mention::new(CharSpan::with_len(start, 5)).with_kind(kind);
         let example = |document: &Document| {
             let mentions = vec![mention(0, "PER"), mention(14, "LOC")];
@@ -148,7 +149,7 @@ fn one_encoder_serves_both() {
             document.example(Pair { subject: 0, object: 1 }).unwrap()
         };
         let examples: Vec<_> = documents.iter().map(example).collect();
-        let together = joint.relations().predict(&examples).unwrap();
+        let together = relations.predict(&examples).unwrap();
         assert_eq!(encoder.passes() - before, 1);
         let apart = alone.predict(&examples).unwrap();
         let differ = together.values().iter().zip(apart.values()).map(|(a, b)| (a - b).abs());
@@ -157,8 +158,21 @@ fn one_encoder_serves_both() {
     // The tagger of another run has an encoder of its own.
     let other = folder.path().join("other");
     fresh(&of_documents(folder.path()), &other);
-    assert!(load_joint(&run, &other, &config).unwrap().is_none());
-    assert!(load_joint(&other, &run, &config).unwrap().is_none());
+    for (reference, tagger) in [(&run, &other), (&other, &run)] {
+        let apart = load_models(reference, Some(tagger), &config, TaggingOptions::default()).unwrap();
+        let example = documents.iter().find_map(|document| {
+            let whole = CharSpan::with_len(0, document.text().chars().count());
+            let mention = || re_data::Mention::new(whole).with_kind("PER");
+            let document = document.clone().with_relations(Vec::new()).unwrap();
+            document
+                .with_mentions(vec![mention(), mention()])
+                .ok()?
+                .example(Pair { subject: 0, object: 1 })
+                .ok()
+        });
+        apart.predictor.predict(&[example.unwrap()]).unwrap();
+        assert_eq!(apart.tagger.unwrap().model().encoder().passes(), 0);
+    }
 }
 
 #[test]

@@ -223,7 +223,8 @@ fn a_trimmed_vocabulary_is_that_of_both() {
 
     // What training does to the table happens to both, and is saved by either.
     let parameters = joint.relations().model().parameters();
-    let name = parameters.iter().map(|p| &p.name).find(|name| name.contains("word_embeddings")).unwrap().clone();
+    let name =
+        parameters.iter().map(|p| &p.name).find(|name| name.contains("word_embeddings")).unwrap().clone();
     let _guard = tch::no_grad_guard();
     let word = joint.relations().model().parameters().get(&name).unwrap();
     let _ = word.tensor.shallow_clone().g_mul_scalar_(1.5);

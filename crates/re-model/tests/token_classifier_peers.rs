@@ -126,10 +126,10 @@ fn folders_of_each_architecture_are_read_as_by_their_library_with_transformers()
     let logits: BTreeMap<String, Vec<Vec<Vec<f32>>>> = python(FOLDERS, &[&embedded(), folder.path()]);
     let read = |kind: &str| fp32(&folder.path().join(kind));
     for (kind, scheme, types) in [
-        ("bert", TagScheme::Bio, &["PER", "geo-loc"][..]),
-        ("roberta", TagScheme::Bio, &["LOC", "PER"]),
+        ("bert", TagScheme::Iob1, &["PER", "geo-loc"][..]),
+        ("roberta", TagScheme::Iob1, &["LOC", "PER"]),
         ("xlm-roberta", TagScheme::Bilou, &["PER"]),
-        ("electra", TagScheme::Bio, &["per"]),
+        ("electra", TagScheme::Iob1, &["per"]),
         ("mpnet", TagScheme::Io, &["인물", "장소"]),
     ] {
         let classifier = read(kind).unwrap();

@@ -10,7 +10,7 @@ use re_formats::write::EntityTypesWriter;
 
 use crate::cleanup::Output;
 use crate::data::{DataArgs, folder, model_first};
-use crate::extraction::load_tagger;
+use crate::extraction::TaggingArgs;
 use crate::model::ComputeArgs;
 use crate::verbosity::Verbosity;
 
@@ -39,6 +39,8 @@ pub struct Types {
     #[arg(short, long, value_name = "FILE", default_value = "-", help_heading = "Writing the result")]
     output: PathBuf,
     #[command(flatten)]
+    tagging: TaggingArgs,
+    #[command(flatten)]
     compute: ComputeArgs,
     #[command(flatten)]
     data: DataArgs,
@@ -58,7 +60,7 @@ impl Types {
             model_first(&self.tagger, rows)?;
         }
         self.data.check(self.rows.iter().map(PathBuf::as_path), [self.output.as_path()])?;
-        let tagger = load_tagger(&self.tagger, &self.compute.settings(), verbosity)?;
+        let tagger = self.tagging.load(&self.tagger, &self.compute.settings(), verbosity)?;
         let mut writer = EntityTypesWriter::new(Output::create(&self.output)?, &self.output);
         let (mut counts, mut failed) = (Counts::default(), 0);
         for path in &self.rows {

@@ -3,7 +3,7 @@
 use re_data::tags::TagReport;
 use re_data::{Document, Mention, PredictError, Tagger};
 use re_extract::{RelationProperties, score};
-use re_model::{TokenClassifier, TokenClassifierOptions, hub};
+use re_model::{TaggingOptions, TokenClassifier, TokenClassifierOptions, hub};
 use re_train::{Start, StopReason, TaggedRows, TaggingTask};
 
 use super::predictions::save_documents;
@@ -50,7 +50,7 @@ pub(crate) fn run(
     };
     let mut summary =
         Summary { step: trained.step, model: Some(model.clone()), ..Summary::new(trained.reason) };
-    let mut tagger = tagger(model, Loading::own(experiment, session))?;
+    let mut tagger = tagger(model, Loading::own(experiment, session), TaggingOptions::default())?;
     if !data.validation.is_empty() {
         let task = TaggingTask::new(tagger, TaggedRows::default(), validation, config)?;
         let (mentions, evaluation) = task.found()?;

@@ -3,6 +3,7 @@
 use re_data::error::with_causes;
 use re_data::{Document, files};
 use re_extract::{ExtractOptions, Extractor, GraphSettings, MentionSource, RelationProperties, score};
+use re_model::TaggingOptions;
 use re_train::StopReason;
 
 use super::derived::single_of;
@@ -10,10 +11,11 @@ use super::members::on_rows_of;
 use super::predictions::save_documents;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, MemberConfig};
+use crate::extraction::models;
 use crate::folder::{PAIRS, RunFolder, Summary};
 use crate::session::Session;
 use crate::tagging::{TaggingConfig, TaggingData};
-use crate::trained::{self, Loading, load, tagger};
+use crate::trained::Loading;
 
 /// Documents between two looks at whether to stop.
 const DOCUMENTS: usize = 64;
@@ -51,16 +53,8 @@ pub(crate) fn run(
     let loading = Loading::own(experiment, session);
     let options = ExtractOptions { mentions: MentionSource::Tagger, ..ExtractOptions::default() };
     let properties = settings.properties.clone();
-    let extractor = match trained::joint_of(pairs.path(), &of_tagger, loading)? {
-        Some(both) => {
-            let (predictor, tagger) = both.into_parts();
-            Extractor::new(predictor, settings)?.with_tagger(tagger)
-        }
-        None => {
-            Extractor::new(load(pairs.path(), loading)?, settings)?.with_tagger(tagger(&of_tagger, loading)?)
-        }
-    };
-    let extractor = extractor.with_options(options)?;
+    let models = models(pairs.path(), Some(&of_tagger), loading, TaggingOptions::default())?;
+    let extractor = models.extractor(settings)?.with_options(options)?;
     let data = TaggingData::of(experiment)?;
     for (name, gold) in [("validation", &data.validation), ("test", &data.test)] {
         if gold.is_empty() {

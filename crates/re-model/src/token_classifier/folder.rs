@@ -44,7 +44,9 @@ struct Settings {
 /// How a trained token classifier is used, where that is not to be as its folder says. Folders of others say nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TaggingOptions {
-    /// How the tags are read; as their names say where left out, which read [`TagScheme::Iob1`] as [`TagScheme::Bio`].
+    /// How the tags are read; as the folder says where left out. Names do not tell [`TagScheme::Iob1`] from
+    /// [`TagScheme::Bio`]: others' taggers are read as the former, in which `I` begins a mention where none goes on and `B`
+    /// always does. So reads the pipeline of `transformers`, too.
     pub scheme: Option<TagScheme>,
     /// What has a tag; each token where neither this nor the folder says it.
     pub unit: Option<TagUnit>,
@@ -120,6 +122,10 @@ impl TokenClassifier {
         let tags = match names {
             Some(names) => tags(names, scheme, &path, "tags")?,
             None => tags(class_names(&config, folder)?, scheme, &folder.join("config.json"), "id2label")?,
+        };
+        let tags = match (scheme, tags.scheme()) {
+            (None, TagScheme::Bio) => tags.with_scheme(TagScheme::Iob1)?,
+            _ => tags,
         };
         let unit = options.unit.or(of_folder.map(|settings| settings.unit)).unwrap_or_default();
         let device = options.device.unwrap_or(Device::Cpu);
