@@ -15,7 +15,7 @@ use crate::batch::{BatchSpec, TokenBatch};
 use crate::config::{EncoderConfig, ModelType};
 use crate::disentangled::DistanceTable;
 use crate::error::{Error, Result};
-use crate::ops::{LayerNorm, Linear, Mode, Precision, dropout};
+use crate::ops::{LayerNorm, Linear, Mode, Precision, dropout, kind_of};
 use crate::parameters::{Builder, Init, Part};
 use crate::relative::RelativeBias;
 
@@ -146,7 +146,7 @@ impl Encoder {
         }
         let query_positions = tokens.map(|tokens| self.even(tokens));
         let mut states =
-            self.embeddings.forward(&self.config, batch, mode)?.f_to_kind(self.precision.kind())?;
+            self.embeddings.forward(&self.config, batch, mode)?.f_to_kind(kind_of(self.precision))?;
         let distances = self.distances(batch)?;
         for number in 0..self.layers.len() {
             let is_last = number + 1 == self.layers.len();
@@ -201,7 +201,7 @@ impl Encoder {
     /// [`Error::Torch`].
     pub fn hidden_states(&self, batch: &TokenBatch, mode: Mode<'_>) -> Result<Vec<Tensor>> {
         let embedded = self.embeddings.forward(&self.config, batch, mode)?;
-        let mut all = vec![embedded.f_to_kind(self.precision.kind())?];
+        let mut all = vec![embedded.f_to_kind(kind_of(self.precision))?];
         let distances = self.distances(batch)?;
         for number in 0..self.layers.len() {
             if let Some(states) = all.last() {

@@ -13,12 +13,12 @@ use super::{TokenClassifier, windows};
 use crate::classifier::{ModelParts, check_complete, class_names};
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
-use crate::ops::Precision;
+use crate::ops::{Precision, precision_of};
 use crate::weights::{Weights, checked};
 use crate::{json, save};
 
 /// Name of the file that says how texts become rows and classes become mentions.
-pub(crate) const FILE: &str = "token_classifier.json";
+pub(crate) const FILE: &str = re_checkpoint::classifier::TOKEN_FILE;
 /// What `transformers` calls models that classify tokens, behind the name of the architecture.
 const TASK: &str = "ForTokenClassification";
 
@@ -109,7 +109,11 @@ impl TokenClassifier {
         let (mut classifier, report) = Self::assemble(parts, folder, windows, tags, unit)?;
         check_complete(folder, &weights, &classifier.model, report)?;
         let trained = settings.and_then(|settings| settings.precision);
-        classifier.model.set_precision(Precision::of_prediction(options.precision, trained, device));
+        classifier.model.set_precision(Precision::of_prediction(
+            options.precision,
+            trained,
+            precision_of(device),
+        ));
         Ok(classifier)
     }
 
