@@ -47,3 +47,35 @@ fn crates_can_be_packaged() {
     let output = cargo.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// What runs where there is no libtorch, as `docs/ARCHITECTURE.md` says.
+#[test]
+fn crates_below_the_line_need_no_libtorch() {
+    const BELOW: [&str; 10] = [
+        "re-pickle",
+        "re-data",
+        "re-checkpoint",
+        "re-formats",
+        "re-ensemble",
+        "re-extract",
+        "re-handle",
+        "re-infer",
+        "re-report",
+        "xtask",
+    ];
+    for name in BELOW {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["tree", "--offline", "--edges", "normal,build", "--prefix", "none", "--package", name]);
+        let output = cargo.arg("--manifest-path").arg(root().join("Cargo.toml")).output().unwrap();
+        let tree = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            output.status.success() && tree.contains(name),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let above = ["tch ", "torch-sys ", "re-native ", "re-model "];
+        let found: Vec<&str> =
+            tree.lines().filter(|line| above.iter().any(|name| line.starts_with(name))).collect();
+        assert!(found.is_empty(), "{name} needs {found:?}");
+    }
+}

@@ -129,7 +129,7 @@ fn untrained(folder: &Path, markup: Arc<dyn Markup>, encoding: EncodingConfig) -
         ..EncodeOptions::default()
     };
     if files::is_file(folder.join("config.json"))? {
-        let config = EncoderConfig::from_folder(folder)?;
+        let config = EncoderConfig::from_folder(folder).map_err(re_model::Error::from)?;
         options.type_vocab_size = config.token_types();
         options.max_length = options.max_length.min(config.max_length());
     }

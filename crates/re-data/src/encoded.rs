@@ -132,6 +132,53 @@ impl Batch {
     }
 }
 
+/// How large the [`groups`] of rows may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupLimits {
+    /// Most tokens, those of a sequence that several rows have counted once.
+    pub tokens: usize,
+    /// Most rows, at least 1.
+    pub rows: usize,
+    /// Most rows times tokens.
+    pub cells: usize,
+}
+
+/// The numbers of the rows in groups for one pass of a model each, within the limits; at least one sequence each, short ones
+/// first. Rows of equal input stand in one group, as far as its size allows.
+pub fn groups(rows: &[Encoded], limits: &GroupLimits) -> Vec<Vec<usize>> {
+    let mut known = HashMap::new();
+    let mut sequences: Vec<(usize, Vec<usize>)> = Vec::new();
+    for (number, row) in rows.iter().enumerate() {
+        let sequence = *known.entry(row.sequence()).or_insert_with(|| {
+            sequences.push((row.len(), Vec::new()));
+            sequences.len() - 1
+        });
+        if let Some((_, members)) = sequences.get_mut(sequence) {
+            members.push(number);
+        }
+    }
+    sequences.sort_by_key(|(length, _)| *length);
+    let (mut groups, mut group, mut tokens) = (Vec::new(), Vec::new(), 0);
+    for (length, members) in sequences {
+        for part in members.chunks(limits.rows.max(1)) {
+            let (all_tokens, all_rows) = (tokens + length, group.len() + part.len());
+            let full = all_tokens > limits.tokens
+                || all_rows > limits.rows
+                || all_tokens.saturating_mul(all_rows) > limits.cells;
+            if full && !group.is_empty() {
+                groups.push(std::mem::take(&mut group));
+                tokens = 0;
+            }
+            group.extend_from_slice(part);
+            tokens += length;
+        }
+    }
+    if !group.is_empty() {
+        groups.push(group);
+    }
+    groups
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,5 +220,37 @@ mod tests {
         );
         let starts = |row: usize| batch.entities[row].map(|span| span.unwrap().start());
         assert_eq!([0, 1, 2, 3].map(starts), [[0, 0], [2, 2], [1, 0], [5, 4]]);
+    }
+
+    const LIMITS: GroupLimits = GroupLimits { tokens: 4096, rows: 4096, cells: 1 << 22 };
+
+    fn rows(lengths: &[usize]) -> Vec<Encoded> {
+        let row = |(number, &n): (usize, &usize)| Encoded {
+            ids: vec![number as u32; n],
+            type_ids: vec![0; n],
+            ..Encoded::default()
+        };
+        lengths.iter().enumerate().map(row).collect()
+    }
+
+    #[test]
+    fn groups_respect_the_limit_of_tokens_and_lose_no_row() {
+        assert_eq!(groups(&rows(&[10, 3000, 1200, 5000, 20]), &LIMITS), [&[0, 4, 2][..], &[1], &[3]]);
+        assert!(groups(&[], &LIMITS).is_empty());
+    }
+
+    #[test]
+    fn rows_of_one_sequence_count_its_tokens_once_and_stand_together() {
+        let [long, short] = [&rows(&[3000])[0], &rows(&[0, 500])[1]].map(Clone::clone);
+        let mixed: Vec<Encoded> = [&long, &short, &long, &short, &long].map(Clone::clone).into();
+        assert_eq!(groups(&mixed, &LIMITS), [[1, 3, 0, 2, 4]]);
+        // More rows than a batch may have: the sequence is read again.
+        let many: Vec<Encoded> = std::iter::once(short).chain(vec![long; LIMITS.rows + 5]).collect();
+        let sizes: Vec<usize> = groups(&many, &LIMITS).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [1, LIMITS.rows, 5]);
+        // Forty sentences of fifty tokens with a hundred rows each: four thousand rows of two thousand tokens are too many.
+        let sentences: Vec<Encoded> = rows(&[50; 40]).iter().flat_map(|row| vec![row.clone(); 100]).collect();
+        let sizes: Vec<usize> = groups(&sentences, &LIMITS).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [2800, 1200]);
     }
 }

@@ -62,7 +62,7 @@ impl Experiment {
 
     fn fit_own_encoder(&mut self, notes: &mut Vec<String>) -> Result<()> {
         let folder = hub::model_folder(&self.model.folder, self.model.download)?;
-        let config = EncoderConfig::from_folder(&folder)?;
+        let config = EncoderConfig::from_folder(&folder).map_err(re_model::Error::from)?;
         let (name, layers, tokens) =
             (self.model.folder.display(), config.num_hidden_layers, config.max_length());
         if self.model.layers.is_some_and(|wanted| wanted > layers) {

@@ -115,7 +115,7 @@ impl TokenBatch {
         if longest > config.max_length() {
             return Err(Error::TooLong { tokens: longest, max: config.max_length() });
         }
-        let positions = positions(batch, config);
+        let positions = config.positions(batch);
         let tokens = match device == Device::Cpu || batch.lengths().any(|n| n != longest) {
             true => spec.even_tokens(batch.tokens()),
             false => batch.tokens(),
@@ -338,25 +338,6 @@ impl Layout {
             }
         }
     }
-}
-
-/// Position ids as `transformers` counts them: where positions begin behind the padding id, a padding token within a row,
-/// which a sentence can spell out, stands at that id and is not counted.
-fn positions(batch: &Batch, config: &EncoderConfig) -> Vec<i64> {
-    let pad = config.position_offset - 1;
-    let mut positions = Vec::with_capacity(batch.ids.len());
-    let mut ids = batch.ids.iter();
-    for length in batch.lengths() {
-        let mut next = config.position_offset;
-        positions.extend(ids.by_ref().take(length).map(|&id| {
-            if id == pad {
-                return pad;
-            }
-            next += 1;
-            next - 1
-        }));
-    }
-    positions
 }
 
 /// The next size with few significant bits: at most `2 / parts` larger.

@@ -6,24 +6,28 @@ mod states;
 mod stream;
 
 pub use documents::PredictedPairs;
-pub use folder::{TrainedParts, check_complete, check_settings, tokenizer_in, trained_encoder};
-pub(crate) use folder::{check_vocabulary, class_names};
+pub(crate) use folder::check_vocabulary;
+pub use folder::{
+    TrainedParts, check_complete, check_settings, example_encoder, tokenizer_in, trained_encoder,
+};
+pub use re_checkpoint::classifier::MarkupChoice;
 pub use stream::PredictedChunk;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayViewMut1};
+use ndarray::Array2;
+use re_checkpoint::classifier;
 use re_data::predictor::estimated_tokens;
 use re_data::{
-    EncodeOptions, Encoded, ExampleEncoder, LabelSet, Markup, MarkupConfig, Outcomes, PredictError,
-    Predictor, RelationExample, RowError, Tokenizer,
+    EncodeOptions, Encoded, ExampleEncoder, LabelSet, MarkupConfig, Outcomes, PredictError, Predictor,
+    RelationExample,
 };
 use tch::Device;
 
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
-use crate::head::{Head, HeadConfig};
+use crate::head::{BuildHead as _, Head, HeadConfig};
 use crate::inference::{in_batches, matrix};
 use crate::model::RelationModel;
 use crate::parameters::{Builder, LoadReport};
@@ -39,15 +43,6 @@ pub enum HeadChoice {
     Known(HeadConfig),
     /// One of the caller's, who gives it again when the trained folder is loaded.
     Own(HeadBuilder),
-}
-
-/// Which markup a classifier has.
-#[derive(Debug, Clone)]
-pub enum MarkupChoice {
-    /// One of `re-data`, stored by name in a trained folder.
-    Known(MarkupConfig),
-    /// One of the caller's, who gives it again when the trained folder is loaded.
-    Own(Arc<dyn Markup>),
 }
 
 /// What a new classifier is made of, besides a checkpoint and labels.
@@ -242,20 +237,7 @@ impl RelationClassifier {
         examples: &[RelationExample],
         encoded: Vec<re_data::Result<Encoded>>,
     ) -> Result<Outcomes> {
-        let (mut rows, mut faults) = (Vec::with_capacity(encoded.len()), Vec::with_capacity(encoded.len()));
-        for row in encoded {
-            faults.push(row.map(|row| rows.push(row)).err());
-        }
-        let probabilities = self.probabilities(&rows)?;
-        let mut probabilities = probabilities.rows().into_iter();
-        let outcomes = examples.iter().zip(faults).map(|(example, fault)| match fault {
-            Some(fault) => Err(RowError::new(example.id(), fault)),
-            None => {
-                let row = probabilities.next().and_then(|row| row.to_slice());
-                Ok((example.id().to_owned(), row.unwrap_or_default()))
-            }
-        });
-        Ok(Outcomes::new(Arc::clone(&self.labels), outcomes)?)
+        classifier::outcomes(&self.labels, examples, encoded, |rows| self.probabilities(rows))
     }
 
     /// Class probabilities of encoded rows, `[rows, classes]`.
@@ -264,11 +246,7 @@ impl RelationClassifier {
     /// As [`RelationClassifier::logits`].
     pub fn probabilities(&self, rows: &[Encoded]) -> Result<Array2<f32>> {
         let mut values = self.logits(rows)?;
-        let adjustment = self.logit_adjustment.as_deref().unwrap_or_default();
-        for mut row in values.rows_mut() {
-            row.iter_mut().zip(adjustment).for_each(|(logit, offset)| *logit += offset);
-            softmax(row);
-        }
+        classifier::probabilities(&mut values, self.logit_adjustment());
         Ok(values)
     }
 
@@ -334,56 +312,5 @@ pub fn pretrained(
     match Weights::open(folder) {
         Err(Error::NoWeights { .. }) if random_weights => Ok((config, None)),
         weights => Ok((config, Some(weights?))),
-    }
-}
-
-/// The encoder of a model's examples; rows never get longer than the position embeddings allow.
-///
-/// # Errors
-/// [`Error::MaxLength`] where they are to; those of [`ExampleEncoder::new`].
-pub fn example_encoder(
-    tokenizer: Tokenizer,
-    markup: &MarkupChoice,
-    encoding: EncodeOptions,
-    config: &EncoderConfig,
-) -> Result<ExampleEncoder> {
-    if encoding.max_length > config.max_length() {
-        return Err(Error::MaxLength { max_length: encoding.max_length, max: config.max_length() });
-    }
-    let markup: Arc<dyn Markup> = match markup {
-        MarkupChoice::Known(config) => config.build()?.into(),
-        MarkupChoice::Own(markup) => Arc::clone(markup),
-    };
-    Ok(ExampleEncoder::new(tokenizer, markup, encoding)?)
-}
-
-/// Softmax in place, shifted by the maximum so that nothing overflows.
-fn softmax(mut logits: ArrayViewMut1<'_, f32>) {
-    let max = logits.fold(f32::NEG_INFINITY, |max, &logit| max.max(logit));
-    logits.mapv_inplace(|logit| (logit - max).exp());
-    // One after the other: `Array::sum` adds in another order, and so to other bits.
-    let sum: f32 = logits.iter().sum();
-    logits /= sum;
-}
-
-/// Logarithm of the softmax in place, shifted alike.
-pub(crate) fn log_softmax(logits: &mut [f32]) {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f32 = logits.iter().map(|value| (value - max).exp()).sum();
-    let shift = max + sum.ln();
-    logits.iter_mut().for_each(|value| *value -= shift);
-}
-
-#[cfg(test)]
-mod tests {
-    use ndarray::array;
-
-    use super::*;
-
-    #[test]
-    fn softmax_survives_large_logits() {
-        let mut values = array![1000.0, 1000.0, -1000.0];
-        softmax(values.view_mut());
-        assert_eq!(values, array![0.5, 0.5, 0.0]);
     }
 }

@@ -1,52 +1,13 @@
 //! Attention that scores content and position apart (He et al. 2021): what it knows of positions is the distance of query
 //! and key.
 
+pub use re_checkpoint::attention::DisentangledAttention;
 use tch::Tensor;
 
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::ops::{LayerNorm, Linear, Mode, dropout};
 use crate::parameters::{Builder, Init};
-
-/// Which terms attention scores have beside that of query and key, and how distances share the vectors behind them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DisentangledAttention {
-    /// Half the rows of the table of distances, which has that of distance 0 behind the first half.
-    pub span: i64,
-    /// Number of ranges where distances share rows: half of them are single distances, and the others grow with the
-    /// distance. Without, each distance has a row of its own, up to `span`.
-    pub buckets: Option<i64>,
-    /// Distance that the last range ends with.
-    pub max_distance: i64,
-    /// Whether a query is scored with the distance of the key.
-    pub content_to_position: bool,
-    /// Whether a key is scored with the distance of the query.
-    pub position_to_content: bool,
-    /// Whether distances are projected as queries and keys are, in place of projections of their own.
-    pub shared_projections: bool,
-    /// Whether the table goes through a LayerNorm.
-    pub normalized: bool,
-}
-
-impl DisentangledAttention {
-    /// The row of a distance, query minus key. It never falls as the distance grows.
-    pub fn row(&self, distance: i64) -> i64 {
-        (self.bucket(distance) + self.span).clamp(0, 2 * self.span - 1)
-    }
-
-    fn bucket(&self, distance: i64) -> i64 {
-        let Some(middle) = self.buckets.map(|buckets| buckets / 2) else { return distance };
-        let steps = distance.abs();
-        if steps <= middle {
-            return distance;
-        }
-        // In 32-bit floats, as `transformers` computes it: a distance at the edge of a range may fall to either side.
-        let from_middle = (steps as f32 / middle as f32).ln();
-        let most = ((self.max_distance - 1) as f64 / middle as f64) as f32;
-        let ranges = (from_middle / most.ln() * (middle - 1) as f32).ceil() as i64;
-        (ranges + middle) * distance.signum()
-    }
-}
 
 /// The table of distances, which all layers share, `[2 * span, hidden_size]`.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use crate::batch::{BatchSpec, TokenBatch};
 use crate::config::{EncoderConfig, ModelType};
 use crate::disentangled::DistanceTable;
 use crate::error::{Error, Result};
-use crate::ops::{LayerNorm, Linear, Mode, Precision, dropout};
+use crate::ops::{LayerNorm, Linear, Mode, Precision, dropout, kind_of};
 use crate::parameters::{Builder, Init, Part};
 use crate::relative::RelativeBias;
 
@@ -167,7 +167,7 @@ impl Encoder {
         self.passes.fetch_add(1, Ordering::Relaxed);
         let query_positions = tokens.map(|tokens| self.even(tokens));
         let mut states =
-            self.embeddings.forward(&self.config, batch, mode)?.f_to_kind(self.precision.kind())?;
+            self.embeddings.forward(&self.config, batch, mode)?.f_to_kind(kind_of(self.precision))?;
         let distances = self.distances(batch)?;
         for number in 0..self.layers.len() {
             let is_last = number + 1 == self.layers.len();
@@ -223,7 +223,7 @@ impl Encoder {
     pub fn hidden_states(&self, batch: &TokenBatch, mode: Mode<'_>) -> Result<Vec<Tensor>> {
         self.passes.fetch_add(1, Ordering::Relaxed);
         let embedded = self.embeddings.forward(&self.config, batch, mode)?;
-        let mut all = vec![embedded.f_to_kind(self.precision.kind())?];
+        let mut all = vec![embedded.f_to_kind(kind_of(self.precision))?];
         let distances = self.distances(batch)?;
         for number in 0..self.layers.len() {
             if let Some(states) = all.last() {

@@ -240,6 +240,23 @@ impl From<tch::TchError> for Error {
     }
 }
 
+impl From<re_checkpoint::Error> for Error {
+    fn from(error: re_checkpoint::Error) -> Self {
+        use re_checkpoint::Error as Read;
+        match error {
+            Read::Io { path, source } => Self::Io { path, source },
+            Read::Json { path, source } => Self::Json { path, source },
+            Read::Config { path, field, found, expected } => Self::Config { path, field, found, expected },
+            Read::NoModel { name, reason } => Self::NoModel { name, reason },
+            Read::Safetensors { path, source } => Self::Safetensors { path, source },
+            Read::ShardIndex { path, found } => Self::ShardIndex { path, found },
+            Read::MaxLength { max_length, max } => Self::MaxLength { max_length, max },
+            Read::Layers { folder, layers, most } => Self::Layers { folder, layers, most },
+            Read::Data(error) => Self::Data(error),
+        }
+    }
+}
+
 impl Error {
     /// An input/output error that names its file.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {

@@ -40,7 +40,7 @@ mod online {
     use serde_json::Value;
 
     use super::{Error, Path, PathBuf, Result};
-    use crate::weights::is_file_name;
+    use re_checkpoint::tensors::is_file_name;
 
     const INDEX: &str = "model.safetensors.index.json";
 

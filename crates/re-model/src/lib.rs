@@ -3,7 +3,6 @@
 
 pub mod batch;
 pub mod classifier;
-pub mod config;
 pub mod device;
 pub mod disentangled;
 mod dropout;
@@ -24,6 +23,8 @@ pub mod token_classifier;
 mod trim;
 pub mod vocabulary;
 pub mod weights;
+
+pub use re_checkpoint::config;
 
 pub use batch::{BatchSpec, TokenBatch};
 pub use classifier::{

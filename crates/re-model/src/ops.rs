@@ -1,6 +1,6 @@
 //! The few operations that encoder and heads are made of.
 
-use serde::{Deserialize, Serialize};
+pub use re_checkpoint::Precision;
 use tch::{Device, Kind, Tensor};
 
 use crate::config::Activation;
@@ -16,46 +16,16 @@ pub enum Mode<'a> {
     Eval,
 }
 
-/// Number format in which the encoder computes. Parameters, their gradients, LayerNorm statistics, softmax and
-/// loss are 32-bit floats in either.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Precision {
-    /// 32-bit floats throughout.
-    #[default]
-    Fp32,
-    /// Products and activations in bfloat16, as `transformers` does under autocast: faster where the processor
-    /// multiplies bfloat16 natively.
-    Bf16,
+/// The number format that suits a device: [`Precision::Bf16`] where it multiplies bfloat16 natively, as CUDA devices do, else
+/// [`Precision::Fp32`].
+pub fn precision_of(device: Device) -> Precision {
+    if device == Device::Cpu { Precision::native() } else { Precision::Bf16 }
 }
 
-impl Precision {
-    /// [`Precision::Bf16`] where this processor multiplies bfloat16 natively, else [`Precision::Fp32`].
-    pub fn native() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx512bf16") {
-            return Self::Bf16;
-        }
-        Self::Fp32
-    }
-
-    /// The number format that suits a device: [`Precision::Bf16`] where it multiplies bfloat16 natively, as CUDA devices
-    /// do, else [`Precision::Fp32`].
-    pub fn of_device(device: Device) -> Self {
-        if device == Device::Cpu { Self::native() } else { Self::Bf16 }
-    }
-
-    /// The number format to predict in: the one that is asked for or, where none is, the one that the model was trained
-    /// in, as far as the device multiplies it natively. What is not known to be trained in fp32 suits the device.
-    pub fn of_prediction(asked: Option<Self>, trained: Option<Self>, device: Device) -> Self {
-        asked.or(trained.filter(|trained| *trained == Self::Fp32)).unwrap_or_else(|| Self::of_device(device))
-    }
-
-    pub(crate) fn kind(self) -> Kind {
-        match self {
-            Self::Fp32 => Kind::Float,
-            Self::Bf16 => Kind::BFloat16,
-        }
+pub(crate) fn kind_of(precision: Precision) -> Kind {
+    match precision {
+        Precision::Fp32 => Kind::Float,
+        Precision::Bf16 => Kind::BFloat16,
     }
 }
 
@@ -118,18 +88,16 @@ impl LayerNorm {
     }
 }
 
-impl Activation {
-    /// Applies the activation to every value.
-    ///
-    /// # Errors
-    /// [`Error::Torch`](crate::Error::Torch).
-    pub fn forward(self, x: &Tensor) -> Result<Tensor> {
-        Ok(match self {
-            Self::Gelu => x.f_gelu("none")?,
-            Self::GeluTanh => x.f_gelu("tanh")?,
-            Self::Relu => x.f_relu()?,
-            Self::Silu => x.f_silu()?,
-            Self::Tanh => x.f_tanh()?,
-        })
-    }
+/// Applies an activation to every value.
+///
+/// # Errors
+/// [`Error::Torch`](crate::Error::Torch).
+pub fn activate(activation: Activation, x: &Tensor) -> Result<Tensor> {
+    Ok(match activation {
+        Activation::Gelu => x.f_gelu("none")?,
+        Activation::GeluTanh => x.f_gelu("tanh")?,
+        Activation::Relu => x.f_relu()?,
+        Activation::Silu => x.f_silu()?,
+        Activation::Tanh => x.f_tanh()?,
+    })
 }

@@ -4,6 +4,7 @@ mod rest;
 
 use std::collections::BTreeMap;
 
+use re_checkpoint::tensors::stored_names;
 use re_data::random::fnv1a;
 use tch::{Device, Kind, Tensor};
 
@@ -364,17 +365,10 @@ impl<'a> Builder<'a> {
     /// Looks a parameter up under the names that checkpoints have used for it.
     fn read(&mut self, name: &str) -> Result<Option<Tensor>> {
         let Some(weights) = self.weights else { return Ok(None) };
-        let stored = match name.strip_prefix(&self.prefix) {
-            Some(bare) if !self.file_has_prefix => bare,
-            _ => name,
-        };
-        let stored = &format!("{}{stored}", self.scope);
-        // Checkpoints converted from TensorFlow call LayerNorm's parameters gamma and beta.
-        let old =
-            stored.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
-        for candidate in [stored, &old] {
-            if let Some(tensor) = weights.tensor(candidate)? {
-                self.taken.insert(candidate.to_owned(), ());
+        for candidate in stored_names(name, &self.prefix, self.file_has_prefix) {
+            let candidate = format!("{}{candidate}", self.scope);
+            if let Some(tensor) = weights.tensor(&candidate)? {
+                self.taken.insert(candidate, ());
                 return Ok(Some(tensor));
             }
         }

@@ -1,39 +1,10 @@
 //! A bias on attention scores that depends on how far query and key stand apart, shared by all layers (Raffel et al. 2020).
 
+pub use re_checkpoint::attention::RelativeAttention;
 use tch::Tensor;
 
 use crate::error::Result;
 use crate::parameters::{Builder, Init};
-
-/// How distances share biases: near ones have one each, farther ones share one in ranges that grow with the distance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RelativeAttention {
-    /// Rows of the table of biases; those from `buckets` on are not used.
-    pub rows: i64,
-    /// Number of ranges of distances, half of them for keys before the query.
-    pub buckets: i64,
-    /// Distance from which on all share one bias.
-    pub max_distance: i64,
-}
-
-impl RelativeAttention {
-    /// The row that has the bias of a distance, key minus query.
-    fn bucket(&self, distance: i64) -> i64 {
-        let half = self.buckets / 2;
-        let exact = half / 2;
-        let steps = distance.abs();
-        let row = if steps < exact {
-            steps
-        } else {
-            // In 32-bit floats, as `transformers` computes it: a distance at the edge of a range may fall to either side.
-            let from_exact = (steps as f32 / exact as f32).ln();
-            let most = (self.max_distance as f64 / exact as f64).ln() as f32;
-            let range = (from_exact / most * (half - exact) as f32) as i64;
-            (exact + range).min(half - 1)
-        };
-        if distance > 0 { half + row } else { row }
-    }
-}
 
 /// The table of biases, `[rows, heads]`.
 #[derive(Debug)]

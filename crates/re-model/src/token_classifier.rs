@@ -3,36 +3,27 @@
 mod folder;
 
 pub use folder::TaggingOptions;
-pub(crate) use folder::{FILE, SCOPE};
 
 use std::path::Path;
 use std::sync::Arc;
 
-use rayon::prelude::*;
-use re_data::tags::{TagScheme, TagSet, TagUnit, Units};
-use re_data::{
-    Document, Encoded, EncodedText, Mention, PredictError, RowError, Tagger, TextEncoder, WindowOptions,
-};
+pub use re_checkpoint::tagging::PreparedText;
+pub(crate) use re_checkpoint::tagging::SCOPE;
+use re_checkpoint::tagging::{self, Tagging, places};
+use re_data::tags::{TagScheme, TagSet, TagUnit};
+use re_data::{Document, Encoded, Mention, PredictError, RowError, Tagger, TextEncoder, WindowOptions};
 use tch::Device;
 
-use crate::classifier::{
-    ModelParts, RelationClassifier, check_vocabulary, log_softmax, pretrained, tokenizer_in,
-};
+use crate::classifier::{ModelParts, RelationClassifier, check_vocabulary, pretrained, tokenizer_in};
 use crate::config::EncoderConfig;
-use crate::error::{Error, Result};
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
 use crate::head::{Head, Tokens};
 use crate::inference::{floats, in_batches};
 use crate::model::RelationModel;
 use crate::parameters::{Builder, LoadReport};
 use crate::weights::{Weights, checked};
-
-/// Bytes of the texts that are tagged together, unless a single one has more.
-const BYTES_AT_ONCE: usize = 1 << 20;
-/// Characters of a token that are judged each by its own place; those behind have the last one's. Hardly any token of a
-/// language whose particles stick to names has more.
-const PLACES: usize = 8;
-/// Most tokens of a window where nothing is said, as most encoders were pretrained.
-const WINDOW: usize = 512;
 
 /// What a new token classifier is made of, besides a checkpoint and the types of mentions.
 #[derive(Debug, Clone)]
@@ -93,29 +84,6 @@ pub struct TokenClassifier {
     encoder: TextEncoder,
     tags: TagSet,
     unit: TagUnit,
-}
-
-/// A text, ready for a token classifier.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PreparedText {
-    /// Its tokens, windows and rows.
-    pub encoded: EncodedText,
-    /// What has a tag.
-    pub units: Units,
-}
-
-impl PreparedText {
-    /// The units that are judged in a window, with the positions in the window's row of the tokens that decide for them.
-    pub fn judged(&self, window: usize) -> impl Iterator<Item = (usize, usize)> {
-        let window = self.encoded.windows.get(window);
-        let judged = window.map(|window| window.judged.clone()).unwrap_or_default();
-        let place = |token: &usize| self.units.tokens.partition_point(|other| other < token);
-        let units = place(&judged.start)..place(&judged.end);
-        let shift = window.map_or(0, |window| window.tokens.start);
-        let offset = window.map_or(0, |window| window.offset);
-        let tokens = self.units.tokens.get(units.clone()).unwrap_or_default();
-        units.zip(tokens).map(move |(unit, token)| (unit, token + offset - shift))
-    }
 }
 
 impl TokenClassifier {
@@ -219,8 +187,11 @@ impl TokenClassifier {
     /// Which of the model's rows of [`TagSet::len`] logits judges a unit: the one of a token's position in a row, or
     /// batch, and of the unit's place in that token.
     pub fn slot(&self, position: usize, place: usize) -> usize {
-        let places = places(self.unit);
-        position * places + place.min(places - 1)
+        self.tagging().slot(position, place)
+    }
+
+    fn tagging(&self) -> Tagging<'_> {
+        Tagging { encoder: &self.encoder, tags: &self.tags, unit: self.unit }
     }
 
     /// Tokenizes a text and finds its units.
@@ -228,7 +199,7 @@ impl TokenClassifier {
     /// # Errors
     /// Those of [`TextEncoder::encode`].
     pub fn prepare(&self, text: &str) -> re_data::Result<PreparedText> {
-        prepare(&self.encoder, self.unit, text)
+        self.tagging().prepare(text)
     }
 
     /// The model's logits of encoded rows: for each row, [`TagSet::len`] for each of its tokens, special tokens included,
@@ -252,27 +223,7 @@ impl TokenClassifier {
     /// # Errors
     /// As [`logits`](Self::logits).
     pub fn log_probabilities(&self, texts: &[&PreparedText]) -> Result<Vec<Vec<f32>>> {
-        let classes = self.tags.len();
-        let windows = |(text, prepared): (usize, &&PreparedText)| {
-            (0..prepared.encoded.windows.len()).map(move |window| (text, window)).collect::<Vec<_>>()
-        };
-        let windows: Vec<(usize, usize)> = texts.iter().enumerate().flat_map(windows).collect();
-        let rows: Vec<Encoded> = texts.iter().flat_map(|text| text.encoded.rows.iter().cloned()).collect();
-        let mut all: Vec<Vec<f32>> = texts.iter().map(|text| vec![0.0; text.units.len() * classes]).collect();
-        self.each_row(&rows, |row, logits| {
-            let Some(&(number, window)) = windows.get(row) else { return };
-            let (Some(text), Some(values)) = (texts.get(number), all.get_mut(number)) else { return };
-            for (unit, position) in text.judged(window) {
-                let range = |at: usize| at * classes..(at + 1) * classes;
-                let place = text.units.places.get(unit).copied().unwrap_or_default();
-                let found = logits.get(range(self.slot(position, place)));
-                if let (Some(values), Some(found)) = (values.get_mut(range(unit)), found) {
-                    values.copy_from_slice(found);
-                    log_softmax(values);
-                }
-            }
-        })?;
-        Ok(all)
+        self.tagging().log_probabilities(texts, |rows, each| self.each_row(rows, each))
     }
 
     /// Calls `each` with the number of each row and the logits of its tokens.
@@ -295,21 +246,8 @@ impl TokenClassifier {
     /// # Errors
     /// As [`logits`](Self::logits), and [`Error::Data`] where a logit is not a number.
     pub fn mentions(&self, texts: &[(&str, &PreparedText)]) -> Result<Vec<Vec<Mention>>> {
-        let prepared: Vec<&PreparedText> = texts.iter().map(|(_, prepared)| *prepared).collect();
-        let values = self.log_probabilities(&prepared)?;
-        let tags = &self.tags;
-        let find = |((text, prepared), values): (&(&str, &PreparedText), Vec<f32>)| -> Result<Vec<Mention>> {
-            let decoded = tags.decode(&values)?;
-            Ok(tags.mentions(text, &prepared.units, &decoded))
-        };
-        texts.par_iter().zip(values).map(find).collect()
+        self.tagging().mentions(texts, |rows, each| self.each_row(rows, each))
     }
-}
-
-fn prepare(encoder: &TextEncoder, unit: TagUnit, text: &str) -> re_data::Result<PreparedText> {
-    let encoded = encoder.encode(text)?;
-    let units = Units::of(text, &encoded.pieces, unit);
-    Ok(PreparedText { encoded, units })
 }
 
 /// What makes the head, from tensors that a file has under `scope`.
@@ -323,19 +261,9 @@ fn head(
     }
 }
 
-/// How many characters of a token are judged apart.
-fn places(unit: TagUnit) -> usize {
-    if unit == TagUnit::Character { PLACES } else { 1 }
-}
-
 /// Windows as long as the encoder takes where nothing is said, and never longer.
 fn windows(chosen: Option<WindowOptions>, config: &EncoderConfig) -> Result<WindowOptions> {
-    let most = config.max_length();
-    let windows = chosen.unwrap_or_else(|| WindowOptions::of_length(most.min(WINDOW)));
-    match windows.max_length > most {
-        true => Err(Error::MaxLength { max_length: windows.max_length, max: most }),
-        false => Ok(windows),
-    }
+    Ok(tagging::windows(chosen, config)?)
 }
 
 impl Tagger for TokenClassifier {
@@ -344,30 +272,9 @@ impl Tagger for TokenClassifier {
     }
 
     fn tag(&self, documents: &[Document]) -> Result<Vec<Result<Vec<Mention>, RowError>>, PredictError> {
-        let mut all = Vec::with_capacity(documents.len());
-        let mut rest = documents;
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fits = |document: &&Document| {
-                bytes += document.text().len();
-                bytes <= BYTES_AT_ONCE
-            };
-            let (part, behind) = rest.split_at(rest.iter().take_while(fits).count().max(1));
-            rest = behind;
-            // The model belongs to this thread.
-            let (encoder, unit) = (&self.encoder, self.unit);
-            let prepared: Vec<re_data::Result<PreparedText>> =
-                part.par_iter().map(|document| prepare(encoder, unit, document.text())).collect();
-            let texts = part.iter().zip(&prepared);
-            let texts: Vec<(&str, &PreparedText)> = texts
-                .filter_map(|(document, prepared)| Some((document.text(), prepared.as_ref().ok()?)))
-                .collect();
-            let mut found = self.mentions(&texts)?.into_iter();
-            all.extend(part.iter().zip(prepared).map(|(document, prepared)| match prepared {
-                Ok(_) => Ok(found.next().unwrap_or_default()),
-                Err(error) => Err(RowError::new(document.id(), error)),
-            }));
-        }
-        Ok(all)
+        // The model belongs to this thread.
+        let Self { model: _, encoder, tags, unit } = self;
+        let tagging = Tagging { encoder, tags, unit: *unit };
+        Ok(tagging.tag(documents, |texts| self.mentions(texts))?)
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use re_data::{LabelSet, MarkupConfig, PredictError, Predictor, RelationExample, manifest};
 use re_formats::read::{self, ReadOptions};
+use re_model::head::BuildHead as _;
 use re_model::save::save_tensors;
 use re_model::{ClassifierOptions, Error, HeadChoice, HeadConfig, MarkupChoice, RelationClassifier, Weights};
 use serde_json::{Value, json};

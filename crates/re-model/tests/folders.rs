@@ -12,6 +12,7 @@ use std::process::Command;
 use common::{Expected, golden, model};
 use re_data::{EncodeOptions, LabelSet, MarkupConfig, Predictor, RelationExample, Tokenizer};
 use re_formats::read::{self, ReadOptions};
+use re_model::head::BuildHead as _;
 use re_model::head::{MentionPairConfig, PairFeature};
 use re_model::save::save_tensors;
 use re_model::{
@@ -144,7 +145,7 @@ fn saving_never_mixes_two_models_and_hides_none_of_its_files() {
 #[test]
 fn the_number_format_of_training_is_recorded() {
     let mut classifier = classifier(MarkupConfig::Plain {}, HeadConfig::EntityMean);
-    let native = Precision::of_device(Device::Cpu);
+    let native = re_model::ops::precision_of(Device::Cpu);
     let loaded = |folder: &Path, precision| {
         let parts = TrainedParts { precision, ..TrainedParts::default() };
         RelationClassifier::from_pretrained_with(folder, parts).unwrap().model().encoder().precision()

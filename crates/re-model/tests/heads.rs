@@ -7,6 +7,7 @@ mod common;
 
 use common::{golden, relative_to_scale};
 use re_data::{Batch, Encoded, LabelSet, TokenSpan};
+use re_model::head::BuildHead as _;
 use re_model::head::{MentionPairConfig, PairFeature};
 use re_model::parameters::Part;
 use re_model::{

@@ -3,7 +3,6 @@
 #![allow(unsafe_code)]
 
 mod cuda;
-mod file_map;
 mod prepared;
 mod random;
 #[cfg(target_os = "linux")]
@@ -22,10 +21,10 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::Arc;
 
 use rayon::prelude::*;
+pub use re_checkpoint::FileMap;
 use tch::{TchError, Tensor};
 use torch_sys::C_tensor;
 
-pub use file_map::FileMap;
 pub use prepared::PreparedWeights;
 
 /// Number of parameters of an encoder layer.

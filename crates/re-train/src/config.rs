@@ -1,6 +1,7 @@
 //! Settings of a training run.
 
 use re_model::Precision;
+use re_model::ops::precision_of;
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
@@ -230,7 +231,7 @@ impl TrainConfig {
     /// The number format that `precision` names or, where it is left out, the one that suits the device.
     pub fn precision(&self) -> Precision {
         let device = if self.device == "cpu" { Device::Cpu } else { Device::Cuda(0) };
-        self.precision.unwrap_or_else(|| Precision::of_device(device))
+        self.precision.unwrap_or_else(|| precision_of(device))
     }
 
     /// Optimizer steps of one pass over `rows` rows: the last, partial group counts.

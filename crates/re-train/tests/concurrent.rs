@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Barrier};
 
 use re_data::{Batch, Encoded};
+use re_model::head::BuildHead as _;
 use re_model::parameters::Parameters;
 use re_model::{Builder, EncoderConfig, HeadConfig, Masks, Mode, RelationModel, TokenBatch};
 use re_train::observer::Evaluation;

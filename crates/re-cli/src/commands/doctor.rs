@@ -266,7 +266,7 @@ fn model(path: &Path) -> Result<String> {
         try_on_a_row(&untrained(&folder)?)?;
         "to be trained"
     };
-    let config = EncoderConfig::from_folder(&folder)?;
+    let config = EncoderConfig::from_folder(&folder).map_err(re_model::Error::from)?;
     Ok(format!(
         "{}: {trained}, {:?}, {} layers of width {}, {} tokens, weights in {}",
         folder.display(),
@@ -280,7 +280,7 @@ fn model(path: &Path) -> Result<String> {
 
 /// A classifier as a training on the encoder in `folder` would begin with.
 fn untrained(folder: &Path) -> Result<RelationClassifier> {
-    let config = EncoderConfig::from_folder(folder)?;
+    let config = EncoderConfig::from_folder(folder).map_err(re_model::Error::from)?;
     let encoding = EncodeOptions::default();
     let encoding = EncodeOptions { max_length: encoding.max_length.min(config.max_length()), ..encoding };
     // A folder that has a head has one for so many classes.

@@ -37,7 +37,9 @@ impl Encoder {
             let expected = "a name in UTF-8, as settings are text";
             return Err(Error::config("--model", name.display().to_string(), expected));
         }
-        let hidden_size = EncoderConfig::from_folder(&hub::model_folder(name, download)?)?.hidden_size;
+        let hidden_size = EncoderConfig::from_folder(&hub::model_folder(name, download)?)
+            .map_err(re_model::Error::from)?
+            .hidden_size;
         Ok(Self { name: name.to_owned(), download, hidden_size })
     }
 }

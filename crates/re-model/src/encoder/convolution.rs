@@ -5,7 +5,7 @@ use tch::Tensor;
 use crate::batch::TokenBatch;
 use crate::config::{Convolution, EncoderConfig};
 use crate::error::Result;
-use crate::ops::{LayerNorm, Mode, dropout};
+use crate::ops::{LayerNorm, Mode, activate, dropout};
 use crate::parameters::{Builder, Init};
 
 /// What neighbouring tokens say, added to the states behind the first layer (He et al. 2021, as in their released models).
@@ -65,6 +65,6 @@ impl ConvolutionLayer {
                 .f_index_select(0, &Tensor::f_from_slice(query_positions)?.f_to_device(mixed.device())?)?;
         }
         let mixed = dropout(&mixed, config.hidden_dropout_prob, mode)?;
-        self.norm.forward(&self.shape.activation.forward(&mixed)?.f_add(states)?)
+        self.norm.forward(&activate(self.shape.activation, &mixed)?.f_add(states)?)
     }
 }

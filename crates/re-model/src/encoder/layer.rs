@@ -9,7 +9,7 @@ use crate::batch::TokenBatch;
 use crate::config::{Activation, EncoderConfig};
 use crate::disentangled::{DistanceProjections, DistanceRows};
 use crate::error::Result;
-use crate::ops::{LayerNorm, Linear, Mode, dropout};
+use crate::ops::{LayerNorm, Linear, Mode, activate, dropout};
 use crate::parameters::Builder;
 use crate::relative::of_pairs;
 
@@ -120,7 +120,7 @@ impl Layer {
         let settings = LayerSettings {
             heads: config.num_attention_heads,
             eps: config.layer_norm_eps,
-            activation: config.hidden_act.into(),
+            activation: fused(config.hidden_act),
             attention_dropout,
             hidden_dropout,
             seed,
@@ -199,7 +199,7 @@ impl Layer {
         }
         let attended = self.attention_output.forward(&context)?;
         let x = self.attention_norm.forward(&dropout(&attended, rate, mode)?.f_add(&x)?)?;
-        let inner = config.hidden_act.forward(&self.intermediate.forward(&x)?)?;
+        let inner = activate(config.hidden_act, &self.intermediate.forward(&x)?)?;
         let outer = dropout(&self.output.forward(&inner)?, rate, mode)?;
         self.output_norm.forward(&outer.f_add(&x)?)
     }
@@ -279,15 +279,14 @@ fn attend_in_steps(
     Ok(dropout(&weights, rate, mode)?.f_matmul(value)?)
 }
 
-impl From<Activation> for re_native::Activation {
-    fn from(activation: Activation) -> Self {
-        match activation {
-            Activation::Gelu => Self::Gelu,
-            Activation::GeluTanh => Self::GeluTanh,
-            Activation::Relu => Self::Relu,
-            Activation::Silu => Self::Silu,
-            Activation::Tanh => Self::Tanh,
-        }
+/// The activation as the fused layer calls it.
+fn fused(activation: Activation) -> re_native::Activation {
+    match activation {
+        Activation::Gelu => re_native::Activation::Gelu,
+        Activation::GeluTanh => re_native::Activation::GeluTanh,
+        Activation::Relu => re_native::Activation::Relu,
+        Activation::Silu => re_native::Activation::Silu,
+        Activation::Tanh => re_native::Activation::Tanh,
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Head, HeadInput, first_tokens, positions};
 use crate::batch::TokenBatch;
 use crate::config::{ClsLayout, EncoderConfig};
 use crate::error::Result;
-use crate::ops::{Linear, Mode, dropout};
+use crate::ops::{Linear, Mode, activate, dropout};
 use crate::parameters::Builder;
 
 /// Dense layer, activation and output layer on the first token, named and arranged as the checkpoint's
@@ -42,7 +42,7 @@ impl Head for Cls {
 
     fn forward(&self, input: &HeadInput<'_>, mode: Mode<'_>) -> Result<Tensor> {
         let first = dropout(&input.first_token()?, self.layout.dropout_first, mode)?;
-        let inner = self.layout.activation.forward(&self.dense.forward(&first)?)?;
+        let inner = activate(self.layout.activation, &self.dense.forward(&first)?)?;
         self.output.forward(&dropout(&inner, self.rate, mode)?)
     }
 }

@@ -14,19 +14,16 @@ pub use mention_pair::{MentionPair, MentionPairConfig, PairFeature};
 pub use r_bert::RBert;
 pub use tokens::Tokens;
 
-use std::fmt;
 use std::ops::Range;
 
-use re_data::Markup;
-use serde::de::{self, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+pub use re_checkpoint::HeadConfig;
 use tch::Tensor;
 
 use crate::batch::TokenBatch;
 use crate::config::Activation;
 use crate::config::EncoderConfig;
 use crate::error::Result;
-use crate::ops::{LayerNorm, Linear, Mode, dropout};
+use crate::ops::{LayerNorm, Linear, Mode, activate, dropout};
 use crate::parameters::{Builder, Part};
 
 /// What turns the encoder's hidden states into one row of logits for each example.
@@ -51,35 +48,17 @@ pub trait Head: std::fmt::Debug + Send {
     fn forward(&self, input: &HeadInput<'_>, mode: Mode<'_>) -> Result<Tensor>;
 }
 
-/// The heads that this crate offers, as named in configuration files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HeadConfig {
-    /// The checkpoint architecture's own classification head on the first token: [`Cls`].
-    Cls,
-    /// Hidden states at both entity starts: [`EntityStart`].
-    EntityStart,
-    /// Means over both entities and over the row: [`EntityMean`].
-    #[default]
-    EntityMean,
-    /// First token and both entity means: [`RBert`].
-    RBert,
-    /// Both mentions, the text between them, distance and types: [`MentionPair`]. Settings write `"mention_pair"`, or
-    /// `{ mention_pair = { features = [..] } }`.
-    MentionPair(MentionPairConfig),
-}
-
-impl HeadConfig {
+/// Makes the heads that settings name.
+pub trait BuildHead {
     /// Builds the head for `classes` classes.
     ///
     /// # Errors
     /// As [`Builder::parameter`].
-    pub fn build(
-        self,
-        builder: &mut Builder<'_>,
-        config: &EncoderConfig,
-        classes: i64,
-    ) -> Result<Box<dyn Head>> {
+    fn build(self, builder: &mut Builder<'_>, config: &EncoderConfig, classes: i64) -> Result<Box<dyn Head>>;
+}
+
+impl BuildHead for HeadConfig {
+    fn build(self, builder: &mut Builder<'_>, config: &EncoderConfig, classes: i64) -> Result<Box<dyn Head>> {
         builder.begin(Part::Head);
         Ok(match self {
             Self::Cls => Box::new(Cls::new(builder, config, classes)?),
@@ -88,54 +67,6 @@ impl HeadConfig {
             Self::RBert => Box::new(RBert::new(builder, config, classes)?),
             Self::MentionPair(pair) => Box::new(MentionPair::new(builder, config, classes, pair)?),
         })
-    }
-
-    /// The same head for rows that carry as many entity types as `markup` gives them.
-    pub(crate) fn for_markup(self, markup: &dyn Markup) -> Self {
-        match self {
-            Self::MentionPair(mut pair) => {
-                pair.types = u16::try_from(markup.entity_types().len()).unwrap_or(u16::MAX);
-                Self::MentionPair(pair)
-            }
-            other => other,
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for HeadConfig {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
-        from.deserialize_any(HeadVisitor)
-    }
-}
-
-/// Reads a name, or a name with settings.
-struct HeadVisitor;
-
-const NAMES: &[&str] = &["cls", "entity_start", "entity_mean", "r_bert", "mention_pair"];
-
-impl<'de> Visitor<'de> for HeadVisitor {
-    type Value = HeadConfig;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a head, one of {}", NAMES.join(", "))
-    }
-
-    fn visit_str<E: de::Error>(self, name: &str) -> std::result::Result<HeadConfig, E> {
-        Ok(match name {
-            "cls" => HeadConfig::Cls,
-            "entity_start" => HeadConfig::EntityStart,
-            "entity_mean" => HeadConfig::EntityMean,
-            "r_bert" => HeadConfig::RBert,
-            "mention_pair" => HeadConfig::MentionPair(MentionPairConfig::default()),
-            other => return Err(E::unknown_variant(other, NAMES)),
-        })
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<HeadConfig, A::Error> {
-        match map.next_key::<String>()?.as_deref() {
-            Some("mention_pair") => Ok(HeadConfig::MentionPair(map.next_value()?)),
-            other => Err(de::Error::unknown_field(other.unwrap_or_default(), &["mention_pair"])),
-        }
     }
 }
 
@@ -175,7 +106,7 @@ impl FeatureClassifier {
     fn forward(&self, features: &[Tensor], mode: Mode<'_>) -> Result<Tensor> {
         let features = self.norm.forward(&Tensor::f_cat(features, -1)?)?;
         let inner = self.dense.forward(&dropout(&features, self.rate, mode)?)?;
-        let inner = dropout(&Activation::Gelu.forward(&inner)?, self.rate, mode)?;
+        let inner = dropout(&activate(Activation::Gelu, &inner)?, self.rate, mode)?;
         self.output.forward(&inner)
     }
 }

@@ -6,7 +6,7 @@ use super::{Head, HeadInput, first_tokens, positions};
 use crate::batch::TokenBatch;
 use crate::config::{Activation, EncoderConfig};
 use crate::error::Result;
-use crate::ops::{Linear, Mode, dropout};
+use crate::ops::{Linear, Mode, activate, dropout};
 use crate::parameters::Builder;
 
 /// First token and entity means, each through a dense layer with tanh (one layer shared by the entities),
@@ -43,7 +43,7 @@ impl Head for RBert {
 
     fn forward(&self, input: &HeadInput<'_>, mode: Mode<'_>) -> Result<Tensor> {
         let dense = |layer: &Linear, states: Tensor| {
-            layer.forward(&Activation::Tanh.forward(&dropout(&states, self.rate, mode)?)?)
+            layer.forward(&activate(Activation::Tanh, &dropout(&states, self.rate, mode)?)?)
         };
         let features = [
             dense(&self.first, input.first_token()?)?,

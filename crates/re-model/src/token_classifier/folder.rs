@@ -2,44 +2,24 @@
 
 use std::path::Path;
 
+use re_checkpoint::tagging::{FILE, Settings, TASK, tags_of, windows_of};
 use re_data::WindowOptions;
 use re_data::files::{self, NewFolder};
-use re_data::tags::{TagScheme, TagSet, TagUnit};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+#[cfg(doc)]
+use re_data::tags::TagSet;
+use re_data::tags::{TagScheme, TagUnit};
 use tch::Device;
 
-use super::{TokenClassifier, windows};
-use crate::classifier::{ModelParts, RelationClassifier, check_complete, class_names};
+use super::TokenClassifier;
+use crate::classifier::{ModelParts, RelationClassifier, check_complete};
 use crate::config::EncoderConfig;
-use crate::error::{Error, Result};
-use crate::ops::Precision;
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
+use crate::ops::{Precision, precision_of};
 use crate::parameters::LoadReport;
 use crate::weights::{Weights, checked};
 use crate::{json, save};
-
-/// Name of the file that says how texts become rows and classes become mentions.
-pub(crate) const FILE: &str = "token_classifier.json";
-/// What stands before the names of the head's tensors where another head is on the same encoder.
-pub(crate) const SCOPE: &str = "tagger.";
-/// What `transformers` calls models that classify tokens, behind the name of the architecture.
-const TASK: &str = "ForTokenClassification";
-
-/// Content of [`FILE`].
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {
-    scheme: TagScheme,
-    unit: TagUnit,
-    windows: WindowOptions,
-    /// Names of the tags, where the classes in `config.json` are those of another head on the same encoder. Else the tags
-    /// stand there, where `transformers` looks for them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    tags: Option<Vec<String>>,
-    /// Number format that it was trained in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    precision: Option<Precision>,
-}
 
 /// How a trained token classifier is used, where that is not to be as its folder says. Folders of others say nothing.
 #[derive(Debug, Clone, Copy, Default)]
@@ -100,33 +80,10 @@ impl TokenClassifier {
         other: Option<&RelationClassifier>,
     ) -> Result<Self> {
         let config = EncoderConfig::from_folder(folder)?;
-        let path = folder.join(FILE);
-        let settings: Option<Settings> = if files::exists(&path)? { Some(json::read(&path)?) } else { None };
+        let settings = Settings::read(folder)?;
         let of_folder = settings.as_ref();
-        let names = of_folder.and_then(|settings| settings.tags.clone());
-        let scope = if names.is_some() { SCOPE } else { "" };
-        if names.is_none() {
-            check_task(&config, folder)?;
-        }
-        let chosen = options.windows.or(of_folder.map(|settings| settings.windows));
-        let windows = windows(chosen, &config).map_err(|error| match (error, options.windows) {
-            (Error::MaxLength { max_length, max }, None) => Error::Config {
-                path: path.clone(),
-                field: "windows.max_length",
-                found: max_length.to_string(),
-                expected: format!("at most {max}, for which the encoder has position embeddings"),
-            },
-            (other, _) => other,
-        })?;
-        let scheme = options.scheme.or(of_folder.map(|settings| settings.scheme));
-        let tags = match names {
-            Some(names) => tags(names, scheme, &path, "tags")?,
-            None => tags(class_names(&config, folder)?, scheme, &folder.join("config.json"), "id2label")?,
-        };
-        let tags = match (scheme, tags.scheme()) {
-            (None, TagScheme::Bio) => tags.with_scheme(TagScheme::Iob1)?,
-            _ => tags,
-        };
+        let windows = windows_of(options.windows, of_folder, &config, folder)?;
+        let (tags, scope) = tags_of(options.scheme, of_folder, &config, folder)?;
         let unit = options.unit.or(of_folder.map(|settings| settings.unit)).unwrap_or_default();
         let device = options.device.unwrap_or(Device::Cpu);
         let weights = Weights::open(folder)?;
@@ -141,7 +98,11 @@ impl TokenClassifier {
         let (mut classifier, report) = Self::assemble(parts, folder, windows, tags, unit, scope)?;
         check_complete(folder, &weights, &classifier.model, report)?;
         let trained = settings.and_then(|settings| settings.precision);
-        classifier.model.set_precision(Precision::of_prediction(options.precision, trained, device));
+        classifier.model.set_precision(Precision::of_prediction(
+            options.precision,
+            trained,
+            precision_of(device),
+        ));
         Ok(classifier)
     }
 
@@ -183,35 +144,4 @@ impl TokenClassifier {
         };
         json::write(&folder.join(FILE), &settings)
     }
-}
-
-/// Makes sure that the folder's model classifies tokens, where it says what it does: other heads have tensors of the same
-/// names.
-fn check_task(config: &EncoderConfig, folder: &Path) -> Result<()> {
-    let named = config.raw.get("architectures").and_then(Value::as_array);
-    let mut named = named.into_iter().flatten().filter_map(Value::as_str).peekable();
-    let Some(first) = named.peek().copied() else { return Ok(()) };
-    if named.any(|name| name.ends_with(TASK)) {
-        return Ok(());
-    }
-    let reason = format!("a {first} by the architectures of config.json, expected a model {TASK}");
-    Err(Error::NoModel { name: folder.to_owned(), reason })
-}
-
-/// The tags of these names, which stand in `field` of a file.
-fn tags(names: Vec<String>, scheme: Option<TagScheme>, path: &Path, field: &'static str) -> Result<TagSet> {
-    let tags = TagSet::of_names(names);
-    let tags = tags.and_then(|tags| match scheme {
-        Some(scheme) => tags.with_scheme(scheme),
-        None => Ok(tags),
-    });
-    tags.map_err(|error| match error {
-        re_data::Error::LabelSet { reason, .. } => Error::Config {
-            path: path.to_owned(),
-            field,
-            found: reason,
-            expected: "tags such as O, B-PER and I-PER".to_owned(),
-        },
-        other => other.into(),
-    })
 }

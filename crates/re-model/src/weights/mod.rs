@@ -5,26 +5,24 @@ mod source;
 pub mod torch_file;
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use re_data::text::quoted;
-use re_data::{files, model_file};
+use re_checkpoint::tensors::{self, SHARDED, SINGLE, TensorFile};
+use re_data::files;
+#[cfg(feature = "pytorch")]
+use re_data::model_file;
 use re_native::FileMap;
-use safetensors::tensor::Metadata;
-use safetensors::{Dtype, SafeTensors};
-use serde::Deserialize;
+use safetensors::Dtype;
 use tch::{Kind, Tensor};
 
 pub(crate) use self::source::Source;
-pub use self::source::checked;
 #[cfg(feature = "pytorch")]
 use self::torch_file::TorchFile;
 use crate::error::{Error, Result};
+pub use re_checkpoint::classifier::checked;
 
-/// File names in the order in which a folder is searched for them.
-const SINGLE: &str = "model.safetensors";
-const SHARDED: &str = "model.safetensors.index.json";
+/// What a folder is searched for behind safetensors.
 const TORCH: &str = "pytorch_model.bin";
 
 /// The named tensors of a model folder, read from a memory map when they are asked for.
@@ -38,23 +36,12 @@ pub struct Weights {
 
 #[derive(Debug)]
 enum WeightsFile {
-    Safetensors {
-        path: PathBuf,
-        map: Arc<FileMap>,
-        metadata: Box<Metadata>,
-        start: usize,
-    },
+    Safetensors(TensorFile),
     #[cfg(feature = "pytorch")]
     Torch {
         path: PathBuf,
         file: TorchFile,
     },
-}
-
-/// The part of a shard index that says where each tensor lies.
-#[derive(Deserialize)]
-struct ShardIndex {
-    weight_map: BTreeMap<String, String>,
 }
 
 impl Weights {
@@ -65,14 +52,10 @@ impl Weights {
     /// [`Error::NoWeights`] where none is there; [`Error::Data`] for what stands in place of a file, see
     /// [`model_file::open`]; [`Error::Safetensors`], [`Error::TorchFile`] or [`Error::ShardIndex`] for damaged files.
     pub fn open(folder: &Path) -> Result<Self> {
-        let (single, sharded, torch) = (folder.join(SINGLE), folder.join(SHARDED), folder.join(TORCH));
-        if files::exists(&single)? {
-            return Self::from_safetensors(&single);
+        if let Some((path, files)) = tensors::in_folder(folder)? {
+            return Self::from_files(path, files.into_iter().map(WeightsFile::Safetensors).collect());
         }
-        if files::exists(&sharded)? {
-            let files = shards(&sharded)?.into_iter().map(WeightsFile::safetensors);
-            return Self::from_files(sharded.clone(), files.collect::<Result<_>>()?);
-        }
+        let torch = folder.join(TORCH);
         #[cfg(feature = "pytorch")]
         if files::exists(&torch)? {
             return Self::from_files(torch.clone(), vec![WeightsFile::torch(torch)?]);
@@ -92,7 +75,7 @@ impl Weights {
     /// # Errors
     /// As [`Weights::open`].
     pub fn from_safetensors(path: &Path) -> Result<Self> {
-        Self::from_files(path.to_owned(), vec![WeightsFile::safetensors(path.to_owned())?])
+        Self::from_files(path.to_owned(), vec![WeightsFile::Safetensors(TensorFile::open(path.to_owned())?)])
     }
 
     fn from_files(path: PathBuf, files: Vec<WeightsFile>) -> Result<Self> {
@@ -114,7 +97,7 @@ impl Weights {
 
     fn maps(&self) -> impl Iterator<Item = (&Path, &Arc<FileMap>)> {
         self.files.iter().map(|file| match file {
-            WeightsFile::Safetensors { path, map, .. } => (path.as_path(), map),
+            WeightsFile::Safetensors(file) => (file.path(), file.map()),
             #[cfg(feature = "pytorch")]
             WeightsFile::Torch { path, file } => (path.as_path(), &file.map),
         })
@@ -150,43 +133,7 @@ impl Weights {
     }
 }
 
-/// The files that a shard index names, each once.
-fn shards(index: &Path) -> Result<Vec<PathBuf>> {
-    let text = model_file::read_text(index)?;
-    let ShardIndex { weight_map } =
-        serde_json::from_str(&text).map_err(|source| Error::Json { path: index.to_owned(), source })?;
-    let mut names: Vec<&String> = weight_map.values().collect();
-    names.sort_unstable();
-    names.dedup();
-    let fault = |found: String| Error::ShardIndex { path: index.to_owned(), found };
-    if names.is_empty() {
-        return Err(fault("no file".to_owned()));
-    }
-    names
-        .into_iter()
-        .map(
-            |name| {
-                if is_file_name(name) { Ok(index.with_file_name(name)) } else { Err(fault(quoted(name))) }
-            },
-        )
-        .collect()
-}
-
-/// Whether a name leads to no other folder.
-pub(crate) fn is_file_name(name: &str) -> bool {
-    let mut parts = Path::new(name).components();
-    matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name)
-}
-
 impl WeightsFile {
-    fn safetensors(path: PathBuf) -> Result<Self> {
-        let map = FileMap::new(model_file::open(&path)?).map_err(|source| Error::io(&path, source))?;
-        // Checks as well that the file is as long as its tensors.
-        let (header, metadata) = SafeTensors::read_metadata(&map)
-            .map_err(|source| Error::Safetensors { path: path.clone(), source })?;
-        Ok(Self::Safetensors { map, metadata: Box::new(metadata), start: size_of::<u64>() + header, path })
-    }
-
     #[cfg(feature = "pytorch")]
     fn torch(path: PathBuf) -> Result<Self> {
         // Names what stands in place of the file, which the reader of archives does not know.
@@ -198,7 +145,7 @@ impl WeightsFile {
 
     fn names(&self) -> Vec<String> {
         match self {
-            Self::Safetensors { metadata, .. } => metadata.tensors().into_keys().collect(),
+            Self::Safetensors(file) => file.names(),
             #[cfg(feature = "pytorch")]
             Self::Torch { file, .. } => file.names().map(str::to_owned).collect(),
         }
@@ -206,14 +153,13 @@ impl WeightsFile {
 
     fn tensor(&self, name: &str) -> Result<Option<Tensor>> {
         match self {
-            Self::Safetensors { path, map, metadata, start } => {
-                let Some(info) = metadata.info(name) else { return Ok(None) };
-                let shape = shape_of(&info.shape);
-                let (first, end) = (start + info.data_offsets.0, start + info.data_offsets.1);
-                if info.dtype == Dtype::F32 && first.is_multiple_of(align_of::<f32>()) {
-                    return Ok(Some(re_native::tensor_on_map(map, first, &shape)?));
+            Self::Safetensors(file) => {
+                let Some(stored) = file.tensor(name) else { return Ok(None) };
+                let shape = shape_of(stored.shape);
+                if stored.dtype == Dtype::F32 && stored.offset.is_multiple_of(align_of::<f32>()) {
+                    return Ok(Some(re_native::tensor_on_map(file.map(), stored.offset, &shape)?));
                 }
-                copied(path, name, info.dtype, &shape, map.get(first..end).unwrap_or_default())
+                copied(file.path(), name, stored.dtype, &shape, stored.bytes)
             }
             #[cfg(feature = "pytorch")]
             Self::Torch { path, file } => {

@@ -47,19 +47,3 @@ pub(super) fn check_unchanged(path: &Path, map: &FileMap) -> Result<()> {
         Err(source) => Err(Error::io(path, source)),
     }
 }
-
-/// Loads what lies in a folder while the folder is checked against its manifest.
-///
-/// # Errors
-/// Those of `load`, unless a file has changed, which is then their cause.
-pub fn checked<T, E: From<re_data::Error>>(
-    folder: &Path,
-    load: impl FnOnce() -> Result<T, E>,
-) -> Result<(T, Check), E> {
-    let check = Check::begin(folder)?;
-    match load() {
-        Ok(loaded) => Ok((loaded, check)),
-        // A file that has changed is the cause of what does not fit.
-        Err(error) => Err(check.finish().err().map_or(error, E::from)),
-    }
-}

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use re_data::{Batch, Encoded};
+use re_model::head::BuildHead as _;
 use re_model::{Builder, EncoderConfig, HeadConfig, RelationModel, Weights};
 use tch::{Device, Kind, Tensor};
 

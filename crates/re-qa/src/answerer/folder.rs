@@ -5,6 +5,7 @@ use std::path::Path;
 use re_data::files::{self, NewFolder};
 use re_data::{EncodeOptions, ExampleEncoder};
 use re_model::classifier::{ModelParts, check_complete, check_settings, trained_encoder};
+use re_model::ops::precision_of;
 use re_model::weights::checked;
 use re_model::{EncoderConfig, Precision, Weights, json, save};
 use serde::{Deserialize, Serialize};
@@ -75,11 +76,11 @@ impl QuestionAnswerer {
     fn load(folder: &Path, device: Device, precision: Option<Precision>) -> Result<Self> {
         let (Settings { rule, encoding, precision: trained }, questions) = settings(folder)?;
         let weights = Weights::open(folder)?;
-        let config = EncoderConfig::from_folder(folder)?;
+        let config = EncoderConfig::from_folder(folder).map_err(re_model::Error::from)?;
         let encoder = trained_encoder(folder, &markup(&questions), encoding, &config)?;
         let parts = ModelParts { config, weights: Some(&weights), device, seed: 0 };
         let (mut answerer, report) = Self::assemble(parts, encoder, questions, rule)?;
-        answerer.model.set_precision(Precision::of_prediction(precision, trained, device));
+        answerer.model.set_precision(Precision::of_prediction(precision, trained, precision_of(device)));
         check_complete(folder, &weights, &answerer.model, report)?;
         Ok(answerer)
     }
@@ -97,7 +98,7 @@ impl QuestionAnswerer {
             folder,
             &markup(&questions),
             settings.encoding,
-            &EncoderConfig::from_folder(folder)?,
+            &EncoderConfig::from_folder(folder).map_err(re_model::Error::from)?,
         )?)
     }
 

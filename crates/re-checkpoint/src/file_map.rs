@@ -4,6 +4,8 @@
 //! The handler here puts zeros in the place of what is gone and notes it, so that the reader goes on, asks afterwards
 //! whether the file is still the one that was mapped, and tells an error.
 
+#![allow(unsafe_code)]
+
 use std::fs::File;
 use std::io;
 use std::ops::Deref;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::fields::Fields;
 use super::{Activation, Convolution, MOST_ROWS};
-use crate::disentangled::DisentangledAttention;
+use crate::attention::DisentangledAttention;
 use crate::error::Result;
 
 /// Longest kernel of a convolution: no row is longer.

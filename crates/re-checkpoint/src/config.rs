@@ -7,15 +7,14 @@ mod tests;
 
 use std::path::Path;
 
-use re_data::model_file;
+use re_data::{Batch, model_file};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use self::deberta::Deberta;
 use self::fields::Fields;
-use crate::disentangled::DisentangledAttention;
+use crate::attention::{DisentangledAttention, RelativeAttention};
 use crate::error::{Error, Result};
-use crate::relative::RelativeAttention;
 
 /// Far beyond what any checkpoint has; a table of so many rows, each so wide, can still be counted in bytes.
 const MOST_ROWS: i64 = 1 << 24;
@@ -88,11 +87,16 @@ pub struct Convolution {
 
 /// Names of the parts of a layer that architectures call differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LayerNames {
+pub struct LayerNames {
+    /// Projection to queries.
     pub query: &'static str,
+    /// Projection to keys.
     pub key: &'static str,
+    /// Projection to values.
     pub value: &'static str,
+    /// Projection of what attention gives.
     pub attention_output: &'static str,
+    /// LayerNorm behind it.
     pub attention_norm: &'static str,
 }
 
@@ -151,7 +155,7 @@ pub struct EncoderConfig {
     /// Row of the word embeddings that gets no gradient, as in `transformers`.
     pub pad_token_id: Option<i64>,
     /// The file's own fields, kept so that saving loses none.
-    pub(crate) raw: Map<String, Value>,
+    pub raw: Map<String, Value>,
 }
 
 impl EncoderConfig {
@@ -287,7 +291,10 @@ impl EncoderConfig {
     }
 
     /// Keeps the first `layers` layers.
-    pub(crate) fn keep_layers(&mut self, layers: i64, folder: &Path) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Layers`] where `folder`, which the configuration is from, has fewer, or none are to be kept.
+    pub fn keep_layers(&mut self, layers: i64, folder: &Path) -> Result<()> {
         if !(1..=self.num_hidden_layers).contains(&layers) {
             return Err(Error::Layers { folder: folder.to_owned(), layers, most: self.num_hidden_layers });
         }
@@ -305,6 +312,25 @@ impl EncoderConfig {
         usize::try_from(self.type_vocab_size).unwrap_or(0).max(1)
     }
 
+    /// Position ids of a batch as `transformers` counts them: where positions begin behind the padding id, a padding token within a
+    /// row, which a sentence can spell out, stands at that id and is not counted.
+    pub fn positions(&self, batch: &Batch) -> Vec<i64> {
+        let pad = self.position_offset - 1;
+        let mut positions = Vec::with_capacity(batch.ids.len());
+        let mut ids = batch.ids.iter();
+        for length in batch.lengths() {
+            let mut next = self.position_offset;
+            positions.extend(ids.by_ref().take(length).map(|&id| {
+                if id == pad {
+                    return pad;
+                }
+                next += 1;
+                next - 1
+            }));
+        }
+        positions
+    }
+
     /// Prefix of the encoder's tensors in a checkpoint with a head, such as `bert`.
     pub fn prefix(&self) -> &'static str {
         match self.model_type {
@@ -317,7 +343,7 @@ impl EncoderConfig {
     }
 
     /// How checkpoints of this architecture call the parts of a layer.
-    pub(crate) fn layer_names(&self) -> LayerNames {
+    pub fn layer_names(&self) -> LayerNames {
         match self.model_type {
             ModelType::Mpnet => LayerNames {
                 query: "attention.attn.q",
@@ -344,7 +370,7 @@ impl EncoderConfig {
     }
 
     /// Name of the word embeddings in a checkpoint with a head.
-    pub(crate) fn word_embeddings(&self) -> String {
+    pub fn word_embeddings(&self) -> String {
         format!("{}.embeddings.word_embeddings.weight", self.prefix())
     }
 
@@ -388,7 +414,7 @@ impl EncoderConfig {
     }
 
     /// The text of `config.json` for the current sizes, with the file's other fields kept and `extra` added.
-    pub(crate) fn to_json(&self, extra: Map<String, Value>) -> String {
+    pub fn to_json(&self, extra: Map<String, Value>) -> String {
         let mut raw = self.raw.clone();
         let mut sizes = vec![("vocab_size", self.vocab_size), ("num_hidden_layers", self.num_hidden_layers)];
         if self.type_vocab_size > 0 {

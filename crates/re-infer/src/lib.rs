@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
+mod attention;
+pub mod classifier;
+mod convolution;
+mod encoder;
+pub mod error;
+mod head;
+mod kernel;
+mod linear;
+mod model;
+pub mod token_classifier;
+mod weights;
+
+pub use classifier::{InferenceParts, RelationClassifier};
+pub use error::{Error, Result};
+pub use kernel::Kernel;
+pub use token_classifier::{TaggingOptions, TokenClassifier};

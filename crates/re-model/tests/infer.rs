@@ -1,0 +1,238 @@
+//! `re-infer` opens what is saved here, and answers alike: all markups and heads, taggers, long texts.
+
+// Helpers of integration tests are outside clippy's exemption for tests.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::path::{Path, PathBuf};
+
+use ndarray::Array2;
+use re_data::tags::{TagScheme, TagUnit};
+use re_data::{
+    CharSpan, Document, Encoded, LabelSet, MarkupConfig, Mention, PairRule, Predictor, RelationExample,
+    Tagger, WindowOptions,
+};
+use re_infer::{InferenceParts, Kernel};
+use re_model::head::{MentionPairConfig, PairFeature};
+use re_model::{
+    ClassifierOptions, HeadChoice, HeadConfig, MarkupChoice, RelationClassifier, TokenClassifier,
+    TokenClassifierOptions,
+};
+
+/// Largest error of a logit, as a share of the largest logit.
+const TOLERANCE: f32 = 2e-5;
+
+fn embedded() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embedded/model")
+}
+
+fn heads() -> [HeadConfig; 6] {
+    let pair = |features| HeadConfig::MentionPair(MentionPairConfig::new(features));
+    let (all, few) = (pair(&PairFeature::ALL), pair(&[PairFeature::Between, PairFeature::Start]));
+    [HeadConfig::Cls, HeadConfig::EntityStart, HeadConfig::EntityMean, HeadConfig::RBert, all, few]
+}
+
+fn markups() -> [MarkupConfig; 4] {
+    let types = vec!["PER".to_owned(), "ORG".to_owned()];
+    [
+        MarkupConfig::Plain {},
+        MarkupConfig::PlainTyped { types: types.clone() },
+        MarkupConfig::EntityTokens { entity_embedding: true, pair: true },
+        MarkupConfig::TypedTokens { types },
+    ]
+}
+
+/// A classifier whose logits differ between rows, saved.
+fn saved(markup: MarkupConfig, head: HeadConfig) -> (RelationClassifier, tempfile::TempDir) {
+    let options = ClassifierOptions {
+        markup: MarkupChoice::Known(markup),
+        head: HeadChoice::Known(head),
+        random_weights: true,
+        ..ClassifierOptions::default()
+    };
+    let labels = LabelSet::new(["관계_없음", "배우자", "형제"]).unwrap();
+    let (mut classifier, _) = RelationClassifier::new(embedded(), labels, options).unwrap();
+    enliven(classifier.model());
+    classifier.set_no_relation(Some("관계_없음")).unwrap();
+    classifier.set_logit_adjustment(Some(vec![0.5, -0.25, 0.0])).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    classifier.save(folder.path()).unwrap();
+    (classifier, folder)
+}
+
+/// Gives the weights a spread as of trained ones.
+fn enliven(model: &re_model::RelationModel) {
+    let _guard = tch::no_grad_guard();
+    for parameter in model.parameters().iter().filter(|parameter| parameter.decays()) {
+        let mut tensor = parameter.tensor.shallow_clone();
+        let _ = tensor.g_mul_scalar_(4.0);
+    }
+}
+
+/// Pairs of mentions that stand apart, touch, nest and repeat.
+fn examples(id: &str, tail: &str) -> Vec<RelationExample> {
+    let mention = |start, end, kind| Mention::new(CharSpan::new(start, end).unwrap()).with_kind(kind);
+    let mentions = vec![
+        mention(0, 2, "PER"),
+        mention(4, 6, "PER"),
+        mention(4, 8, "ORG"),
+        mention(8, 13, "PER"),
+        mention(0, 2, "ORG"),
+    ];
+    let document = Document::new(id, format!("하늘은 바다와 결혼했다.{tail}"), mentions).unwrap();
+    document.pairs(&PairRule::default()).map(|pair| document.example(pair).unwrap()).collect()
+}
+
+fn opened(folder: &Path, kernel: Kernel) -> re_infer::RelationClassifier {
+    let parts = InferenceParts { kernel: Some(kernel), ..InferenceParts::default() };
+    re_infer::RelationClassifier::from_pretrained_with(folder, parts).unwrap()
+}
+
+fn assert_close(found: &Array2<f32>, expected: &Array2<f32>, what: &str) {
+    let scale = expected.iter().fold(0.0f32, |scale, value| scale.max(value.abs()));
+    let error = (found - expected).iter().fold(0.0f32, |error, value| error.max(value.abs()));
+    assert!(error <= TOLERANCE * scale, "{what}: an error of {error:e} in logits up to {scale}");
+}
+
+#[test]
+fn classifiers_of_all_markups_and_heads_answer_alike() {
+    let examples = [examples("a", ""), examples("b", &" 정말 그랬다.".repeat(9))].concat();
+    for markup in markups() {
+        for head in heads() {
+            let (mut expected, folder) = saved(markup.clone(), head);
+            expected.model_mut().set_precision(re_model::Precision::Fp32);
+            let (rows, _) = expected.encoder().encode_batch(&examples).unwrap();
+            let logits = expected.logits(&rows).unwrap();
+            for kernel in Kernel::available() {
+                let what = format!("{markup:?} {head:?} {kernel:?}");
+                let found = opened(folder.path(), kernel);
+                assert_eq!(found.encoder().encode_batch(&examples).unwrap().0, rows, "{what}");
+                assert_close(&found.logits(&rows).unwrap(), &logits, &what);
+                let [found, expected] = [
+                    Predictor::predict(&found, &examples).unwrap(),
+                    Predictor::predict(&expected, &examples).unwrap(),
+                ];
+                assert_eq!(found.labels(), expected.labels());
+                assert_eq!(found.labels().no_relation(), Some(0));
+                assert_eq!(found.classes(), expected.classes(), "{what}");
+                for (found, expected) in found.values().iter().zip(expected.values()) {
+                    assert!((found - expected).abs() <= 1e-4, "{what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn batches_of_33_rows_of_all_lengths_answer_alike() {
+    let (mut expected, folder) = saved(MarkupConfig::Plain {}, HeadConfig::EntityMean);
+    expected.model_mut().set_precision(re_model::Precision::Fp32);
+    let row = |number: usize| {
+        let length = (1 + 8 * number).min(256);
+        let span = re_data::TokenSpan::with_len(number % length, 1);
+        Encoded {
+            ids: (0..length).map(|i| (10 + (number * 97 + i * 13) % 3900) as u32).collect(),
+            type_ids: vec![0; length],
+            entities: [Some(span), (!number.is_multiple_of(5)).then_some(span)],
+            marked: [Some(span), None],
+            ..Encoded::default()
+        }
+    };
+    let rows: Vec<Encoded> = (0..33).map(row).collect();
+    assert_eq!(rows.iter().map(Encoded::len).max(), Some(expected.model().config().max_length()));
+    let logits = expected.logits(&rows).unwrap();
+    for kernel in Kernel::available() {
+        assert_close(&opened(folder.path(), kernel).logits(&rows).unwrap(), &logits, &format!("{kernel:?}"));
+    }
+}
+
+#[test]
+fn rows_that_do_not_fit_fail_alone_and_alike() {
+    let (expected, folder) = saved(MarkupConfig::Plain {}, HeadConfig::Cls);
+    let found = re_infer::RelationClassifier::from_pretrained(folder.path()).unwrap();
+    let mut examples = examples("a", "");
+    // A mention that no row has room for.
+    let far = Mention::new(CharSpan::new(100, 4002).unwrap());
+    let near = Mention::new(CharSpan::new(0, 2).unwrap());
+    let long = Document::new("far", "하늘은 바다와 ".repeat(600), vec![near, far]).unwrap();
+    examples.insert(1, long.example(long.pairs(&PairRule::default()).next().unwrap()).unwrap());
+    let faults = |outcomes: re_data::Outcomes| -> Vec<Option<String>> {
+        outcomes.rows().map(|row| row.err().map(|error| error.to_string())).collect()
+    };
+    let found = faults(Predictor::outcomes(&found, &examples).unwrap());
+    assert_eq!(found, faults(Predictor::outcomes(&expected, &examples).unwrap()));
+    assert_eq!(found.iter().filter(|fault| fault.is_some()).count(), 1);
+}
+
+#[test]
+fn taggers_find_the_same_mentions_in_texts_of_any_length() {
+    let texts = [
+        "하늘은 바다와 결혼했다.".to_owned(),
+        String::new(),
+        " \u{3000}\n".to_owned(),
+        "권정선과 윤경형 가운데 새로 온 권정선은 보담천방송 소속이다. 알려진 대로 그레타 슈타델은 호가 춘호이다.".repeat(8),
+        "𝄞 Marie Curie (née Skłodowska), Warszawa".to_owned(),
+    ];
+    let document =
+        |(id, text): (usize, &String)| Document::new(id.to_string(), text.as_str(), Vec::new()).unwrap();
+    let documents: Vec<Document> = texts.iter().enumerate().map(document).collect();
+    for unit in [TagUnit::Token, TagUnit::Word, TagUnit::Character] {
+        let options = TokenClassifierOptions {
+            scheme: TagScheme::Bilou,
+            unit,
+            windows: Some(WindowOptions { max_length: 40, stride: 9 }),
+            random_weights: true,
+            ..TokenClassifierOptions::default()
+        };
+        let (mut expected, _) = TokenClassifier::new(embedded(), ["PER", "LOC"], options).unwrap();
+        enliven(expected.model());
+        expected.model_mut().set_precision(re_model::Precision::Fp32);
+        let folder = tempfile::tempdir().unwrap();
+        expected.save(folder.path()).unwrap();
+        for kernel in Kernel::available() {
+            let options = re_infer::TaggingOptions { kernel: Some(kernel), ..Default::default() };
+            let found = re_infer::TokenClassifier::from_pretrained_with(folder.path(), options).unwrap();
+            assert_eq!((found.tags(), found.unit()), (expected.tags(), unit));
+            let tag = |tagger: &dyn Tagger| -> Vec<Vec<Mention>> {
+                tagger.tag(&documents).unwrap().into_iter().map(Result::unwrap).collect()
+            };
+            let (found, expected) = (tag(&found), tag(&expected));
+            assert!(expected.iter().any(|mentions| mentions.len() > 1), "{unit:?}");
+            let kinds = |all: &[Vec<Mention>]| -> Vec<Vec<_>> {
+                let kind = |mention: &Mention| (mention.span(), mention.kind().map(str::to_owned));
+                all.iter().map(|mentions| mentions.iter().map(kind).collect()).collect()
+            };
+            assert_eq!(kinds(&found), kinds(&expected), "{unit:?} {kernel:?}");
+            for (found, expected) in found.concat().iter().zip(expected.concat()) {
+                let (found, expected) = (found.score().unwrap(), expected.score().unwrap());
+                assert!((found - expected).abs() <= 1e-4, "{unit:?} {kernel:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn folders_that_cannot_be_opened_say_why() {
+    let own = HeadChoice::Own(Box::new(|builder, config, classes| {
+        re_model::head::EntityMean::new(builder, config, classes)
+            .map(|head| Box::new(head) as Box<dyn re_model::Head>)
+    }));
+    let options = ClassifierOptions { head: own, random_weights: true, ..ClassifierOptions::default() };
+    let labels = LabelSet::new(["a", "b"]).unwrap();
+    let (classifier, _) = RelationClassifier::new(embedded(), labels, options).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    classifier.save(folder.path()).unwrap();
+    let error = re_infer::RelationClassifier::from_pretrained(folder.path()).unwrap_err();
+    assert!(matches!(error, re_infer::Error::OwnHead { .. }), "{error}");
+
+    let error = re_infer::RelationClassifier::from_pretrained(embedded()).unwrap_err().to_string();
+    assert!(error.contains("relation_classifier.json is missing"), "{error}");
+
+    let (_, folder) = saved(MarkupConfig::Plain {}, HeadConfig::Cls);
+    let path = folder.path().join("model.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let classifier = re_infer::RelationClassifier::from_pretrained(folder.path()).unwrap();
+    let error = classifier.predict(&examples("a", "")).unwrap_err();
+    assert!(re_data::error::with_causes(&error).contains("has changed"), "{error}");
+}
