@@ -33,3 +33,8 @@ pub use tagging::TaggingConfig;
 pub use trained::{
     load_predictor, load_predictor_with, load_tagger, load_tagger_with, tagger_beside, trained_precision,
 };
+
+/// The README's code, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -29,8 +29,3 @@ pub use tagging::{TaggedRows, TaggingTask};
 pub use task::{ClassificationTask, LabelledRows, OwnMetric};
 pub use trainer::{Outcome, Start, Task, Trainer};
 pub use variants::AugmentationReport;
-
-/// The README's code, compiled.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
