@@ -14,7 +14,7 @@ use re_data::{
 use re_infer::{InferenceParts, Kernel};
 use re_model::head::{MentionPairConfig, PairFeature};
 use re_model::{
-    ClassifierOptions, HeadChoice, HeadConfig, MarkupChoice, RelationClassifier, TokenClassifier,
+    ClassifierOptions, HeadChoice, HeadConfig, JointModel, MarkupChoice, RelationClassifier, TokenClassifier,
     TokenClassifierOptions,
 };
 
@@ -208,6 +208,42 @@ fn taggers_find_the_same_mentions_in_texts_of_any_length() {
             }
         }
     }
+}
+
+#[test]
+fn a_folder_of_one_encoder_and_two_heads_gives_either() {
+    let (relations, _) = saved(MarkupConfig::Plain {}, HeadConfig::MentionPair(MentionPairConfig::default()));
+    let scheme = TagScheme::Io;
+    let mut joint = JointModel::new(relations, ["PER", "LOC"], scheme, TagUnit::Character, None).unwrap();
+    joint.set_precision(re_model::Precision::Fp32);
+    // The encoder is lively already.
+    for parameter in joint.tagger().model().parameters().iter().filter(|one| one.name.contains("classifier"))
+    {
+        let _guard = tch::no_grad_guard();
+        let _ = parameter.tensor.shallow_clone().g_mul_scalar_(40.0);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    joint.save(folder.path()).unwrap();
+
+    let tagger = re_infer::TokenClassifier::from_pretrained(folder.path()).unwrap();
+    assert_eq!((tagger.tags(), tagger.unit()), (joint.tagger().tags(), TagUnit::Character));
+    let document =
+        Document::new("1", "권정선과 윤경형 가운데 새로 온 권정선은 보담천방송 소속이다.", Vec::new());
+    let document = document.unwrap();
+    let tag = |tagger: &dyn Tagger| -> Vec<(CharSpan, Option<String>)> {
+        let mentions = tagger.tag(std::slice::from_ref(&document)).unwrap().remove(0).unwrap();
+        mentions.iter().map(|mention| (mention.span(), mention.kind().map(str::to_owned))).collect()
+    };
+    let expected = tag(joint.tagger());
+    assert!(!expected.is_empty());
+    assert_eq!(tag(&tagger), expected);
+
+    let examples = examples("a", "");
+    let found = re_infer::RelationClassifier::from_pretrained(folder.path()).unwrap();
+    let (found, expected) =
+        (found.predict(&examples).unwrap(), joint.relations().predict(&examples).unwrap());
+    let apart = found.values().iter().zip(expected.values()).map(|(a, b)| (a - b).abs());
+    assert!(apart.fold(0.0, f32::max) < 1e-4);
 }
 
 #[test]
