@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use re_data::metrics::LabelMetrics;
 use re_data::{CharSpan, Document, Relation};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::properties::RelationProperties;
@@ -53,7 +53,7 @@ pub struct Scores {
 pub const MENTION: &str = "mention";
 
 /// Agreement of two lists of sets.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Agreement {
     /// Elements of the truth.
     pub gold: usize,
@@ -70,7 +70,7 @@ pub struct Agreement {
 }
 
 /// Precision, recall and their harmonic mean.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Shares {
     /// Share of what was predicted that is right.
     pub precision: f64,

@@ -14,7 +14,7 @@ use re_extract::GraphSettings;
 use re_formats::read;
 use serde::Deserialize;
 
-pub use graph_scores::{GraphAgreement, GraphScores, GraphShares};
+pub use graph_scores::GraphScores;
 pub use log::{Evaluated, Log, Step};
 pub use settings::Settings;
 pub use summary::{Evaluation, Part, Reason, Summary};

@@ -132,7 +132,7 @@ fn graphs_of_a_run_stand_in_a_table_of_their_own() {
     assert!(!markdown(&runs).unwrap().contains("### Graphs"));
     let agreement = |f1: f64| {
         let shares = serde_json::json!({"precision": 1.0, "recall": 0.5, "f1": f1});
-        serde_json::json!({"gold": 4, "predicted": 2, "correct": 2, "micro": shares, "macro_average": shares})
+        serde_json::json!({"gold": 4, "predicted": 2, "correct": 2, "micro": shares, "macro_average": shares, "per_label": []})
     };
     let scores = serde_json::json!({
         "documents": 1200,

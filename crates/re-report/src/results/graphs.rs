@@ -1,10 +1,12 @@
 //! The table of runs that have extracted graphs from documents.
 
+use re_extract::score::Agreement;
+
 use super::group::Group;
 use super::markdown::{cell, table};
 use super::recorded::Recorded;
 use crate::number::{count, percent};
-use crate::run::{GraphAgreement, RowSet};
+use crate::run::{GraphScores, RowSet};
 
 /// The table, with a heading; empty where no run has graphs.
 pub(super) fn tables(groups: &[Group]) -> String {
@@ -30,9 +32,9 @@ pub(super) fn tables(groups: &[Group]) -> String {
 }
 
 fn lines(run: &Recorded) -> Vec<[String; 8]> {
-    let line = |(rows, scores): &(RowSet, crate::run::GraphScores)| {
+    let line = |(rows, scores): &(RowSet, GraphScores)| {
         let three =
-            |of: &GraphAgreement| [of.micro.precision, of.micro.recall, of.micro.f1].map(percent).join(" / ");
+            |of: &Agreement| [of.micro.precision, of.micro.recall, of.micro.f1].map(percent).join(" / ");
         let strict = &scores.strict_relations;
         let counts = [strict.correct, strict.predicted, strict.gold].map(|number| count(number as u64));
         [
