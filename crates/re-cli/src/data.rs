@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
+use re_data::error::with_causes;
 use re_data::random::fnv1a;
 use re_data::text::brief;
-use re_data::{RelationExample, files};
+use re_data::{RelationExample, RowError, files};
 use re_formats::read::{EntityTypes, ExampleReader, Format, ReadOptions, ReadReport};
 
 use crate::exit::Usage;
@@ -260,6 +261,26 @@ impl Rows {
     pub fn print_type_notes(&self, path: &Path, verbosity: Verbosity) {
         if self.types_count && self.untyped > 0 {
             verbosity.note(format!("{}: {} rows without entity types", path.display(), self.untyped));
+        }
+    }
+}
+
+/// Rows that a model cannot answer.
+#[derive(Default)]
+pub struct LeftOut {
+    count: usize,
+    first: Option<String>,
+}
+
+impl LeftOut {
+    pub fn add(&mut self, error: &RowError) {
+        self.count += 1;
+        self.first.get_or_insert_with(|| with_causes(error));
+    }
+
+    pub fn print_notes(&self, input: &Path, verbosity: Verbosity) {
+        if let Some(first) = &self.first {
+            verbosity.note(format!("{}: {} rows left out, the first: {first}", input.display(), self.count));
         }
     }
 }

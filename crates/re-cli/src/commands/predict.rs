@@ -6,15 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use clap::Args;
-use re_data::error::with_causes;
-use re_data::{Outcomes, PredictError, Predictor, Probabilities, RowError, TokensInText};
+use re_data::{Outcomes, PredictError, Predictor, Probabilities, TokensInText};
 use re_experiment::{Error, load_predictor, model_folder, trained_precision};
 use re_formats::write::PredictionFormat;
 use re_model::{RelationClassifier, TrainedParts};
 use re_qa::QuestionAnswerer;
 use re_train::TrainConfig;
 
-use crate::data::{DataArgs, folder, model_first};
+use crate::data::{DataArgs, LeftOut, folder, model_first};
 use crate::exit::{Usage, about};
 use crate::model::{ComputeArgs, note_unfinished};
 use crate::output::PredictionArgs;
@@ -177,26 +176,6 @@ impl Predict {
         match of_data {
             None | Some(Data::Io { .. }) => error,
             Some(_) => about(model, error),
-        }
-    }
-}
-
-/// Rows that a model cannot answer.
-#[derive(Default)]
-struct LeftOut {
-    count: usize,
-    first: Option<String>,
-}
-
-impl LeftOut {
-    fn add(&mut self, error: &RowError) {
-        self.count += 1;
-        self.first.get_or_insert_with(|| with_causes(error));
-    }
-
-    fn print_notes(&self, input: &Path, verbosity: Verbosity) {
-        if let Some(first) = &self.first {
-            verbosity.note(format!("{}: {} rows left out, the first: {first}", input.display(), self.count));
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
-use re_data::error::with_causes;
-use re_extract::types::entity_types;
+use re_extract::types::{FoundType, entity_types};
 use re_formats::write::EntityTypesWriter;
 
 use crate::cleanup::Output;
-use crate::data::{DataArgs, folder, model_first};
+use crate::data::{DataArgs, LeftOut, folder, model_first};
+use crate::exit::about;
 use crate::extraction::TaggingArgs;
 use crate::model::ComputeArgs;
 use crate::verbosity::Verbosity;
@@ -62,43 +62,38 @@ impl Types {
         self.data.check(self.rows.iter().map(PathBuf::as_path), [self.output.as_path()])?;
         let tagger = self.tagging.load(&self.tagger, &self.compute.settings(), verbosity)?;
         let mut writer = EntityTypesWriter::new(Output::create(&self.output)?, &self.output);
-        let (mut counts, mut failed) = (Counts::default(), 0);
+        let mut counts = Counts::default();
         for path in &self.rows {
             let (mut rows, mut progress) = self.data.open(path, &self.output, verbosity)?;
             rows.want_unique_ids();
+            let mut left_out = LeftOut::default();
             loop {
                 let chunk = re_data::stream::chunk(&mut rows, CHUNK)?;
                 if chunk.is_empty() {
                     break;
                 }
-                for (row, types) in chunk.iter().zip(entity_types(&tagger, &chunk)?) {
+                let found = entity_types(&tagger, &chunk).map_err(|error| about(&self.tagger, error))?;
+                for (row, types) in chunk.iter().zip(found) {
                     match types {
                         Ok(types) => {
-                            types
-                                .iter()
-                                .for_each(|found| counts.add(found.as_ref().map(|found| found.is_exact)));
-                            let [subject, object] = &types;
-                            let kinds = [subject, object]
-                                .map(|found| found.as_ref().map(|found| found.kind.as_str()));
+                            types.iter().for_each(|found| counts.add(found.as_ref()));
+                            let kinds = types.each_ref().map(|found| Some(found.as_ref()?.kind.as_str()));
                             writer.write(row.id(), kinds)?;
                         }
-                        Err(error) if self.data.lenient => {
-                            failed += 1;
-                            verbosity.note(format!("{}: left out: {}", path.display(), with_causes(&error)));
-                        }
-                        Err(error) => bail!("{}: {}", path.display(), with_causes(&error)),
+                        Err(error) if self.data.lenient => left_out.add(&error),
+                        Err(error) => return Err(about(path, error)),
                     }
                 }
                 progress.advance(chunk.len());
             }
             progress.finish();
             rows.print_notes(path, verbosity);
+            left_out.print_notes(path, verbosity);
         }
         writer.finish()?.commit()?;
         let Counts { exact, overlapping, untyped } = counts;
-        let left_out = if failed > 0 { format!("; {failed} rows left out") } else { String::new() };
         verbosity.note(format!(
-            "{} entities: {exact} are mentions of the tagger, {overlapping} overlap one, {untyped} have no type{left_out}",
+            "{} entities: {exact} are mentions of the tagger, {overlapping} overlap one, {untyped} have no type",
             exact + overlapping + untyped
         ));
         Ok(())
@@ -106,10 +101,10 @@ impl Types {
 }
 
 impl Counts {
-    fn add(&mut self, is_exact: Option<bool>) {
-        match is_exact {
-            Some(true) => self.exact += 1,
-            Some(false) => self.overlapping += 1,
+    fn add(&mut self, found: Option<&FoundType>) {
+        match found {
+            Some(FoundType { is_exact: true, .. }) => self.exact += 1,
+            Some(_) => self.overlapping += 1,
             None => self.untyped += 1,
         }
     }
