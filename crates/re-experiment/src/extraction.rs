@@ -71,11 +71,7 @@ pub fn load_models(
     config: &TrainConfig,
     tagging: TaggingOptions,
 ) -> Result<ExtractionModels> {
-    let reference = reference.as_ref();
-    let named = tagger.unwrap_or(reference);
-    // A run of both may stand for its tagger.
-    let beside = tagger_beside(named).map_err(|error| error.of_model(named))?;
-    plainly(config, |loading| models(reference, beside.as_deref().or(tagger), loading, tagging))
+    plainly(config, |loading| models(reference.as_ref(), tagger, loading, tagging))
 }
 
 /// As [`load_models`].
@@ -86,6 +82,10 @@ pub(crate) fn models(
     tagging: TaggingOptions,
 ) -> Result<ExtractionModels> {
     let of_reference = |error: Error| error.of_model(reference);
+    let named = tagger.unwrap_or(reference);
+    // A run of both may stand for its tagger.
+    let beside = tagger_beside(named).map_err(|error| error.of_model(named))?;
+    let tagger = beside.as_deref().or(tagger);
     if let Some(place) = tagger
         && tagging.scheme.is_none()
         && tagging.unit.is_none()

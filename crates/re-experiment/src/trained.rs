@@ -189,15 +189,13 @@ fn parts(folder: &Path, loading: Loading<'_>) -> Result<TrainedParts> {
     Ok(TrainedParts { head, markup: own.markup, device, precision })
 }
 
-/// The classifier of `reference` and the tagger of another reference as one model, where they were trained on one encoder: a
-/// text that was tagged then needs no further encoder pass for its pairs. `None` where they were not.
+/// The classifier of `reference` and the tagger of the run or folder `tagger` as one model, where they were trained on one
+/// encoder: a text that was tagged then needs no further encoder pass for its pairs. `None` where they were not.
 pub(crate) fn joint_of(reference: &Path, tagger: &Path, loading: Loading<'_>) -> Result<Option<JointModel>> {
-    let beside = tagger_beside(tagger)?;
-    let place = beside.as_deref().unwrap_or(tagger);
-    if tagger_beside(reference)?.as_deref() != Some(place) {
+    if tagger_beside(reference)?.as_deref() != Some(tagger) {
         return Ok(None);
     }
-    match model_folder(place) {
+    match model_folder(tagger) {
         Ok(folder) if JointModel::is_in(&folder)? => joint(&folder, loading).map(Some),
         Ok(_) | Err(Error::NoModel { .. }) => Ok(None),
         Err(error) => Err(error),

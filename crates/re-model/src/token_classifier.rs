@@ -229,7 +229,7 @@ impl TokenClassifier {
     /// Calls `each` with the number of each row and the logits of its tokens.
     fn each_row(&self, rows: &[Encoded], mut each: impl FnMut(usize, &[f32])) -> Result<()> {
         let _guard = tch::no_grad_guard();
-        let width = self.tags.len() * places(self.unit);
+        let width = self.tagging().width();
         self.model.drop_states();
         in_batches(rows, &self.model, |numbers, batch| {
             let logits = floats(&self.model.forward_and_keep(batch)?)?;
@@ -272,9 +272,6 @@ impl Tagger for TokenClassifier {
     }
 
     fn tag(&self, documents: &[Document]) -> Result<Vec<Result<Vec<Mention>, RowError>>, PredictError> {
-        // The model belongs to this thread.
-        let Self { model: _, encoder, tags, unit } = self;
-        let tagging = Tagging { encoder, tags, unit: *unit };
-        Ok(tagging.tag(documents, |texts| self.mentions(texts))?)
+        Ok(self.tagging().tag(documents, |texts| self.mentions(texts))?)
     }
 }
