@@ -101,7 +101,7 @@ impl DistanceProjections {
             false => (own("pos_key_proj"), own("pos_query_proj")),
         };
         let mut projection = |wanted: bool, name: &str, factor| {
-            wanted.then(|| weights.joined(&[name], width, width, factor)).transpose()
+            wanted.then(|| weights.scaled(name, width, width, factor)).transpose()
         };
         Ok(Self {
             key: projection(shape.content_to_position, &key, 1.0)?,
@@ -336,7 +336,7 @@ fn terms<'a>(
 }
 
 fn product<'a>(left: Rows<'a>, depth: usize, panels: &'a [f32], columns: usize) -> Product<'a> {
-    Product { left, depth, panels, columns, bias: None, curve: None }
+    Product { left, depth, panels, columns, bias: None, scales: None, curve: None }
 }
 
 /// Rows as the columns of a matrix in panels.

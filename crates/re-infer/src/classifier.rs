@@ -6,12 +6,13 @@ use std::sync::atomic::AtomicBool;
 
 use ndarray::Array2;
 use re_checkpoint::classifier::{self, Settings, check_settings, checked, trained_encoder};
-use re_checkpoint::{EncoderConfig, HeadConfig};
+use re_checkpoint::{EncoderConfig, HeadConfig, Precision};
 use re_data::predictor::estimated_tokens;
 use re_data::{
     Encoded, ExampleEncoder, LabelSet, Markup, Outcomes, PredictError, Predictor, RelationExample,
 };
 
+use crate::computing::{Computing, NumberFormat};
 use crate::error::{Error, Result};
 use crate::head::Head;
 use crate::kernel::Kernel;
@@ -24,6 +25,9 @@ pub struct InferenceParts {
     pub markup: Option<Arc<dyn Markup>>,
     /// The instructions to compute with; the fastest that the processor has where left out.
     pub kernel: Option<Kernel>,
+    /// The numbers to compute in. Where left out: whole numbers of eight bits for what is stored so, and for all else what the
+    /// model was trained in, bfloat16 only where the processor multiplies it by an instruction of its own.
+    pub format: Option<NumberFormat>,
 }
 
 /// A trained classifier of relation examples, on the CPU.
@@ -70,14 +74,20 @@ impl RelationClassifier {
     /// As [`from_pretrained`](Self::from_pretrained), and those of a markup that is needed and not given.
     pub fn from_pretrained_with(folder: impl AsRef<Path>, parts: InferenceParts) -> Result<Self> {
         let folder = folder.as_ref();
-        let (mut classifier, check) = checked(folder, || Self::load(folder, parts))?;
+        let computing = |trained| Computing::new(parts.kernel, parts.format, trained);
+        let (mut classifier, check) = checked(folder, || Self::load(folder, parts.markup, computing))?;
         classifier.model.set_check(check);
         Ok(classifier)
     }
 
-    fn load(folder: &Path, parts: InferenceParts) -> Result<Self> {
+    /// `computing` says how it computes that was trained in a number format.
+    pub(crate) fn load(
+        folder: &Path,
+        markup: Option<Arc<dyn Markup>>,
+        computing: impl FnOnce(Option<Precision>) -> Computing,
+    ) -> Result<Self> {
         let settings = Settings::read(folder)?;
-        let markup = settings.markup(parts.markup, folder)?;
+        let markup = settings.markup(markup, folder)?;
         let head = settings.head.ok_or_else(|| Error::OwnHead {
             path: folder.join(classifier::FILE),
             expected: "cls, entity_start, entity_mean, r_bert and mention_pair",
@@ -86,8 +96,7 @@ impl RelationClassifier {
         let labels = settings.labels(&config, folder)?;
         let encoder = trained_encoder(folder, &markup, settings.encoding, &config)?;
         let head: HeadConfig = head.for_markup(encoder.markup());
-        let kernel = parts.kernel.unwrap_or_else(Kernel::best);
-        let model = Model::open(folder, config, kernel, |config, weights| {
+        let model = Model::open(folder, config, &computing(settings.precision), |config, weights| {
             Head::new(head, config, labels.len(), weights)
         })?;
         let (encoder, labels) = (Arc::new(encoder), Arc::new(labels));
@@ -110,6 +119,10 @@ impl RelationClassifier {
         Ok(trained_encoder(folder, &markup, settings.encoding, &EncoderConfig::from_folder(folder)?)?)
     }
 
+    pub(crate) fn model(&self) -> &Model {
+        &self.model
+    }
+
     /// What turns examples into rows of tokens.
     pub fn encoder(&self) -> &Arc<ExampleEncoder> {
         &self.encoder
@@ -123,6 +136,15 @@ impl RelationClassifier {
     /// The instructions that it computes with.
     pub fn kernel(&self) -> Kernel {
         self.model.kernel()
+    }
+
+    /// Chooses which of the classes means that there is no relation, if one does.
+    ///
+    /// # Errors
+    /// Those of [`LabelSet::with_no_relation`].
+    pub fn set_no_relation(&mut self, name: Option<&str>) -> Result<()> {
+        self.labels = Arc::new(LabelSet::clone(&self.labels).with_no_relation(name)?);
+        Ok(())
     }
 
     /// What is added to each class's logit before probabilities are made of them, if anything is.

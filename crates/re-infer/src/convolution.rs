@@ -3,6 +3,7 @@
 use re_checkpoint::EncoderConfig;
 use re_checkpoint::config::Convolution;
 
+use crate::computing::NumberFormat;
 use crate::error::Result;
 use crate::kernel::values::Activate;
 use crate::linear::{Linear, Norm, Pass};
@@ -35,8 +36,11 @@ impl ConvolutionLayer {
         let value =
             |row: &[f32], i: usize| row.get(i % width * reach + i / width).copied().unwrap_or_default();
         let groups = rows.chunks(width.max(1)).zip(bias.chunks(width.max(1)));
-        let groups =
-            groups.map(|(rows, bias)| Linear::new(kernel, width * reach, rows, bias, 1.0, value)).collect();
+        let groups = groups
+            .map(|(rows, bias)| {
+                Linear::new(kernel, NumberFormat::Fp32, width * reach, rows, bias, 1.0, value)
+            })
+            .collect();
         Ok(Self {
             shape,
             groups,

@@ -5,6 +5,7 @@ use re_checkpoint::config::ModelType;
 use re_data::{Batch, TokenSpan};
 
 use crate::attention::{Attended, DistanceProjections, DistanceTable, Distances, Shape};
+use crate::computing::LayerProduct;
 use crate::convolution::ConvolutionLayer;
 use crate::error::{Error, Result};
 use crate::head::row_ranges;
@@ -258,8 +259,14 @@ impl Layer {
         // Scores are products with queries: their factor may as well be the queries'.
         let factor = ((width * config.score_terms) as f64).sqrt().recip() as f32;
         let part = |part: &str| format!("{name}.{part}");
-        let query = weights.joined(&[&part(names.query)], hidden, hidden, factor)?;
-        let key_value = weights.joined(&[&part(names.key), &part(names.value)], hidden, hidden, 1.0)?;
+        let query = weights.layer(LayerProduct::Query, &[&part(names.query)], hidden, hidden, factor)?;
+        let key_value = weights.layer(
+            LayerProduct::KeyValue,
+            &[&part(names.key), &part(names.value)],
+            hidden,
+            hidden,
+            1.0,
+        )?;
         let distances = match config.disentangled_attention {
             None => DistanceProjections::default(),
             Some(shape) => {
@@ -271,10 +278,22 @@ impl Layer {
             query,
             key_value,
             distances,
-            attention_output: weights.linear(&part(names.attention_output), hidden, hidden)?,
+            attention_output: weights.layer(
+                LayerProduct::AttentionOutput,
+                &[&part(names.attention_output)],
+                hidden,
+                hidden,
+                1.0,
+            )?,
             attention_norm: weights.norm(&part(names.attention_norm), hidden, eps)?,
-            intermediate: weights.linear(&part("intermediate.dense"), hidden, inner)?,
-            output: weights.linear(&part("output.dense"), inner, hidden)?,
+            intermediate: weights.layer(
+                LayerProduct::Intermediate,
+                &[&part("intermediate.dense")],
+                hidden,
+                inner,
+                1.0,
+            )?,
+            output: weights.layer(LayerProduct::Output, &[&part("output.dense")], inner, hidden, 1.0)?,
             output_norm: weights.norm(&part("output.LayerNorm"), hidden, eps)?,
         })
     }

@@ -109,6 +109,14 @@ pub enum Error {
         /// Largest length.
         max: usize,
     },
+    /// Rows are not for a model.
+    #[error("found {found}, expected {expected}")]
+    Rows {
+        /// What they are.
+        found: &'static str,
+        /// What the model takes.
+        expected: &'static str,
+    },
     /// The flag given to `stop_when` was raised.
     #[error("prediction was interrupted")]
     Interrupted,

@@ -27,7 +27,7 @@ pub(crate) enum Head {
     /// First token and both entity means, each through a dense layer.
     RBert { first: Linear, entity: Linear, output: Linear },
     /// Both mentions and what stands around them.
-    MentionPair(MentionPair),
+    MentionPair(Box<MentionPair>),
     /// A class for each token, or for each of its first characters.
     Tokens { output: Linear, others: Option<Linear>, places: usize },
 }
@@ -62,7 +62,7 @@ impl Head {
                 output: weights.linear("head.output", 3 * hidden, classes)?,
             },
             HeadConfig::MentionPair(pair) => {
-                Self::MentionPair(MentionPair::new(pair, config, classes, weights)?)
+                Self::MentionPair(Box::new(MentionPair::new(pair, config, classes, weights)?))
             }
         };
         weights.check()?;

@@ -4,9 +4,11 @@
 //! [`Task`] within a function that may use them.
 
 mod lanes;
+pub(crate) mod packed;
 pub(crate) mod panels;
 #[cfg(test)]
 mod tests;
+mod tiles;
 pub(crate) mod values;
 
 #[cfg(target_arch = "x86_64")]
@@ -33,7 +35,15 @@ enum Set {
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
+    AvxVnni,
+    #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16,
+    #[cfg(target_arch = "x86_64")]
+    Amx,
 }
 
 impl Kernel {
@@ -48,24 +58,48 @@ impl Kernel {
         let mut all = vec![Self(Set::Portable)];
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                all.push(Self(Set::Avx2));
-            }
-            if is_x86_feature_detected!("avx512f") {
-                all.push(Self(Set::Avx512));
-            }
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let avx512 = avx2 && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
+            let vnni = avx512 && is_x86_feature_detected!("avx512vnni");
+            let bf16 = vnni && is_x86_feature_detected!("avx512bf16");
+            let sets = [
+                (Set::Avx2, avx2),
+                (Set::AvxVnni, avx2 && is_x86_feature_detected!("avxvnni")),
+                (Set::Avx512, avx512),
+                (Set::Avx512Vnni, vnni),
+                (Set::Avx512Bf16, bf16),
+                (Set::Amx, bf16 && tiles::available()),
+            ];
+            all.extend(sets.into_iter().filter(|(_, there)| *there).map(|(set, _)| Self(set)));
         }
         all
     }
 
-    /// Its name: `portable`, `avx2` or `avx512`.
+    /// Its name: `portable`, `avx2`, `avxvnni`, `avx512`, `avx512vnni`, `avx512bf16` or `amx`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Set::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
+            Set::AvxVnni => "avxvnni",
+            #[cfg(target_arch = "x86_64")]
             Set::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512Vnni => "avx512vnni",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512Bf16 => "avx512bf16",
+            #[cfg(target_arch = "x86_64")]
+            Set::Amx => "amx",
+        }
+    }
+
+    /// Whether it multiplies bfloat16 numbers by an instruction of its own.
+    pub fn multiplies_bf16(self) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512Bf16 | Set::Amx => true,
+            _ => false,
         }
     }
 
@@ -74,23 +108,53 @@ impl Kernel {
         match self.0 {
             Set::Portable => panels::width::<Portable>(),
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => panels::width::<Avx2>(),
+            Set::Avx2 | Set::AvxVnni => panels::width::<Avx2<false>>(),
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => panels::width::<Avx512>(),
+            _ => panels::width::<Avx512<false, false>>(),
         }
     }
 
-    /// Runs a task with these instructions.
+    /// Whether it has tiles of registers.
+    fn tiles(self) -> Option<()> {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::Amx => Some(()),
+            _ => None,
+        }
+    }
+
+    /// Runs a task of floats with these instructions.
     #[allow(unsafe_code)]
     pub(crate) fn run<T: Task>(self, task: T) -> T::Output {
+        // SAFETY of all blocks, here and below: the value exists, so the processor has the instructions.
         match self.0 {
             Set::Portable => task.run::<Portable>(),
-            // SAFETY: the value exists, so the processor has the instructions.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => unsafe { with_avx2(task) },
-            // SAFETY: as above.
+            Set::Avx2 | Set::AvxVnni => unsafe { with_avx2(task) },
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => unsafe { with_avx512(task) },
+            _ => unsafe { with_avx512(task) },
+        }
+    }
+
+    /// Runs a task that multiplies bytes.
+    #[allow(unsafe_code)]
+    fn run_bytes<T: Task>(self, task: T) -> T::Output {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::AvxVnni => unsafe { with_avxvnni(task) },
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512Vnni | Set::Avx512Bf16 | Set::Amx => unsafe { with_avx512vnni(task) },
+            _ => self.run(task),
+        }
+    }
+
+    /// Runs a task that multiplies bfloat16 numbers.
+    #[allow(unsafe_code)]
+    fn run_pairs<T: Task>(self, task: T) -> T::Output {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512Bf16 | Set::Amx => unsafe { with_avx512bf16(task) },
+            _ => self.run(task),
         }
     }
 }
@@ -108,11 +172,29 @@ pub(crate) trait Task {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn with_avx2<T: Task>(task: T) -> T::Output {
-    task.run::<Avx2>()
+    task.run::<Avx2<false>>()
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx2,fma")]
+#[target_feature(enable = "avx2,fma,avxvnni")]
+fn with_avxvnni<T: Task>(task: T) -> T::Output {
+    task.run::<Avx2<true>>()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx2,fma")]
 fn with_avx512<T: Task>(task: T) -> T::Output {
-    task.run::<Avx512>()
+    task.run::<Avx512<false, false>>()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx2,fma")]
+fn with_avx512vnni<T: Task>(task: T) -> T::Output {
+    task.run::<Avx512<true, false>>()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16,avx2,fma")]
+fn with_avx512bf16<T: Task>(task: T) -> T::Output {
+    task.run::<Avx512<false, true>>()
 }

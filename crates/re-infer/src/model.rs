@@ -15,6 +15,7 @@ use re_data::encoded::{GroupLimits, groups};
 use re_data::manifest::Check;
 use re_data::{Batch, Encoded};
 
+use crate::computing::Computing;
 use crate::encoder::{Encoder, Scratch};
 use crate::error::{Error, Result};
 use crate::head::{Head, HeadInput};
@@ -47,15 +48,16 @@ impl Model {
     pub fn open(
         folder: &Path,
         config: EncoderConfig,
-        kernel: Kernel,
+        computing: &Computing,
         head: impl FnOnce(&EncoderConfig, &mut Weights<'_>) -> Result<Head>,
     ) -> Result<Self> {
         let (path, files) = open(folder)?;
-        let mut weights = Weights::new(&path, &files, &config, kernel);
+        let mut weights = Weights::new(&path, &files, &config, computing);
         let encoder = Encoder::new(config, &mut weights)?;
         let head = head(encoder.config(), &mut weights)?;
         let files = files.iter().map(|file| (file.path().to_owned(), Arc::clone(file.map()))).collect();
         let (stop, check, scratch) = (Arc::default(), Check::default(), Mutex::default());
+        let kernel = computing.kernel;
         let model = Self { encoder, head, kernel, stop, files, check, scratch };
         model.check_files()?;
         Ok(model)

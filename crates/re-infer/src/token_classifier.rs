@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use re_checkpoint::EncoderConfig;
 use re_checkpoint::classifier::{check_vocabulary, checked, tokenizer_in};
 pub use re_checkpoint::tagging::PreparedText;
 use re_checkpoint::tagging::{Settings, Tagging, places, tags_of, windows_of};
+use re_checkpoint::{EncoderConfig, Precision};
 use re_data::tags::{TagScheme, TagSet, TagUnit};
 use re_data::{Document, Encoded, Mention, PredictError, RowError, Tagger, TextEncoder, WindowOptions};
 
+use crate::computing::{Computing, NumberFormat};
 use crate::error::Result;
 use crate::head::Head;
 use crate::kernel::Kernel;
@@ -28,6 +29,8 @@ pub struct TaggingOptions {
     pub windows: Option<WindowOptions>,
     /// The instructions to compute with; the fastest that the processor has where left out.
     pub kernel: Option<Kernel>,
+    /// The numbers to compute in, by the rule of [`InferenceParts::format`](crate::InferenceParts::format).
+    pub format: Option<NumberFormat>,
 }
 
 /// Finds the mentions of texts by a class for each of their tokens, words or characters, on the CPU.
@@ -75,25 +78,36 @@ impl TokenClassifier {
     /// As there, and where windows are longer than the encoder takes.
     pub fn from_pretrained_with(folder: impl AsRef<Path>, options: TaggingOptions) -> Result<Self> {
         let folder = folder.as_ref();
-        let (mut classifier, check) = checked(folder, || Self::load(folder, options))?;
+        let (mut classifier, check) = checked(folder, || {
+            Self::load(folder, options, |trained| Computing::new(options.kernel, options.format, trained))
+        })?;
         classifier.model.set_check(check);
         Ok(classifier)
     }
 
-    fn load(folder: &Path, options: TaggingOptions) -> Result<Self> {
+    /// `computing` is as in [`RelationClassifier::load`](crate::RelationClassifier).
+    pub(crate) fn load(
+        folder: &Path,
+        options: TaggingOptions,
+        computing: impl FnOnce(Option<Precision>) -> Computing,
+    ) -> Result<Self> {
         let config = EncoderConfig::from_folder(folder)?;
         let settings = Settings::read(folder)?;
         let windows = windows_of(options.windows, settings.as_ref(), &config, folder)?;
         let (tags, scope) = tags_of(options.scheme, settings.as_ref(), &config, folder)?;
+        let trained = settings.as_ref().and_then(|settings| settings.precision);
         let unit = options.unit.or(settings.map(|settings| settings.unit)).unwrap_or_default();
         let tokenizer = tokenizer_in(folder)?;
         check_vocabulary(&tokenizer, &config, folder)?;
         let encoder = TextEncoder::new(tokenizer, windows, config.token_types())?;
-        let kernel = options.kernel.unwrap_or_else(Kernel::best);
-        let model = Model::open(folder, config, kernel, |config, weights| {
+        let model = Model::open(folder, config, &computing(trained), |config, weights| {
             Head::tokens(config, tags.len(), places(unit), scope, weights)
         })?;
         Ok(Self { model, encoder, tags, unit })
+    }
+
+    pub(crate) fn model(&self) -> &Model {
+        &self.model
     }
 
     /// What turns texts into rows of tokens.
@@ -104,6 +118,11 @@ impl TokenClassifier {
     /// The tags it chooses from.
     pub fn tags(&self) -> &TagSet {
         &self.tags
+    }
+
+    /// Logits of a token.
+    pub(crate) fn width(&self) -> usize {
+        self.tagging().width()
     }
 
     /// What has a tag.

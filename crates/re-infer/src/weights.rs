@@ -7,6 +7,7 @@ use std::sync::Arc;
 use re_checkpoint::tensors::{Dtype, in_folder, stored_names};
 use re_checkpoint::{EncoderConfig, FileMap, StoredTensor, TensorFile};
 
+use crate::computing::{Computing, LayerProduct, NumberFormat};
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::linear::{Linear, Norm};
@@ -23,6 +24,7 @@ pub(crate) struct Weights<'a> {
     missing: Vec<String>,
     /// What products are to be computed with.
     pub kernel: Kernel,
+    computing: &'a Computing,
 }
 
 /// Values of a floating-point type.
@@ -32,6 +34,8 @@ enum Format {
     F32,
     F16,
     Bf16,
+    /// Whole numbers of eight bits, those of a row times a scale.
+    I8,
 }
 
 /// A tensor whose shape and type have been checked.
@@ -40,6 +44,11 @@ struct Values<'a> {
     format: Format,
     bytes: &'a [u8],
     offset: usize,
+    /// Values of a row.
+    width: usize,
+    /// The scale of each row, where values have one, and where it lies.
+    scales: &'a [u8],
+    scales_offset: usize,
 }
 
 /// The rows of a table that stays in the file.
@@ -49,6 +58,7 @@ pub(crate) struct Table {
     format: Format,
     offset: usize,
     width: usize,
+    scales_offset: usize,
 }
 
 /// The safetensors files of a folder and what names them.
@@ -60,7 +70,12 @@ pub(crate) fn open(folder: &Path) -> Result<(PathBuf, Vec<TensorFile>)> {
 }
 
 impl<'a> Weights<'a> {
-    pub fn new(path: &'a Path, files: &'a [TensorFile], config: &EncoderConfig, kernel: Kernel) -> Self {
+    pub fn new(
+        path: &'a Path,
+        files: &'a [TensorFile],
+        config: &EncoderConfig,
+        computing: &'a Computing,
+    ) -> Self {
         let mut names = BTreeMap::new();
         for (number, file) in files.iter().enumerate() {
             names.extend(file.names().into_iter().map(|name| (name, number)));
@@ -75,7 +90,8 @@ impl<'a> Weights<'a> {
             file_has_prefix,
             taken: BTreeSet::new(),
             missing: Vec::new(),
-            kernel,
+            kernel: computing.kernel,
+            computing,
         }
     }
 
@@ -86,7 +102,21 @@ impl<'a> Weights<'a> {
                 continue;
             };
             let Some(tensor) = file.tensor(&stored) else { continue };
-            let values = checked(file.path(), &stored, &tensor, shape)?;
+            let mut values = checked(file.path(), &stored, &tensor, shape)?;
+            if matches!(values.format, Format::I8) {
+                let name = scales_of(&stored);
+                let Some(tensor) = file.tensor(&name) else {
+                    self.missing.push(name);
+                    return Ok(None);
+                };
+                let scales = checked(file.path(), &name, &tensor, shape.get(..1).unwrap_or_default())?;
+                if !matches!(scales.format, Format::F32) {
+                    let (path, found) = (file.path().to_owned(), format!("{:?}", tensor.dtype));
+                    return Err(Error::TensorType { path, name, found });
+                }
+                (values.scales, values.scales_offset) = (scales.bytes, scales.offset);
+                self.taken.insert(name);
+            }
             self.taken.insert(stored);
             return Ok(Some(values));
         }
@@ -114,6 +144,7 @@ impl<'a> Weights<'a> {
             format: values.format,
             offset: values.offset,
             width,
+            scales_offset: values.scales_offset,
         }))
     }
 
@@ -126,13 +157,36 @@ impl<'a> Weights<'a> {
         })
     }
 
-    /// A linear layer: `NAME.weight` and `NAME.bias`.
+    /// A linear layer in 32-bit floats: `NAME.weight` and `NAME.bias`.
     pub fn linear(&mut self, name: &str, from: usize, to: usize) -> Result<Linear> {
-        self.joined(&[name], from, to, 1.0)
+        self.scaled(name, from, to, 1.0)
     }
 
-    /// Several linear layers of `to` results each as one, its results times `factor`.
-    pub fn joined(&mut self, names: &[&str], from: usize, to: usize, factor: f32) -> Result<Linear> {
+    /// As [`linear`](Self::linear), its results times `factor`.
+    pub fn scaled(&mut self, name: &str, from: usize, to: usize, factor: f32) -> Result<Linear> {
+        self.joined(None, &[name], from, to, factor)
+    }
+
+    /// Several linear layers of one of the encoder's layers as one, of `to` results each, times `factor`.
+    pub fn layer(
+        &mut self,
+        product: LayerProduct,
+        names: &[&str],
+        from: usize,
+        to: usize,
+        factor: f32,
+    ) -> Result<Linear> {
+        self.joined(Some(product), names, from, to, factor)
+    }
+
+    fn joined(
+        &mut self,
+        product: Option<LayerProduct>,
+        names: &[&str],
+        from: usize,
+        to: usize,
+        factor: f32,
+    ) -> Result<Linear> {
         let (mut weights, mut biases) = (Vec::new(), Vec::new());
         for name in names {
             weights.push(self.values(&format!("{name}.weight"), &[to, from])?);
@@ -141,21 +195,23 @@ impl<'a> Weights<'a> {
         let weights: Option<Vec<Values<'_>>> = weights.into_iter().collect();
         let Some(weights) = weights else { return Ok(Linear::default()) };
         biases.iter_mut().for_each(|bias| *bias *= factor);
+        let bytes = weights.iter().all(|weights| matches!(weights.format, Format::I8));
+        let format = product.map_or(NumberFormat::Fp32, |product| self.computing.format(product, bytes));
         let rows = weights
             .iter()
             .flat_map(|weights| weights.bytes.chunks_exact((weights.format.bytes() * from).max(1)));
         let rows: Vec<&[u8]> = rows.collect();
-        let format = weights.first().map_or(Format::F32, |weights| weights.format);
-        let same = weights.iter().all(|weights| weights.format.bytes() == format.bytes());
+        let stored = weights.first().map_or(Format::F32, |weights| weights.format);
+        let same = weights.iter().all(|weights| weights.format.bytes() == stored.bytes());
         // Mixed types do not occur in practice; they are read in whole.
-        if !same || !matches!(format, Format::F32) {
+        if !same || !matches!(stored, Format::F32) {
             let all: Vec<f32> = weights.into_iter().flat_map(Values::read).collect();
             let rows: Vec<&[f32]> = all.chunks_exact(from.max(1)).collect();
-            return Ok(Linear::new(self.kernel, from, &rows, &biases, factor, |row, i| {
+            return Ok(Linear::new(self.kernel, format, from, &rows, &biases, factor, |row, i| {
                 row.get(i).copied().unwrap_or_default()
             }));
         }
-        Ok(Linear::new(self.kernel, from, &rows, &biases, factor, |row, i| {
+        Ok(Linear::new(self.kernel, format, from, &rows, &biases, factor, |row, i| {
             row.get(4 * i..).and_then(|at| at.first_chunk()).map_or(0.0, |bytes| f32::from_le_bytes(*bytes))
         }))
     }
@@ -165,7 +221,7 @@ impl<'a> Weights<'a> {
         let values = self.tensor(name, &[to, from])?;
         let rows: Vec<&[f32]> = values.chunks_exact(from.max(1)).collect();
         let bias = vec![0.0; rows.len()];
-        Ok(Linear::new(self.kernel, from, &rows, &bias, 1.0, |row, i| {
+        Ok(Linear::new(self.kernel, NumberFormat::Fp32, from, &rows, &bias, 1.0, |row, i| {
             row.get(i).copied().unwrap_or_default()
         }))
     }
@@ -213,13 +269,21 @@ fn checked<'a>(path: &Path, name: &str, tensor: &StoredTensor<'a>, shape: &[usiz
         Dtype::F32 => Format::F32,
         Dtype::F16 => Format::F16,
         Dtype::BF16 => Format::Bf16,
+        Dtype::I8 => Format::I8,
         other => return Err(fault(format!("{other:?}"))),
     };
     let bytes = shape.iter().try_fold(format.bytes(), |bytes, &size| bytes.checked_mul(size));
     if bytes != Some(tensor.bytes.len()) {
         return Err(fault(format!("{:?} and {} bytes for {shape:?}", tensor.dtype, tensor.bytes.len())));
     }
-    Ok(Values { format, bytes: tensor.bytes, offset: tensor.offset })
+    let width = shape.iter().skip(1).product();
+    let (bytes, offset) = (tensor.bytes, tensor.offset);
+    Ok(Values { format, bytes, offset, width, scales: &[], scales_offset: 0 })
+}
+
+/// Name of the scales of a tensor's rows.
+pub(crate) fn scales_of(name: &str) -> String {
+    format!("{name}_scale")
 }
 
 impl Format {
@@ -228,6 +292,7 @@ impl Format {
             Self::F64 => 8,
             Self::F32 => 4,
             Self::F16 | Self::Bf16 => 2,
+            Self::I8 => 1,
         }
     }
 
@@ -242,6 +307,7 @@ impl Format {
                 let wide = |bytes| f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16);
                 bytes.as_chunks().0.iter().for_each(|bytes| each(wide(*bytes)));
             }
+            Self::I8 => bytes.iter().for_each(|byte| each(f32::from(byte.cast_signed()))),
         }
     }
 }
@@ -249,7 +315,14 @@ impl Format {
 impl Values<'_> {
     fn read(self) -> Vec<f32> {
         let mut values = Vec::with_capacity(self.bytes.len() / self.format.bytes());
-        self.format.each(self.bytes, |value| values.push(value));
+        if !matches!(self.format, Format::I8) {
+            self.format.each(self.bytes, |value| values.push(value));
+            return values;
+        }
+        let scales = self.scales.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+        for (row, scale) in self.bytes.chunks_exact(self.width.max(1)).zip(scales) {
+            self.format.each(row, |value| values.push(value * scale));
+        }
         values
     }
 }
@@ -260,9 +333,16 @@ impl Table {
         let length = self.width * self.format.bytes();
         let start = self.offset + row * length;
         let mut sum = sum.iter_mut();
+        let scale = match self.format {
+            Format::I8 => {
+                let at = self.map.get(self.scales_offset + 4 * row..);
+                at.and_then(|at| at.first_chunk()).map_or(0.0, |bytes| f32::from_le_bytes(*bytes))
+            }
+            _ => 1.0,
+        };
         self.format.each(self.map.get(start..start + length).unwrap_or_default(), |value| {
             if let Some(sum) = sum.next() {
-                *sum += value;
+                *sum += value * scale;
             }
         });
     }

@@ -11,7 +11,7 @@ use re_data::{
     CharSpan, Document, Encoded, LabelSet, MarkupConfig, Mention, PairRule, Predictor, RelationExample,
     Tagger, WindowOptions,
 };
-use re_infer::{InferenceParts, Kernel};
+use re_infer::{InferenceParts, Kernel, LayerProduct, NumberFormat, QuantizeOptions, QuantizeRows, quantize};
 use re_model::head::{MentionPairConfig, PairFeature};
 use re_model::{
     ClassifierOptions, HeadChoice, HeadConfig, JointModel, MarkupChoice, RelationClassifier, TokenClassifier,
@@ -83,7 +83,11 @@ fn examples(id: &str, tail: &str) -> Vec<RelationExample> {
 }
 
 fn opened(folder: &Path, kernel: Kernel) -> re_infer::RelationClassifier {
-    let parts = InferenceParts { kernel: Some(kernel), ..InferenceParts::default() };
+    opened_in(folder, kernel, NumberFormat::Fp32)
+}
+
+fn opened_in(folder: &Path, kernel: Kernel, format: NumberFormat) -> re_infer::RelationClassifier {
+    let parts = InferenceParts { kernel: Some(kernel), format: Some(format), markup: None };
     re_infer::RelationClassifier::from_pretrained_with(folder, parts).unwrap()
 }
 
@@ -189,7 +193,11 @@ fn taggers_find_the_same_mentions_in_texts_of_any_length() {
         let folder = tempfile::tempdir().unwrap();
         expected.save(folder.path()).unwrap();
         for kernel in Kernel::available() {
-            let options = re_infer::TaggingOptions { kernel: Some(kernel), ..Default::default() };
+            let options = re_infer::TaggingOptions {
+                kernel: Some(kernel),
+                format: Some(NumberFormat::Fp32),
+                ..Default::default()
+            };
             let found = re_infer::TokenClassifier::from_pretrained_with(folder.path(), options).unwrap();
             assert_eq!((found.tags(), found.unit()), (expected.tags(), unit));
             let tag = |tagger: &dyn Tagger| -> Vec<Vec<Mention>> {
@@ -271,4 +279,66 @@ fn folders_that_cannot_be_opened_say_why() {
     let classifier = re_infer::RelationClassifier::from_pretrained(folder.path()).unwrap();
     let error = classifier.predict(&examples("a", "")).unwrap_err();
     assert!(re_data::error::with_causes(&error).contains("has changed"), "{error}");
+}
+
+/// The largest error of a logit, as a share of the largest logit.
+fn error(found: &Array2<f32>, expected: &Array2<f32>) -> f32 {
+    let scale = expected.iter().fold(0.0f32, |scale, value| scale.max(value.abs()));
+    (found - expected).iter().fold(0.0f32, |error, value| error.max(value.abs())) / scale
+}
+
+#[test]
+fn shorter_numbers_answer_nearly_alike() {
+    let (classifier, folder) = saved(MarkupConfig::Plain {}, HeadConfig::EntityMean);
+    let (rows, _) = classifier.encoder().encode_batch(&examples("a", "")).unwrap();
+    let expected = opened(folder.path(), Kernel::best()).logits(&rows).unwrap();
+    for kernel in Kernel::available() {
+        for (format, most) in [(NumberFormat::Bf16, 0.03), (NumberFormat::Int8, 0.06)] {
+            let found = opened_in(folder.path(), kernel, format).logits(&rows).unwrap();
+            let error = error(&found, &expected);
+            assert!(error > 0.0 && error < most, "{format:?} with {kernel:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn quantized_folders_are_small_and_answer_nearly_alike() {
+    let (classifier, folder) = saved(MarkupConfig::Plain {}, HeadConfig::RBert);
+    let examples = [examples("a", ""), examples("b", &" 정말 그랬다.".repeat(9))].concat();
+    let (rows, _) = classifier.encoder().encode_batch(&examples).unwrap();
+    let expected = opened(folder.path(), Kernel::best()).logits(&rows).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let quantized = |name: &str, agreement: f64| {
+        let path = place.path().join(name);
+        let rows = QuantizeRows::Examples(&examples);
+        let report = quantize(folder.path(), &path, rows, &QuantizeOptions { agreement }).unwrap();
+        let found = re_infer::RelationClassifier::from_pretrained(&path).unwrap();
+        (report, found.logits(&rows_of(&found, &examples)).unwrap(), path)
+    };
+    let (report, found, path) = quantized("any", 0.0);
+    assert_eq!((report.rows, report.kept.len(), report.accuracy), (examples.len(), 0, None));
+    let [before, after] = report.bytes;
+    assert!((after as f64) < 0.4 * before as f64, "{after} of {before}");
+    let of_any = error(&found, &expected);
+    assert!(of_any > 0.0 && of_any < 0.08, "{of_any}");
+    // More than all of them cannot stay as they are.
+    let (report, found, _) = quantized("exact", 1.5);
+    assert_eq!(report.kept.len(), LayerProduct::ALL.len());
+    assert_eq!(report.alone.len(), LayerProduct::ALL.len());
+    assert!(error(&found, &expected) < of_any);
+
+    let refused = RelationClassifier::from_pretrained(&path).unwrap_err().to_string();
+    assert!(refused.contains("I8"), "{refused}");
+    let documents = [Document::new("1", "하늘은", Vec::new()).unwrap()];
+    let rows = QuantizeRows::Documents(&documents);
+    let refused = quantize(folder.path(), place.path().join("x"), rows, &QuantizeOptions::default());
+    assert!(refused.unwrap_err().to_string().contains("found documents"));
+    assert!(
+        quantize(folder.path(), &path, QuantizeRows::Examples(&examples), &QuantizeOptions::default())
+            .is_err()
+    );
+}
+
+fn rows_of(classifier: &re_infer::RelationClassifier, examples: &[RelationExample]) -> Vec<Encoded> {
+    classifier.encoder().encode_batch(examples).unwrap().0
 }

@@ -1,4 +1,5 @@
-use super::panels::{Out, Product, Rows, fill, size};
+use super::packed::{Bf16x2, Int8x4, Packed, RowScale, Scales};
+use super::panels::{Out, Product, Rows, fill, filled, size};
 use super::values::{Activate, Curve, Normalize, Softmax};
 use super::*;
 
@@ -21,7 +22,7 @@ fn check(kernel: Kernel, rows: usize, depth: usize, columns: usize, curve: Optio
     let right = numbers(columns * depth, 2);
     let bias = numbers(columns.next_multiple_of(64), 3);
     let mut panels = vec![f32::NAN; size(kernel, depth, columns)];
-    fill(kernel.panel(), depth, columns, &mut panels, |i, column| right[column * depth + i]);
+    fill(kernel.panel(), depth, columns, 0.0, &mut panels, |i, column| right[column * depth + i]);
     let mut out = vec![7.0; rows * out_stride];
     let product = Product {
         left: Rows { values: &left, stride, count: rows },
@@ -29,6 +30,7 @@ fn check(kernel: Kernel, rows: usize, depth: usize, columns: usize, curve: Optio
         panels: &panels,
         columns,
         bias: Some(&bias),
+        scales: None,
         curve,
     };
     // SAFETY: nobody else has the memory.
@@ -69,6 +71,106 @@ fn products_of_all_sizes_are_right_with_each_kernel() {
     }
 }
 
+/// Packed rows times packed columns, and the products of the packed numbers.
+fn check_packed<P: Packed + Default + PartialEq + std::fmt::Debug>(
+    [rows, from, columns]: [usize; 3],
+    each: usize,
+    pack: impl Fn(&[f32], &mut [P]) -> (f32, Vec<f64>),
+    right: impl Fn(P) -> P,
+    none: P,
+) {
+    let depth = from.div_ceil(each).next_multiple_of(16);
+    let row_of = |seed: usize| numbers(from, seed as u32);
+    let packed = |seed: usize, slot: &mut [P]| {
+        let (scale, numbers) = pack(&row_of(seed), slot);
+        (scale, numbers)
+    };
+    let mut left = vec![P::default(); filled(rows) * depth];
+    let mut of_left = Vec::new();
+    for (row, slot) in left.chunks_mut(depth).take(rows).enumerate() {
+        of_left.push(packed(row, slot));
+    }
+    let mut of_right = Vec::new();
+    let columns_packed: Vec<Vec<P>> = (0..columns)
+        .map(|column| {
+            let mut slot = vec![P::default(); depth];
+            of_right.push(packed(1000 + column, &mut slot));
+            slot.into_iter().map(&right).collect()
+        })
+        .collect();
+    let bias = numbers(columns.next_multiple_of(64), 3);
+    let mut results: Vec<(Kernel, Vec<f32>)> = Vec::new();
+    for kernel in Kernel::available() {
+        let mut panels = vec![P::default(); size(kernel, depth, columns)];
+        fill(kernel.panel(), depth, columns, none, &mut panels, |i, column| columns_packed[column][i]);
+        let mut scales: Vec<f32> = of_right.iter().map(|(scale, _)| *scale).collect();
+        scales.resize(columns.next_multiple_of(64), 0.0);
+        let row_scales: Vec<RowScale> = of_left
+            .iter()
+            .map(|(scale, numbers)| RowScale {
+                scale: *scale,
+                offset: -128 * numbers.iter().sum::<f64>() as i32,
+            })
+            .collect();
+        let out_stride = columns + 3;
+        let mut out = vec![7.0; rows * out_stride];
+        let product = Product {
+            left: Rows { values: &left, stride: depth, count: rows },
+            depth,
+            panels: &panels,
+            columns,
+            bias: Some(&bias),
+            scales: (each == 4).then_some(Scales { columns: &scales, rows: &row_scales }),
+            curve: None,
+        };
+        // SAFETY: nobody else has the memory.
+        #[allow(unsafe_code)]
+        unsafe {
+            product.run(kernel, Out::new(&mut out, out_stride));
+        }
+        for (row, out) in out.chunks(out_stride).enumerate() {
+            let (found, behind) = out.split_at(columns);
+            assert_eq!(behind, [7.0; 3], "{kernel:?} {rows} {from} {columns}");
+            for (column, found) in found.iter().enumerate() {
+                let ((left_scale, left), (right_scale, right)) = (&of_left[row], &of_right[column]);
+                let sum: f64 = left.iter().zip(right).map(|(a, b)| a * b).sum();
+                let expected =
+                    sum * f64::from(*left_scale) * f64::from(*right_scale) + f64::from(bias[column]);
+                let error = (f64::from(*found) - expected).abs();
+                let allowed = 1e-6 * (from as f64).sqrt().max(1.0);
+                assert!(error <= allowed, "{kernel:?} {rows}x{from}x{columns}: {found}, expected {expected}");
+            }
+        }
+        results.push((kernel, out));
+    }
+    if each == 4 {
+        // Sums of whole numbers are the same however they are formed.
+        let fused = results.iter().filter(|(kernel, _)| kernel.name() != "portable");
+        let bits: Vec<_> = fused.map(|(_, out)| out).collect();
+        assert!(bits.windows(2).all(|two| two[0] == two[1]));
+    }
+}
+
+#[test]
+fn packed_products_are_those_of_the_packed_numbers_with_each_kernel() {
+    let bytes = |row: &[f32], slot: &mut [Int8x4]| {
+        let scale = Int8x4::pack(row, slot).scale;
+        (scale, row.iter().map(|value| f64::from(*value / scale).round_ties_even()).collect())
+    };
+    let pairs = |row: &[f32], slot: &mut [Bf16x2]| {
+        Bf16x2::pack(row, slot);
+        let round = |value: &f32| {
+            let bits = value.to_bits();
+            f64::from(f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000))
+        };
+        (1.0, row.iter().map(round).collect())
+    };
+    for shape in [[1, 1, 1], [3, 5, 33], [16, 64, 32], [17, 130, 40], [33, 67, 31], [50, 384, 70]] {
+        check_packed(shape, 4, bytes, Int8x4::right, Int8x4::ZERO);
+        check_packed(shape, 2, pairs, |pair| pair, Bf16x2::default());
+    }
+}
+
 #[test]
 fn a_row_has_the_same_bits_among_any_rows() {
     let (depth, columns) = (29, 35);
@@ -76,12 +178,19 @@ fn a_row_has_the_same_bits_among_any_rows() {
         let left = numbers(50 * depth, 4);
         let mut panels = vec![0.0; size(kernel, depth, columns)];
         let right = numbers(columns * depth, 5);
-        fill(kernel.panel(), depth, columns, &mut panels, |i, column| right[column * depth + i]);
+        fill(kernel.panel(), depth, columns, 0.0, &mut panels, |i, column| right[column * depth + i]);
         let run = |first: usize, rows: usize| {
             let mut out = vec![0.0; rows * columns];
             let left = Rows { values: &left[first * depth..], stride: depth, count: rows };
-            let product =
-                Product { left, depth, panels: &panels, columns, bias: None, curve: Some(Curve::Gelu) };
+            let product = Product {
+                left,
+                depth,
+                panels: &panels,
+                columns,
+                bias: None,
+                scales: None,
+                curve: Some(Curve::Gelu),
+            };
             // SAFETY: nobody else has the memory.
             #[allow(unsafe_code)]
             unsafe {
@@ -105,6 +214,7 @@ fn a_product_that_does_not_fit_writes_nothing() {
         panels: &[0.0; 512],
         columns: 3,
         bias: None,
+        scales: None,
         curve: None,
     };
     // SAFETY: nobody else has the memory.

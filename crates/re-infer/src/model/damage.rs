@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::tests::golden;
 use super::*;
+use crate::computing::NumberFormat;
 use re_checkpoint::HeadConfig;
 
 const CASES: [&str; 4] = ["bert_odd", "electra", "mpnet", "deberta_odd"];
@@ -18,9 +19,12 @@ fn open_with(case: &str, weights: &[u8]) -> Result<()> {
     fs::copy(golden(case).join("config.json"), folder.path().join("config.json")).unwrap();
     fs::write(folder.path().join("model.safetensors"), weights).unwrap();
     let config = EncoderConfig::from_folder(folder.path()).unwrap();
-    let model = Model::open(folder.path(), config, Kernel::best(), |config, weights| {
-        Head::new(HeadConfig::Cls, config, 7, weights)
-    })?;
+    let model = Model::open(
+        folder.path(),
+        config,
+        &Computing::new(None, Some(NumberFormat::Fp32), None),
+        |config, weights| Head::new(HeadConfig::Cls, config, 7, weights),
+    )?;
     let row = Encoded { ids: vec![5, 6, 7], type_ids: vec![0; 3], ..Encoded::default() };
     model.logits(&[row], |_| {})
 }
@@ -129,9 +133,12 @@ fn weights_of_half_the_bytes_are_read() {
     let ask = |folder: &Path| {
         let config = EncoderConfig::from_folder(folder).unwrap();
         let classes = 5;
-        let model = Model::open(folder, config, Kernel::best(), |config, weights| {
-            Head::new(HeadConfig::Cls, config, classes, weights)
-        });
+        let model = Model::open(
+            folder,
+            config,
+            &Computing::new(None, Some(NumberFormat::Fp32), None),
+            |config, weights| Head::new(HeadConfig::Cls, config, classes, weights),
+        );
         let row = Encoded { ids: vec![5, 6, 7], type_ids: vec![0; 3], ..Encoded::default() };
         let mut found = Vec::new();
         model.unwrap().logits(&[row], |row| found = row.logits.to_vec()).unwrap();

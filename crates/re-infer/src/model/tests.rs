@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use re_checkpoint::{HeadConfig, TensorFile};
 
 use super::*;
+use crate::computing::NumberFormat;
 
 /// Models with a classification head.
 const CLASSIFIERS: [&str; 18] = [
@@ -36,13 +37,17 @@ pub(super) fn golden(name: &str) -> PathBuf {
 }
 
 fn model(folder: &std::path::Path, kernel: Kernel) -> (Model, usize) {
+    model_in(folder, Computing::new(Some(kernel), Some(NumberFormat::Fp32), None))
+}
+
+fn model_in(folder: &std::path::Path, computing: Computing) -> (Model, usize) {
     let file = TensorFile::open(folder.join("model.safetensors")).unwrap();
     let output =
         ["classifier.weight", "classifier.out_proj.weight"].iter().find_map(|name| file.tensor(name));
     let classes = output.unwrap().shape[0];
     let config = EncoderConfig::from_folder(folder).unwrap();
     let tokens = config.raw["architectures"].to_string().contains("ForTokenClassification");
-    let model = Model::open(folder, config, kernel, |config, weights| match tokens {
+    let model = Model::open(folder, config, &computing, |config, weights| match tokens {
         true => Head::tokens(config, classes, 1, "", weights),
         false => Head::new(HeadConfig::Cls, config, classes, weights),
     });
@@ -135,9 +140,12 @@ fn rows_of_all_lengths(model: &Model) -> Vec<Encoded> {
 
 #[test]
 fn a_row_has_the_same_bits_in_any_company_and_with_any_number_of_threads() {
-    for kernel in Kernel::available() {
+    let formats = [NumberFormat::Fp32, NumberFormat::Bf16, NumberFormat::Int8];
+    let all = Kernel::available().into_iter().flat_map(|kernel| formats.map(|format| (kernel, format)));
+    for (kernel, format) in all {
         for case in CLASSIFIERS {
-            let (model, classes) = model(&golden(case), kernel);
+            let computing = Computing::new(Some(kernel), Some(format), None);
+            let (model, classes) = model_in(&golden(case), computing);
             let rows = rows_of_all_lengths(&model);
             let together = logits(&model, &rows, classes, false);
             assert_eq!(together[0], together[31], "{case}: equal rows");
