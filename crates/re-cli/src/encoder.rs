@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use re_checkpoint::EncoderConfig;
+use re_checkpoint::classifier::{FILE, tokenizer_in};
 use re_data::{EncodeOptions, ExampleEncoder, LostEntities, Markup, MarkupConfig, Truncation, files};
-use re_experiment::{EncodingConfig, Experiment, Plan, model_folder};
-use re_model::classifier::tokenizer_in;
-use re_model::{EncoderConfig, RelationClassifier};
+#[cfg(feature = "libtorch")]
+use re_experiment::{Experiment, Plan};
+use re_infer::RelationClassifier;
+#[cfg(feature = "libtorch")]
 use re_qa::{QuestionAnswerer, QuestionConfig};
+use re_trained::model_folder;
 
 use crate::data::folder;
 use crate::exit::{Usage, about};
@@ -91,23 +95,29 @@ impl EncoderArgs {
 
 /// The encoder with the model's own settings.
 fn own(model: &Path) -> Result<ExampleEncoder> {
+    #[cfg(feature = "libtorch")]
     if model.extension().is_some_and(|extension| extension == "toml") {
         let experiment = Experiment::from_file(model)?;
-        let (model, encoding) = (&experiment.model, experiment.encoding.clone());
-        let folder = re_model::hub::model_folder(&model.folder, model.download)?;
-        return untrained(&folder, written(&experiment)?, encoding);
+        let folder = re_model::hub::model_folder(&experiment.model.folder, experiment.model.download)?;
+        return untrained(&folder, written(&experiment)?, experiment.encode_options());
     }
     let folder = if is_tokenizer(model)? { model.to_owned() } else { model_folder(model)? };
-    if RelationClassifier::is_in(&folder)? {
-        Ok(RelationClassifier::trained_encoder(&folder, None)?)
-    } else if QuestionAnswerer::is_in(&folder)? {
-        Ok(QuestionAnswerer::trained_encoder(&folder)?)
-    } else {
-        untrained(&folder, MarkupConfig::Plain {}.build()?.into(), EncodingConfig::default())
+    if files::is_file(folder.join(FILE))? {
+        return Ok(RelationClassifier::trained_encoder(&folder, None)?);
     }
+    #[cfg(feature = "libtorch")]
+    if QuestionAnswerer::is_in(&folder)? {
+        return Ok(QuestionAnswerer::trained_encoder(&folder)?);
+    }
+    let options = EncodeOptions { max_length: MAX_LENGTH, ..EncodeOptions::default() };
+    untrained(&folder, MarkupConfig::Plain {}.build()?.into(), options)
 }
 
+/// Most tokens of a row where no model says it.
+const MAX_LENGTH: usize = 128;
+
 /// How an experiment writes rows: in its markup, or as questions.
+#[cfg(feature = "libtorch")]
 fn written(experiment: &Experiment) -> Result<Arc<dyn Markup>> {
     let asks = matches!(experiment.plan, Plan::QuestionAnswering { .. });
     match experiment.questions.clone().or_else(|| asks.then(QuestionConfig::default)) {
@@ -121,15 +131,9 @@ fn is_tokenizer(folder: &Path) -> Result<bool> {
 }
 
 /// The encoder that a training on `folder` would begin with.
-fn untrained(folder: &Path, markup: Arc<dyn Markup>, encoding: EncodingConfig) -> Result<ExampleEncoder> {
-    let mut options = EncodeOptions {
-        max_length: encoding.max_length,
-        truncation: encoding.truncation,
-        lost_entities: encoding.lost_entities,
-        ..EncodeOptions::default()
-    };
+fn untrained(folder: &Path, markup: Arc<dyn Markup>, mut options: EncodeOptions) -> Result<ExampleEncoder> {
     if files::is_file(folder.join("config.json"))? {
-        let config = EncoderConfig::from_folder(folder).map_err(re_model::Error::from)?;
+        let config = EncoderConfig::from_folder(folder)?;
         options.type_vocab_size = config.token_types();
         options.max_length = options.max_length.min(config.max_length());
     }

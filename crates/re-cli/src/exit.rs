@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+#[cfg(feature = "libtorch")]
 use re_model::error::torch_message;
 
 use crate::cleanup;
@@ -70,10 +71,13 @@ fn closed_path(error: &anyhow::Error) -> Option<&Path> {
 /// beside it.
 pub fn message(error: &anyhow::Error) -> String {
     // A library that hands on libtorch's errors as they are would show the functions that were at work.
+    #[cfg(feature = "libtorch")]
     let text = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref() {
         Some(error) => torch_message(error),
         None => cause.to_string(),
     };
+    #[cfg(not(feature = "libtorch"))]
+    let text = |cause: &(dyn std::error::Error + 'static)| cause.to_string();
     let causes: Vec<String> = error.chain().map(text).collect();
     let mut told: Vec<&str> = Vec::new();
     for (at, cause) in causes.iter().enumerate() {
@@ -121,6 +125,7 @@ mod tests {
         assert_eq!(closed_path(&anyhow::anyhow!("broken pipe")), None);
     }
 
+    #[cfg(feature = "libtorch")]
     #[test]
     fn libtorch_is_quoted_without_its_frames() {
         let text =

@@ -11,18 +11,17 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use re_data::error::with_causes;
 use re_data::tags::{TagScheme, TagUnit};
-use re_data::{Document, PredictError};
-use re_experiment::{graph_settings, load_models, load_tagger_with, tagger_beside};
+use re_data::{Document, PredictError, Tagger};
 use re_extract::{
     DocumentError, ExtractOptions, Extracted, Extractor, GraphSettings, MentionSource, RelationProperties,
     Threshold, Thresholds,
 };
 use re_formats::documents::DocumentFormat;
-use re_model::{TaggingOptions, TokenClassifier};
-use re_train::TrainConfig;
+use re_trained::{graph_settings, tagger_beside};
 use serde::de::DeserializeOwned;
 
 use crate::data::{check, folder, model_first};
+use crate::engine::TagReading;
 use crate::exit::{Usage, about};
 use crate::input::{document_layouts, open_texts};
 use crate::model::{ComputeArgs, note_unfinished};
@@ -81,19 +80,19 @@ pub struct TaggingArgs {
 }
 
 impl TaggingArgs {
-    fn options(&self) -> TaggingOptions {
-        TaggingOptions { scheme: self.tag_scheme, unit: self.tag_unit, ..TaggingOptions::default() }
+    fn reading(&self) -> TagReading {
+        TagReading { scheme: self.tag_scheme, unit: self.tag_unit }
     }
 
     /// The tagger of a folder, or of a run.
     pub fn load(
         &self,
         tagger: &Path,
-        compute: &TrainConfig,
+        compute: &ComputeArgs,
         verbosity: Verbosity,
-    ) -> Result<TokenClassifier> {
+    ) -> Result<Box<dyn Tagger>> {
         note_unfinished(tagger, verbosity)?;
-        load_tagger_with(tagger, compute, self.options()).map_err(|error| about(tagger, error))
+        compute.tagger(tagger, self.reading())
     }
 }
 
@@ -189,9 +188,9 @@ impl ExtractionArgs {
     pub fn extractor(&self, keep_abstained: bool, verbosity: Verbosity) -> Result<Extractor> {
         let Paths { model, .. } = self.paths()?;
         let tagger = self.tagger()?;
-        let compute = self.compute.settings();
         // A device that is not there is told before models are sought.
-        compute.device()?;
+        #[cfg(feature = "libtorch")]
+        self.compute.of_libtorch()?;
         let (settings, path) = self.settings(model)?;
         if let Some(path) = &path {
             verbosity.detail(format!("settings of the graph: {}", path.display()));
@@ -200,11 +199,9 @@ impl ExtractionArgs {
         if let Some(tagger) = &tagger {
             note_unfinished(tagger, verbosity)?;
         }
-        let models = load_models(model, tagger.as_deref(), &compute, self.tagging.options())?;
-        let extractor = models.extractor(settings).map_err(|error| match &path {
-            Some(path) => about(path, error),
-            None => error.into(),
-        })?;
+        let reading = self.tagging.reading();
+        let extractor =
+            self.compute.extractor(model, tagger.as_deref(), reading, settings, path.as_deref())?;
         let mentions = if self.retag { MentionSource::Tagger } else { MentionSource::WhereAbsent };
         let options = ExtractOptions { keep_abstained, mentions, ..ExtractOptions::default() };
         Ok(extractor.with_options(options)?)

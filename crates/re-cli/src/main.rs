@@ -10,6 +10,7 @@ mod commands;
 mod data;
 mod documents;
 mod encoder;
+mod engine;
 mod exit;
 mod extraction;
 mod input;
@@ -43,7 +44,7 @@ struct Cli {
     /// Print more
     #[arg(short, long, global = true, display_order = 101)]
     verbose: bool,
-    /// Threads for tokenization and for libtorch [default: RAYON_NUM_THREADS and OMP_NUM_THREADS, else all cores]
+    /// Threads for tokenization and models [default: RAYON_NUM_THREADS and OMP_NUM_THREADS, else all cores]
     #[arg(long, global = true, value_name = "N", display_order = 102, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
 }
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
     if cli.command.computes() {
         runtime::prepare();
     }
+    #[cfg(feature = "libtorch")]
     if cli.command.uses_devices() {
         runtime::load_devices();
     }
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
                 .num_threads(usize::from(threads))
                 .build_global()
                 .context("starting threads")?;
+            #[cfg(feature = "libtorch")]
             tch::set_num_threads(i32::from(threads));
         }
         cli.command.run(Verbosity::new(cli.quiet, cli.verbose))

@@ -1,14 +1,18 @@
 //! Flags for writing results and predictions.
 
-use std::io::{self, Write};
+#[cfg(feature = "libtorch")]
+use std::io;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+#[cfg(feature = "libtorch")]
+use re_data::files;
 use re_data::text::escaped;
-use re_data::{LabelSet, Probabilities, files};
+use re_data::{LabelSet, Probabilities};
 use re_formats::write::{PredictionFormat, PredictionWriter};
 use serde::Serialize;
 
@@ -33,6 +37,7 @@ impl ResultArgs {
     }
 
     /// Makes sure that the result has a place, before the work on it begins, which makes the folder `made`.
+    #[cfg(feature = "libtorch")]
     pub fn check(&self, made: &Path) -> Result<()> {
         let place: io::Result<()> = match self.output.parent() {
             _ if files::is_dir(&self.output)? => Err(io::ErrorKind::IsADirectory.into()),
@@ -64,6 +69,7 @@ impl ResultArgs {
         )
     }
 
+    #[cfg(feature = "libtorch")]
     /// Writes a text.
     pub fn write_text(&self, text: &str) -> Result<()> {
         write_text(self.create()?, text)

@@ -32,13 +32,14 @@ fn again(variables: &[(&str, &str)]) -> io::Result<Infallible> {
 
 /// Loads libtorch's CUDA part where there is a driver: before libtorch is asked anything, and once, in the process that
 /// computes.
+#[cfg(feature = "libtorch")]
 pub fn load_devices() {
     #[cfg(target_os = "linux")]
     re_native::load_cuda_part_with_driver();
 }
 
 /// The loader calls this before what would load the part before `main`, in every process.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "libtorch"))]
 #[used]
 #[allow(unsafe_code)]
 #[unsafe(link_section = ".init_array.00200")]
@@ -49,7 +50,28 @@ static LEFT_TO_MAIN: extern "C" fn() = re_native::leave_cuda_part_to_main;
 #[used]
 #[allow(unsafe_code)]
 #[unsafe(link_section = ".init_array.00201")]
-static CLOSED_OUTPUT: extern "C" fn() = re_native::keep_closed_output_failing;
+static CLOSED_OUTPUT: extern "C" fn() = keep_closed_output_failing;
+
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+/// Makes writing to standard output fail where it was closed when the process began: Rust opens `/dev/null` in its place,
+/// so that results would get lost without a word. To be called before `main`, by way of `.init_array`.
+extern "C" fn keep_closed_output_failing() {
+    const OUTPUT: libc::c_int = libc::STDOUT_FILENO;
+    // SAFETY: neither call touches memory of this process but the name; at this time there is no other thread that could
+    // open or close files.
+    unsafe {
+        if libc::fcntl(OUTPUT, libc::F_GETFD) != -1 {
+            return;
+        }
+        // A device that is always full. An error of the descriptor itself Rust would take for success.
+        let full = libc::open(c"/dev/full".as_ptr(), libc::O_WRONLY);
+        if full != -1 && full != OUTPUT {
+            libc::dup2(full, OUTPUT);
+            libc::close(full);
+        }
+    }
+}
 
 #[cfg(not(target_os = "linux"))]
 fn again(_: &[(&str, &str)]) -> io::Result<Infallible> {

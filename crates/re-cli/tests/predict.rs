@@ -236,3 +236,39 @@ fn rows_that_share_an_id_are_told_of() {
     let said = stderr(&["predict", &run, &trained().path("test.tsv")]);
     assert!(!said.contains("have the id"), "{said}");
 }
+
+#[test]
+fn a_quantized_model_is_smaller_and_predicts() {
+    let folder = Folder::new();
+    let (run, dev, test) = (trained().path("run"), trained().path("dev.tsv"), trained().path("test.tsv"));
+    let small = folder.path("small");
+    let report = output(&["quantize", &run, &dev, &small, "--agreement", "0", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!((report["rows"].as_u64(), report["kept"].as_array().unwrap().len()), (Some(20), 0));
+    assert!(report["bytes"][1].as_f64().unwrap() < 0.5 * report["bytes"][0].as_f64().unwrap());
+    assert!(report["accuracy"][0].is_number(), "{report}");
+    let labels = |model: &str, more: &[&str]| -> Vec<String> {
+        let text = output(&[&["predict", model, &test][..], more].concat());
+        text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect()
+    };
+    assert_eq!(labels(&small, &[]).len(), 11);
+    let same = labels(&small, &[])
+        .iter()
+        .zip(labels(&run, &["--precision", "int8"]))
+        .filter(|(a, b)| *a == b)
+        .count();
+    assert!(same >= 9, "{same} of 11 lines");
+    let text = output(&["quantize", &run, &dev, &folder.path("other")]);
+    assert!(text.contains("agreement") && text.contains("in floats"), "{text}");
+
+    assert!(error(2, &["quantize", &run, &dev, &small]).contains("exists, expected a folder that does not"));
+    assert!(
+        error(1, &["quantize", &folder.path("none"), &dev, &folder.path("x")])
+            .contains("found no trained model")
+    );
+    let text = folder.file("texts.jsonl", "{\"id\": \"1\", \"text\": \"하늘은\"}\n");
+    let told = error(1, &["quantize", &run, &text, &folder.path("x")]);
+    assert!(told.contains("found documents, expected rows"), "{told}");
+    let told = error(2, &["predict", &small, &test, "--device", "cuda:0"]);
+    assert!(told.contains("a quantized model is computed on the CPU"), "{told}");
+}

@@ -19,6 +19,7 @@ pub mod outcomes;
 pub mod predict;
 pub mod predictor;
 pub mod random;
+pub mod signals;
 pub mod span;
 pub mod split;
 pub mod stats;

@@ -74,6 +74,9 @@ pub enum Error {
     /// Documents cannot become rows, or nothing can be learnt about their relations.
     #[error(transparent)]
     Extract(#[from] re_extract::Error),
+    /// What a run has left behind cannot be read.
+    #[error(transparent)]
+    Trained(re_trained::Error),
     /// A training, a setting, a model, the rows or the run's folder failed.
     #[error(transparent)]
     Train(#[from] re_train::Error),
@@ -91,6 +94,19 @@ macro_rules! of_training {
 }
 
 of_training!(re_data::Error, re_data::PredictError, re_model::Error, re_ensemble::Error);
+
+impl From<re_trained::Error> for Error {
+    fn from(error: re_trained::Error) -> Self {
+        use re_trained::Error as Trained;
+        match error {
+            Trained::NoModel { reference } => Self::NoModel { reference },
+            Trained::Json { path, source } => Self::Train(re_train::Error::Json { path, source }),
+            Trained::Data(error) => error.into(),
+            Trained::Extract(error) => Self::Extract(error),
+            other => Self::Trained(other),
+        }
+    }
+}
 
 impl From<re_qa::Error> for Error {
     fn from(error: re_qa::Error) -> Self {

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use re_data::MarkupConfig;
-use re_ensemble::{Gate, Vote};
+use re_data::{EncodeOptions, MarkupConfig};
+use re_ensemble::Gate;
 use re_formats::AugmenterConfig;
 use re_model::HeadConfig;
 use re_qa::QuestionConfig;
 use re_train::TrainConfig;
+use re_trained::VoteConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{DataConfig, EncodingConfig, ModelConfig};
@@ -90,6 +91,16 @@ impl Experiment {
     #[must_use]
     pub fn with_parts(self, parts: OwnParts) -> Self {
         Self { own: parts.names(), parts, ..self }
+    }
+
+    /// How rows are encoded, by its settings.
+    pub fn encode_options(&self) -> EncodeOptions {
+        EncodeOptions {
+            max_length: self.encoding.max_length,
+            truncation: self.encoding.truncation,
+            lost_entities: self.encoding.lost_entities,
+            ..EncodeOptions::default()
+        }
     }
 
     /// Checks the settings that can be judged before any file is read; a plan checks those of its members itself.
@@ -301,21 +312,6 @@ pub struct MemberConfig {
     pub experiment: Option<Box<Experiment>>,
 }
 
-/// A vote of members or of earlier votes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VoteConfig {
-    /// What later votes and reports call it, and name of the folder of its predictions.
-    pub vote: String,
-    /// How it is counted.
-    pub how: Vote,
-    /// Names of members or earlier votes.
-    pub of: Vec<String>,
-    /// Weight of each, 0 to 1e9; equal where left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weights: Option<Vec<f64>>,
-}
-
 impl Default for Plan {
     fn default() -> Self {
         Self::Single {}
@@ -326,13 +322,6 @@ impl MemberConfig {
     /// Whether another member is trained on everything up to the best step of this one.
     pub(crate) fn lends_step(&self, members: &[Self]) -> bool {
         members.iter().any(|other| other.full_data_of.as_ref() == Some(&self.member))
-    }
-}
-
-impl VoteConfig {
-    /// Weight of the voter with this number, from 0.
-    pub(crate) fn weight(&self, voter: usize) -> f64 {
-        self.weights.as_ref().and_then(|weights| weights.get(voter)).copied().unwrap_or(1.0)
     }
 }
 

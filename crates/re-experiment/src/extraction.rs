@@ -1,14 +1,14 @@
 //! Extractors from what runs leave behind.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use re_data::{Predictor, files};
+use re_data::Predictor;
 use re_extract::{Extractor, GraphSettings};
 use re_model::{TaggingOptions, TokenClassifier};
 use re_train::TrainConfig;
+use re_trained::graph_settings;
 
 use crate::error::{Error, Result};
-use crate::folder::model_folder;
 use crate::trained::{self, Loading, plainly, tagger_beside};
 
 /// The models of an extractor.
@@ -98,23 +98,4 @@ pub(crate) fn models(
     let predictor = trained::load(reference, loading).map_err(of_reference)?;
     let load = |place: &Path| trained::tagger(place, loading, tagging).map_err(|error| error.of_model(place));
     Ok(ExtractionModels { predictor, tagger: tagger.map(load).transpose()? })
-}
-
-/// The settings of the graph that lie in the folder of a model, or in that of its run, with their file.
-///
-/// # Errors
-/// [`re_train::Error::Data`] where one cannot look; those of [`GraphSettings::load`].
-pub fn graph_settings(reference: impl AsRef<Path>) -> Result<Option<(PathBuf, GraphSettings)>> {
-    let reference = reference.as_ref();
-    let folder = model_folder(reference).ok();
-    // A checkpoint lies in the folder of its run.
-    let run = folder.as_deref().filter(|folder| *folder != reference).and_then(Path::parent);
-    for folder in [folder.as_deref(), run, Some(reference)].into_iter().flatten() {
-        let path = folder.join(GraphSettings::FILE);
-        if files::is_file(&path)? {
-            let settings = GraphSettings::load(&path)?;
-            return Ok(Some((path, settings)));
-        }
-    }
-    Ok(None)
 }

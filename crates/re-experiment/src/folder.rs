@@ -2,7 +2,6 @@
 
 mod lock;
 mod origin;
-mod reference;
 mod summary;
 
 use std::io::ErrorKind;
@@ -11,13 +10,12 @@ use std::path::{Path, PathBuf};
 use re_data::files;
 use re_train::checkpoint::Checkpoint;
 use re_train::difference::{self, Difference};
+use re_trained::split_step;
 
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Plan};
 
 pub(crate) use origin::{ORIGIN, Origin};
-pub use reference::model_folder;
-pub(crate) use reference::split_step;
 pub(crate) use summary::SUMMARY;
 pub use summary::{Part, Rows, Summary};
 

@@ -18,17 +18,17 @@ mod run;
 mod session;
 pub mod tagging;
 pub mod trained;
-mod votes;
 
 pub use config::{DataConfig, EncodingConfig, Fold, ModelConfig, Target};
 pub use data::ExperimentData;
 pub use error::{Error, Result};
-pub use experiment::{Experiment, MemberConfig, Plan, VoteConfig};
-pub use extraction::{ExtractionModels, graph_settings, load_extractor, load_models};
-pub use folder::{Part, Rows, RunFolder, Summary, model_folder};
+pub use experiment::{Experiment, MemberConfig, Plan};
+pub use extraction::{ExtractionModels, load_extractor, load_models};
+pub use folder::{Part, Rows, RunFolder, Summary};
 pub use layers::{Encoders, Layers, assignment};
 pub use own::{OwnHead, OwnParts, PartNames};
 pub use pairs::PairConfig;
+pub use re_trained::{VoteConfig, graph_settings, model_folder};
 pub use tagging::TaggingConfig;
 pub use trained::{
     load_predictor, load_predictor_with, load_tagger, load_tagger_with, tagger_beside, trained_precision,

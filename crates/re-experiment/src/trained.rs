@@ -11,16 +11,15 @@ use re_ensemble::{Ensemble, Gate, TwoStage, Vote, Voter};
 use re_model::{JointModel, Precision, RelationClassifier, TaggingOptions, TokenClassifier, TrainedParts};
 use re_qa::{GatedAnswerer, QuestionAnswerer};
 use re_train::TrainConfig;
+use re_trained::votes::{self, Votes};
+use re_trained::{VoteConfig, model_folder, split_step};
 
 use crate::data::ExperimentData;
 use crate::error::{Error, Result};
-use crate::experiment::{Experiment, MemberConfig, Plan, VoteConfig};
-use crate::folder::{
-    ANSWERER, CONFIG, ONE_STAGE, PAIRS, RELATED, RELATION, RunFolder, Summary, model_folder, split_step,
-};
+use crate::experiment::{Experiment, MemberConfig, Plan};
+use crate::folder::{ANSWERER, CONFIG, ONE_STAGE, PAIRS, RELATED, RELATION, RunFolder, Summary};
 use crate::own::{OwnHead, OwnParts};
 use crate::session::Session;
-use crate::votes::{self, Votes};
 
 /// Loads what a run has trained, ready to predict: the model of a single training, the fold models with their vote, both
 /// stages, all members with the last vote. `reference` is what [`model_folder`] takes.
@@ -112,7 +111,7 @@ pub fn trained_precision(folder: impl AsRef<Path>) -> Result<Option<Precision>> 
 /// As [`load_predictor`].
 pub(crate) fn load(reference: &Path, loading: Loading<'_>) -> Result<Box<dyn Predictor>> {
     let folder = RunFolder::new(reference);
-    let experiment = match model_folder(reference) {
+    let experiment = match model_folder(reference).map_err(Error::from) {
         Ok(model) if QuestionAnswerer::is_in(&model)? => return Ok(Box::new(answerer(&model, loading)?)),
         Ok(model) => {
             let mut classifier = classifier(&model, loading)?;
@@ -148,11 +147,11 @@ pub(crate) fn load(reference: &Path, loading: Loading<'_>) -> Result<Box<dyn Pre
             Ok(Box::new(GatedAnswerer::new(classifier, answerer, labels)?))
         }
         Plan::Vote { members, votes } => {
-            let named = |name: &str| {
+            let named = |name: &str| -> Result<SharedPredictor> {
                 let known = members.iter().find(|member| member.member == name).ok_or_else(missing)?;
                 Ok(SharedPredictor::new(member(known)?))
             };
-            let ensemble = |vote: &VoteConfig, parts: Vec<votes::Part<'_, SharedPredictor>>| {
+            let ensemble = |vote: &VoteConfig, parts: Vec<votes::Part<'_, SharedPredictor>>| -> Result<_> {
                 let voter = |(name, weight, part)| Voter::new(name, part).with_weight(weight);
                 Ok(SharedPredictor::new(Ensemble::new(vote.how, parts.into_iter().map(voter))?))
             };
@@ -195,7 +194,7 @@ pub(crate) fn joint_of(reference: &Path, tagger: &Path, loading: Loading<'_>) ->
     if tagger_beside(reference)?.as_deref() != Some(tagger) {
         return Ok(None);
     }
-    match model_folder(tagger) {
+    match model_folder(tagger).map_err(Error::from) {
         Ok(folder) if JointModel::is_in(&folder)? => joint(&folder, loading).map(Some),
         Ok(_) | Err(Error::NoModel { .. }) => Ok(None),
         Err(error) => Err(error),

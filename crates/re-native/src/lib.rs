@@ -5,16 +5,12 @@
 mod cuda;
 mod prepared;
 mod random;
-#[cfg(target_os = "linux")]
-mod standard;
 mod values;
 
 pub use cuda::load_cuda_part;
 #[cfg(target_os = "linux")]
 pub use cuda::{leave_cuda_part_to_main, load_cuda_part_with_driver};
 pub use random::{dropout_mask, normal};
-#[cfg(target_os = "linux")]
-pub use standard::keep_closed_output_failing;
 pub use values::{Stored, values, values_mut};
 
 use std::ffi::{CStr, c_char, c_int, c_void};

@@ -168,7 +168,7 @@ impl StopSignal {
     /// [`std::io::Error`] where the system refuses the handler.
     pub fn install() -> std::io::Result<Self> {
         let stop = Self::default();
-        let hangup = Some(SIGHUP).filter(|_| !hangup_is_ignored());
+        let hangup = Some(SIGHUP).filter(|_| !re_data::signals::hangup_is_ignored());
         for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
             // The order matters: the first signal finds the flag still false and only raises it.
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop.raised))?;
@@ -188,11 +188,4 @@ impl StopSignal {
     pub fn exit_code(&self) -> u8 {
         u8::try_from(128 + self.signal.load(Ordering::Relaxed)).unwrap_or(u8::MAX)
     }
-}
-
-/// Whether hang-ups are ignored, as below `nohup`, which a handler would undo. Unknown where there is no `/proc`.
-pub fn hangup_is_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_none_or(|mask| mask & 1 != 0)
 }

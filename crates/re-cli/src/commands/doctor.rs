@@ -251,7 +251,7 @@ fn rows(path: &Path) -> Result<String> {
 
 /// Tries a model on one row: what its files say of themselves is not yet that they fit together.
 fn model(path: &Path) -> Result<String> {
-    let folder = match model_folder(path) {
+    let folder = match model_folder(path).map_err(Error::from) {
         Err(Error::NoModel { .. }) if Summary::read(path)?.is_some() => {
             try_on_a_row(&*load_predictor(path, &TrainConfig::default())?)?;
             return Ok(format!("{}: a run of several models, complete", path.display()));

@@ -12,9 +12,9 @@ use re_data::metrics::Metrics;
 use re_data::{LabelSet, NoRelation, RelationExample, files};
 use re_ensemble::significance::p_text;
 use re_ensemble::{Bootstrap, Comparison, Evaluation, Member, Members, compare, evaluate};
-use re_experiment::model_folder;
 use re_formats::read::{self, Saved};
 use re_report::{Confusion, RowSet};
+use re_trained::model_folder;
 use serde::Serialize;
 
 use crate::data::{AllRows, Rows};

@@ -2,16 +2,21 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "libtorch")]
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use clap::Args;
-use re_data::{Outcomes, PredictError, Predictor, Probabilities, TokensInText};
-use re_experiment::{Error, load_predictor, model_folder, trained_precision};
+#[cfg(feature = "libtorch")]
+use re_data::TokensInText;
+use re_data::{Outcomes, PredictError, Predictor, Probabilities};
+#[cfg(feature = "libtorch")]
+use re_experiment::{Error, model_folder, trained_precision};
 use re_formats::write::PredictionFormat;
+#[cfg(feature = "libtorch")]
 use re_model::{RelationClassifier, TrainedParts};
+#[cfg(feature = "libtorch")]
 use re_qa::QuestionAnswerer;
-use re_train::TrainConfig;
 
 use crate::data::{DataArgs, LeftOut, folder, model_first};
 use crate::exit::{Usage, about};
@@ -56,22 +61,23 @@ impl Predict {
         }
         model_first(&self.model, &self.input)?;
         self.data.check([self.input.as_path()], self.predictions.paths())?;
-        let settings = self.compute.settings();
         note_unfinished(&self.model, verbosity)?;
-        match model_folder(&self.model) {
-            Ok(folder) if !QuestionAnswerer::is_in(&folder)? => self.stream(&folder, &settings, verbosity),
-            // Several models may answer together, or one by questions.
-            Ok(_) | Err(Error::NoModel { .. }) => {
-                settings.device()?;
-                let predictor = load_predictor(&self.model, &settings);
-                self.predict_rows(&*predictor.map_err(|error| about(&self.model, error))?, verbosity)
+        #[cfg(feature = "libtorch")]
+        if !self.compute.in_rust([self.model.as_path()])? {
+            match model_folder(&self.model).map_err(Error::from) {
+                Ok(folder) if !QuestionAnswerer::is_in(&folder)? => return self.stream(&folder, verbosity),
+                // Several models may answer together, or one by questions.
+                Ok(_) | Err(Error::NoModel { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => Err(error.into()),
         }
+        self.predict_rows(&*self.compute.predictor(&self.model)?, verbosity)
     }
 
     /// Predicts with a single model, which reads and encodes rows while it computes.
-    fn stream(&self, folder: &Path, settings: &TrainConfig, verbosity: Verbosity) -> Result<()> {
+    #[cfg(feature = "libtorch")]
+    fn stream(&self, folder: &Path, verbosity: Verbosity) -> Result<()> {
+        let settings = self.compute.of_libtorch()?;
         let parts = TrainedParts {
             device: Some(settings.device()?),
             precision: match settings.precision {
@@ -161,7 +167,11 @@ impl Predict {
     /// An error with the name of the file that it is about: that of the rows where it is about one of them, else that of
     /// the model. Errors of reading and writing name their file themselves.
     fn explained(&self, model: &Path, error: impl Into<anyhow::Error>) -> anyhow::Error {
-        use {re_data::Error as Data, re_formats::Error as Formats, re_model::Error as Model};
+        #[cfg(not(feature = "libtorch"))]
+        use re_infer::Error as Model;
+        #[cfg(feature = "libtorch")]
+        use re_model::Error as Model;
+        use {re_data::Error as Data, re_formats::Error as Formats};
         let error = error.into();
         match error.downcast_ref() {
             Some(PredictError::Row(_)) => return error.context(self.input.display().to_string()),

@@ -60,7 +60,7 @@ impl Types {
             model_first(&self.tagger, rows)?;
         }
         self.data.check(self.rows.iter().map(PathBuf::as_path), [self.output.as_path()])?;
-        let tagger = self.tagging.load(&self.tagger, &self.compute.settings(), verbosity)?;
+        let tagger = self.tagging.load(&self.tagger, &self.compute, verbosity)?;
         let mut writer = EntityTypesWriter::new(Output::create(&self.output)?, &self.output);
         let mut counts = Counts::default();
         for path in &self.rows {
@@ -72,7 +72,7 @@ impl Types {
                 if chunk.is_empty() {
                     break;
                 }
-                let found = entity_types(&tagger, &chunk).map_err(|error| about(&self.tagger, error))?;
+                let found = entity_types(&*tagger, &chunk).map_err(|error| about(&self.tagger, error))?;
                 for (row, types) in chunk.iter().zip(found) {
                     match types {
                         Ok(types) => {

@@ -6,7 +6,7 @@ use re_qa::{AnswererOptions, Answers, QuestionAnswerer, QuestionConfig, Question
 use re_train::{Evaluation, Start, StopReason};
 
 use super::predictions::ids;
-use super::single::{describe, describe_model, encoding, train_task};
+use super::single::{describe, describe_model, train_task};
 use crate::data::ExperimentData;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
@@ -69,7 +69,7 @@ pub(crate) fn build(
 ) -> Result<(QuestionAnswerer, LoadReport)> {
     let options = AnswererOptions {
         rule: questions.rule,
-        encoding: encoding(experiment),
+        encoding: experiment.encode_options(),
         layers: experiment.model.layers,
         random_weights: experiment.model.random_weights,
         seed: experiment.training.seed,

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use re_ensemble::Gate;
 use re_qa::Rule;
 use re_train::difference::{self, Difference};
+use re_trained::VoteConfig;
 
 use super::members::on_rows_of;
 use super::predictions::{SUBMISSION, TEST, VALIDATION};
@@ -14,7 +15,7 @@ use super::transfer::{given_split, lent_step};
 use crate::config::Target;
 use crate::data::{ExperimentData, folds, unique_ids};
 use crate::error::{Error, Result};
-use crate::experiment::{Experiment, MemberConfig, Plan, VoteConfig};
+use crate::experiment::{Experiment, MemberConfig, Plan};
 use crate::folder::{ANSWERER, CONFIG, DATA_HASH, ORIGIN, PAIRS, SUMMARY};
 use crate::tagging::TaggingData;
 

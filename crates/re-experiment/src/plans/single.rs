@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use re_data::{EncodeOptions, EncodeReport, MarkupConfig, RelationExample};
+use re_data::{EncodeReport, MarkupConfig, RelationExample};
 use re_formats::augment::Material;
 use re_formats::{Augmentation, AugmenterConfig};
 use re_model::{ClassifierOptions, HeadChoice, LoadReport, MarkupChoice, RelationClassifier, hub};
@@ -168,7 +168,7 @@ pub(crate) fn build(
             Some(head) => HeadChoice::Own(head.builder()),
             None => HeadChoice::Known(experiment.head),
         },
-        encoding: encoding(experiment),
+        encoding: experiment.encode_options(),
         layers: experiment.model.layers,
         random_weights: experiment.model.random_weights,
         seed: experiment.training.seed,
@@ -185,15 +185,6 @@ pub(crate) fn describe_model(experiment: &Experiment, report: &LoadReport) -> St
         None => String::new(),
     };
     format!("model {}: {report}{layers}", experiment.model.folder.display())
-}
-
-pub(crate) fn encoding(experiment: &Experiment) -> EncodeOptions {
-    EncodeOptions {
-        max_length: experiment.encoding.max_length,
-        truncation: experiment.encoding.truncation,
-        lost_entities: experiment.encoding.lost_entities,
-        ..EncodeOptions::default()
-    }
 }
 
 /// How the training rows vary, if they do, made of nothing but these rows.

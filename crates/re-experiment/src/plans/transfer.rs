@@ -5,6 +5,7 @@ use std::path::Path;
 use re_data::files;
 use re_train::checkpoint::TrainerState;
 use re_train::{StopReason, TrainConfig};
+use re_trained::{model_folder, split_step};
 
 use super::derived::{on_everything, single_of};
 use super::predictions::adopt;
@@ -12,7 +13,7 @@ use crate::config::DataConfig;
 use crate::data::ExperimentData;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Plan};
-use crate::folder::{CONFIG, RunFolder, Summary, model_folder, split_step};
+use crate::folder::{CONFIG, RunFolder, Summary};
 use crate::own::OwnParts;
 use crate::session::Session;
 

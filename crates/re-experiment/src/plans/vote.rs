@@ -7,6 +7,8 @@ use re_data::{Predictor, Probabilities, RelationExample, files};
 use re_ensemble::{Member, Members};
 use re_formats::write::PredictionFormat;
 use re_train::StopReason;
+use re_trained::VoteConfig;
+use re_trained::votes::{Part, Votes};
 
 use super::derived::on_everything;
 use super::members::{may_validate, on_rows_of, rows_known_to, rows_of, same_rows};
@@ -17,11 +19,10 @@ use super::predictions::{
 use super::transfer::lent_step;
 use crate::data::ExperimentData;
 use crate::error::{Error, Result};
-use crate::experiment::{Experiment, MemberConfig, Plan, VoteConfig};
+use crate::experiment::{Experiment, MemberConfig, Plan};
 use crate::folder::{RunFolder, Summary};
 use crate::session::Session;
 use crate::trained::{Loading, load, recorded};
-use crate::votes::{Part, Votes};
 
 /// What a member or a vote says of the validation and the test rows; `None` where it may not be asked.
 #[derive(Clone, Default)]

@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 
-use crate::error::Result;
-use crate::experiment::VoteConfig;
+use crate::record::VoteConfig;
 
 /// One who takes part in a vote: its name, its weight, and what it gives.
-pub(crate) type Part<'a, T> = (&'a str, f64, T);
+pub type Part<'a, T> = (&'a str, f64, T);
 
 /// What members and votes give, by name: predictors, or what these have said. Each is made once, however many votes it takes
 /// part in.
-pub(crate) struct Votes<'a, T, M, V> {
+pub struct Votes<'a, T, M, V> {
     votes: &'a [VoteConfig],
     /// Makes what a member gives.
     member: M,
@@ -19,22 +18,26 @@ pub(crate) struct Votes<'a, T, M, V> {
     known: HashMap<&'a str, T>,
 }
 
-impl<'a, T: Clone, M, V> Votes<'a, T, M, V>
+impl<'a, T: Clone, E, M, V> Votes<'a, T, M, V>
 where
-    M: Fn(&'a str) -> Result<T>,
-    V: Fn(&'a VoteConfig, Vec<Part<'a, T>>) -> Result<T>,
+    M: Fn(&'a str) -> Result<T, E>,
+    V: Fn(&'a VoteConfig, Vec<Part<'a, T>>) -> Result<T, E>,
 {
+    /// Votes in order; `member` makes what a member gives, `vote` what a vote gives, of those who take part in it.
     pub fn new(votes: &'a [VoteConfig], member: M, vote: V) -> Self {
         Self { votes, member, vote, known: HashMap::new() }
     }
 
     /// What the member or the vote of this name gives.
-    pub fn of(&mut self, name: &'a str) -> Result<T> {
+    ///
+    /// # Errors
+    /// Those of making it.
+    pub fn of(&mut self, name: &'a str) -> Result<T, E> {
         self.before(self.votes.len(), name)
     }
 
     /// As [`Votes::of`] for the vote with the number `end`, which is of members and of votes before it alone.
-    fn before(&mut self, end: usize, name: &'a str) -> Result<T> {
+    fn before(&mut self, end: usize, name: &'a str) -> Result<T, E> {
         if let Some(known) = self.known.get(name) {
             return Ok(known.clone());
         }
@@ -45,7 +48,7 @@ where
                 let part = |(number, name): (usize, &'a String)| {
                     Ok((&**name, vote.weight(number), self.before(at, name)?))
                 };
-                let parts = vote.of.iter().enumerate().map(part).collect::<Result<_>>()?;
+                let parts = vote.of.iter().enumerate().map(part).collect::<Result<_, E>>()?;
                 (self.vote)(vote, parts)?
             }
         };
@@ -75,7 +78,7 @@ mod tests {
         let made = RefCell::new(Vec::new());
         let member = |name: &str| {
             made.borrow_mut().push(name.to_owned());
-            Ok(name.to_owned())
+            Ok::<_, ()>(name.to_owned())
         };
         let count = |_: &VoteConfig, parts: Vec<Part<'_, String>>| {
             let parts: Vec<String> = parts.into_iter().map(|(.., part)| part).collect();
