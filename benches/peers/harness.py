@@ -31,6 +31,7 @@ class Harness:
         self.root, self.stand_in, self.cache = root, stand_in, args.cache
         self.workload = args.workload
         self.candle = args.candle if args.candle and args.candle.exists() else None
+        self.engine = args.engine if args.engine and args.engine.exists() else None
         self.data = args.shared / "data/p-stage2"
         self.conll04, self.klue_ner = args.shared / "data/conll04", args.shared / "data/klue-ner"
         self.vocabulary = args.shared / "data/bert-base-multilingual-cased/vocab.txt"
@@ -40,6 +41,10 @@ class Harness:
 
     def ours(self, name: str, *arguments) -> Program:
         return Program(name, [self.workload, *arguments, "--threads", self.threads], True)
+
+    def without_libtorch(self, name: str, *arguments) -> list[Program]:
+        """Our engine in Rust, where it was built."""
+        return [Program(name, [self.engine, *arguments, "--threads", self.threads], True)] if self.engine else []
 
     def theirs(self, name: str, script: str, *arguments, threads: int | None = None) -> Program:
         return self.other(name, sys.executable, HERE / script, *arguments, threads=threads)

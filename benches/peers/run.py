@@ -30,6 +30,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--shared", type=Path, default=ROOT / "../shared", help="where the real data is")
     parser.add_argument("--cache", type=Path, required=True, help="where models, rows and results are kept")
     parser.add_argument("--workload", type=Path, required=True, help="our program, built for release")
+    parser.add_argument("--engine", type=Path, help="example `rows` of re-infer, built for release; E, F and I leave it out "
+                                                    "without")
     parser.add_argument("--candle", type=Path, help="the peer in candle, built for release; E leaves it out without")
     args = parser.parse_args()
     args.only = args.only.split(",")

@@ -151,6 +151,14 @@ def predict(harness: Harness) -> dict:
     ]
     comparisons = [("re, fp32", "transformers fp32", "time", 1.0), ("re, fp32", "ONNX Runtime fp32", "time", 1.0),
                    ("re, bf16", "ONNX Runtime int8", "time", 1.0), ("re, bf16", "transformers bf16", "time", 1.0)]
+    for kind in [*machine.number_formats(), "int8"]:
+        name = f"re-infer, {kind}"
+        programs += harness.without_libtorch(name, "--model", model, "--rows", file, "--format", kind,
+                                             *answers(harness, name))
+    if harness.engine:
+        comparisons += [("re-infer, int8", "ONNX Runtime int8", "time", 4 / 3),
+                        ("re-infer, int8", "ONNX Runtime int8", "memory", 0.5)]
+        comparisons += [(f"re-infer, {kind}", f"re, {kind}", "time", 1.0) for kind in machine.number_formats()]
     if harness.candle:
         name = "candle fp32"
         programs.append(harness.other(name, harness.candle, "--model", model, "--rows", file,
@@ -170,9 +178,10 @@ def predict(harness: Harness) -> dict:
     result = measured(
         f"predict {limit} rows with the fine-tuned stand-in", "s", programs, lambda run: run["seconds"], comparisons,
         [f"Same label as transformers in fp32: {told}; {len(set(reference))} different labels occur."])
-    result["comparisons"].append(
-        {"ours": "re, bf16", "theirs": "transformers fp32", "what": "label agreement",
-         "ratio": agreement["re, bf16"], "target": 0.995, "reached": agreement["re, bf16"] >= 0.995})
+    for name in ["re, bf16", *(["re-infer, int8"] if harness.engine else [])]:
+        result["comparisons"].append(
+            {"ours": name, "theirs": "transformers fp32", "what": "label agreement", "ratio": agreement[name],
+             "target": 0.995, "reached": agreement[name] >= 0.995})
     return result
 
 
@@ -227,6 +236,16 @@ def single(harness: Harness, shape: str, title: str, limit: int, steps: int) -> 
     programs += [harness.theirs(f"ONNX Runtime {kind}", "predict_onnx.py", *peer, "--onnx", onnx / file_name,
                                 *answers(harness, f"onnx-{kind}", "single-"))
                  for kind, file_name in [("fp32", "model.onnx"), ("int8", "model-int8.onnx")]]
+    comparisons = []
+    for kind in [*machine.number_formats(), "int8"]:
+        name = f"re-infer, {kind}"
+        programs += harness.without_libtorch(name, "--model", model, "--rows", file, "--batch", 1, "--format", kind,
+                                             *answers(harness, name, "single-"))
+    if harness.engine:
+        fastest = f"transformers {machine.number_formats()[-1]}"
+        comparisons = [("re-infer, fp32", "transformers fp32", "time", 2.5),
+                       ("re-infer, fp32", "ONNX Runtime fp32", "time", 2.5),
+                       ("re-infer, int8", fastest, "time", 2.5), ("re-infer, int8", "ONNX Runtime int8", "time", 2.5)]
     harness.alternate(programs)
     rows = common.read_rows(file)
     for program in programs:
@@ -239,7 +258,7 @@ def single(harness: Harness, shape: str, title: str, limit: int, steps: int) -> 
     return measured(
         f"{limit} rows, one at a time, {title}", "ms a row", programs, lambda run: 1000 * run["seconds"] / limit,
         [(f"re, {kind}", f"transformers {kind}", "time", 2.0) for kind in machine.number_formats()]
-        + [("re, fp32", "ONNX Runtime fp32", "time", 1.0)],
+        + [("re, fp32", "ONNX Runtime fp32", "time", 1.0)] + comparisons,
         [f"Rows of {statistics.mean(lengths):.0f} tokens on average. Same label as transformers, of {limit}: {same}."])
 
 
@@ -341,6 +360,9 @@ def first_prediction(harness: Harness) -> dict:
         harness.theirs("transformers", "first_prediction.py", "--model", model, "--rows", file),
         harness.ours("re", "first-prediction", "--model", model, "--data", harness.data / "train.tsv"),
     ]
+    programs += harness.without_libtorch("re-infer", "--model", model, "--rows", file, "--limit", 1,
+                                         *answers(harness, "re-infer", "first-"))
+    comparisons = [("re-infer", "transformers", "time", 40.0), ("re-infer", "transformers", "memory", 1 / 6)]
     harness.alternate(programs, max(5, harness.repetitions))
     for program in programs:
         size = (model / "model.safetensors").stat().st_size
@@ -348,7 +370,8 @@ def first_prediction(harness: Harness) -> dict:
     classes = {run["class"] for program in programs for run in program.runs}
     return measured("from the start of the process to the first prediction", "s", programs,
                     lambda run: run["process_seconds"],
-                    [("re", "transformers", "time", 8.0), ("re", "transformers", "memory", 0.5)],
+                    [("re", "transformers", "time", 8.0), ("re", "transformers", "memory", 0.5)]
+                    + (comparisons if harness.engine else []),
                     [f"Both give the same class: {'yes' if len(classes) == 1 else 'NO'}. The file is in the page "
                      "cache; the floor is copying the weights once."])
 

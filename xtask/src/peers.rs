@@ -21,9 +21,12 @@ const CANDLE: &str = "benches/peers/candle/Cargo.toml";
 pub fn run(layout: &Layout, rest: &[String]) -> Result<ExitCode> {
     setup::run(layout, false)?;
     let python = interpreter(layout)?;
-    let built = cargo::run(layout, ["build", "--release", "--package", "re-benches", "--bin", "workload"])?;
-    if built != ExitCode::SUCCESS {
-        return Ok(built);
+    for built in [["re-benches", "--bin", "workload"], ["re-infer", "--example", "rows"]] {
+        let arguments = ["build", "--release", "--package"].into_iter().chain(built);
+        let built = cargo::run(layout, arguments)?;
+        if built != ExitCode::SUCCESS {
+            return Ok(built);
+        }
     }
     let cache = layout.cache.join("peers");
     let candle = cache.join("candle-target");
@@ -35,6 +38,7 @@ pub fn run(layout: &Layout, rest: &[String]) -> Result<ExitCode> {
     let mut command = Command::new(&python);
     command.arg(layout.root.join("benches/peers/run.py"));
     command.arg("--workload").arg(target(&layout.root).join("release/workload"));
+    command.arg("--engine").arg(target(&layout.root).join("release/examples/rows"));
     command.arg("--candle").arg(candle.join("release/peer-candle"));
     command.arg("--cache").arg(cache);
     command.args(rest);
