@@ -85,7 +85,7 @@ fn load(reference: &Path, options: &Options, no_relation: Option<&NoRelation>) -
     }
 }
 
-/// Whether the model of `reference` is one that [`re_infer::quantize`] wrote; a run of several is none.
+/// Whether the model of `reference` is one that [`re_infer::quantize()`] wrote; a run of several is none.
 ///
 /// # Errors
 /// Those of looking for it.
