@@ -8,22 +8,20 @@ use re_checkpoint::classifier::{FILE, Settings, TOKEN_FILE};
 use re_checkpoint::tensors::{Dtype, in_folder};
 use re_checkpoint::{EncoderConfig, Precision, StoredTensor, TensorFile};
 use re_data::files::{self, NewFolder};
-use re_data::{Document, Encoded, LabelSet, RelationExample, manifest};
+use re_data::predict::argmax;
+use re_data::{Document, Encoded, Predictor, RelationExample, manifest};
 use safetensors::View;
 use serde::Serialize;
 
 use crate::classifier::RelationClassifier;
 use crate::computing::{Computing, LayerProduct};
 use crate::error::{Error, Result};
-use crate::kernel::packed::{most, whole_number};
-use crate::model::Model;
+use crate::kernel::packed::whole_numbers;
 use crate::token_classifier::{TaggingOptions, TokenClassifier};
 use crate::weights::{open, scales_of};
 
 /// The files of a checkpoint that only training reads.
 const OF_TRAINING: [&str; 2] = ["optimizer.safetensors", "trainer_state.json"];
-/// The largest whole number.
-const MOST: f32 = 127.0;
 
 /// Rows that tell how much a quantized model disagrees with the model.
 #[derive(Debug, Clone, Copy)]
@@ -186,18 +184,11 @@ impl Opened {
         }
     }
 
-    fn model(&self) -> &Model {
-        match self {
-            Self::Relations(classifier) => classifier.model(),
-            Self::Tokens(classifier) => classifier.model(),
-        }
-    }
-
     fn sample(&self, rows: QuantizeRows<'_>) -> Result<Sample> {
         match (self, rows) {
             (Self::Relations(classifier), QuantizeRows::Examples(examples)) => {
                 let (rows, _) = classifier.encoder().encode_batch(examples)?;
-                let labels: &LabelSet = re_data::Predictor::labels(&**classifier);
+                let labels = classifier.labels();
                 let class = |example: &RelationExample| labels.id(example.label()?);
                 Ok(Sample { rows, gold: examples.iter().map(class).collect() })
             }
@@ -214,35 +205,25 @@ impl Opened {
 
     /// The most probable class of each row, or of each place of its tokens.
     fn choices(&self, sample: &Sample) -> Result<Vec<usize>> {
-        let (classes, of_tokens) = match self {
-            Self::Relations(classifier) => (re_data::Predictor::labels(&**classifier).len(), false),
-            Self::Tokens(classifier) => (classifier.tags().len(), true),
+        let (model, classes, width, of_tokens) = match self {
+            Self::Relations(classifier) => {
+                let classes = classifier.labels().len();
+                (classifier.model(), classes, classes, false)
+            }
+            Self::Tokens(classifier) => {
+                (classifier.model(), classifier.tags().len(), classifier.width(), true)
+            }
         };
         let mut found: Vec<Vec<usize>> = vec![Vec::new(); sample.rows.len()];
-        let width = match self {
-            Self::Relations(_) => classes,
-            Self::Tokens(classifier) => classifier.width(),
-        };
-        self.model().logits(&sample.rows, |row| {
+        model.logits(&sample.rows, |row| {
             let range = if of_tokens { row.tokens } else { row.place..row.place + 1 };
             let logits = row.logits.get(range.start * width..range.end * width).unwrap_or_default();
             if let Some(slot) = found.get_mut(row.row) {
-                *slot = logits.chunks_exact(classes.max(1)).map(largest).collect();
+                *slot = logits.chunks_exact(classes.max(1)).map(argmax).collect();
             }
         })?;
         Ok(found.concat())
     }
-}
-
-/// The place of the largest value, the first of several.
-fn largest(values: &[f32]) -> usize {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (place, value) in values.iter().enumerate() {
-        if *value > best.1 {
-            best = (place, *value);
-        }
-    }
-    best.0
 }
 
 /// Writes the folder; the bytes of the weights before and after.
@@ -310,10 +291,15 @@ struct Matrix<'a> {
 }
 
 impl Matrix<'_> {
-    fn rows(&self) -> impl Iterator<Item = Vec<f32>> {
+    /// The whole numbers of each row, and their scale.
+    fn rounded(&self) -> impl Iterator<Item = (Vec<i8>, f32)> {
         let width = self.shape.get(1).copied().unwrap_or(1).max(1);
-        let values = self.bytes.as_chunks().0.chunks(width);
-        values.map(|row| row.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+        self.bytes.as_chunks().0.chunks(width).map(|row| {
+            let row: Vec<f32> = row.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            let mut numbers = vec![0; row.len()];
+            let scale = whole_numbers(&row, &mut numbers);
+            (numbers, scale)
+        })
     }
 }
 
@@ -356,17 +342,13 @@ impl View for Tensor<'_> {
         match self {
             Self::AsItIs(tensor) => tensor.bytes.into(),
             Self::Numbers(matrix) => {
-                let mut numbers = Vec::with_capacity(matrix.bytes.len() / 4);
-                for row in matrix.rows() {
-                    let most = most(&row);
-                    let factor = if most > 0.0 { MOST / most } else { 0.0 };
-                    numbers
-                        .extend(row.iter().map(|value| (whole_number(value * factor) as i8).cast_unsigned()));
-                }
-                numbers.into()
+                let numbers =
+                    matrix.rounded().flat_map(|(numbers, _)| numbers.into_iter().map(i8::cast_unsigned));
+                numbers.collect::<Vec<u8>>().into()
             }
             Self::Scales(matrix) => {
-                matrix.rows().flat_map(|row| (most(&row) / MOST).to_le_bytes()).collect::<Vec<u8>>().into()
+                let scales = matrix.rounded().flat_map(|(_, scale)| scale.to_le_bytes());
+                scales.collect::<Vec<u8>>().into()
             }
         }
     }

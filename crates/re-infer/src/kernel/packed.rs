@@ -180,19 +180,25 @@ impl Int8x4 {
         // SAFETY: each is four numbers of a byte, of any bits.
         let out = unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast::<i8>(), 4 * out.len()) };
         let (numbers, behind) = out.split_at_mut(row.len().min(out.len()));
-        let most = most(row);
-        let factor = if most > 0.0 { MOST / most } else { 0.0 };
-        let rounded = |(slot, value): (&mut i8, &f32)| *slot = whole_number(value * factor) as i8;
-        numbers.iter_mut().zip(row).for_each(rounded);
+        let scale = whole_numbers(row, numbers);
         behind.fill(0);
         let sum: i32 = numbers.iter().map(|number| i32::from(*number)).sum();
-        RowScale { scale: most / MOST, offset: -128 * sum }
+        RowScale { scale, offset: -128 * sum }
     }
+}
+
+/// Rounds the values of a row, divided by the scale that is returned, to whole numbers from -127 to 127.
+#[inline(always)]
+pub(crate) fn whole_numbers(row: &[f32], out: &mut [i8]) -> f32 {
+    let most = most(row);
+    let factor = if most > 0.0 { MOST / most } else { 0.0 };
+    out.iter_mut().zip(row).for_each(|(slot, value)| *slot = whole_number(value * factor) as i8);
+    most / MOST
 }
 
 /// The largest absolute value of a row; not a number where one of its values is none.
 #[inline(always)]
-pub(crate) fn most(row: &[f32]) -> f32 {
+fn most(row: &[f32]) -> f32 {
     const LANES: usize = 16;
     let mut bits = [0u32; LANES];
     // Of numbers without a sign the larger one has the larger bits, and what is not a number has the largest.
@@ -205,7 +211,7 @@ pub(crate) fn most(row: &[f32]) -> f32 {
 
 /// The nearest whole number, of two equally near ones the even one.
 #[inline(always)]
-pub(crate) fn whole_number(value: f32) -> i32 {
+fn whole_number(value: f32) -> i32 {
     /// Added to a small number, it leaves the nearest whole number in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     (value + ROUND).to_bits().cast_signed().wrapping_sub(ROUND.to_bits().cast_signed())

@@ -175,7 +175,7 @@ impl<P: Packed> Task for Run<'_, P> {
         let width = const { width::<L>() };
         let most = if self.tiles.is_some() { 2 * tiles::ROWS } else { L::ROWS };
         let rows_at_once = (LEFT_BYTES / (4 * depth.max(1))).next_multiple_of(most);
-        let configured = self.tiles.map(|_| Configured::new());
+        let mut in_tiles = self.tiles.map(|multiply| (multiply, Configured::new(), tiles::Sums::default()));
         let mut first = 0;
         while first < left.count {
             let some = rows_at_once.min(left.count - first);
@@ -207,11 +207,11 @@ impl<P: Packed> Task for Run<'_, P> {
                             columns: here,
                             curve,
                         };
-                        match (self.tiles, &configured) {
-                            (Some(multiply), Some(configured)) => {
-                                tile.in_tiles::<L>(rows, multiply, configured);
+                        match &mut in_tiles {
+                            Some((multiply, configured, sums)) => {
+                                tile.in_tiles::<L>(rows, *multiply, configured, sums);
                             }
-                            _ => tile.of_rows::<L>(rows),
+                            None => tile.of_rows::<L>(rows),
                         }
                     }
                     row += rows;
@@ -301,9 +301,14 @@ impl<P: Packed> Tile<P> {
 
     /// As [`of_rows`](Self::of_rows), for up to twice [`tiles::ROWS`] rows.
     #[inline(always)]
-    unsafe fn in_tiles<L: Lanes>(self, rows: usize, multiply: Multiply, configured: &Configured) {
-        let mut memory = tiles::Sums::default();
-        // SAFETY: the caller's; the memory is of as many sums as a block of tiles has.
+    unsafe fn in_tiles<L: Lanes>(
+        self,
+        rows: usize,
+        multiply: Multiply,
+        configured: &Configured,
+        memory: &mut tiles::Sums,
+    ) {
+        // SAFETY: the caller's; the memory is of as many sums as a block of tiles has, and those of no row may be any.
         unsafe {
             for row in 0..rows {
                 let at = memory.row(row).cast::<P::Sum<L>>();
@@ -311,7 +316,7 @@ impl<P: Packed> Tile<P> {
                 at.add(1).write_unaligned(P::start::<L>(&self, row, 1));
             }
             let (left, panel) = (self.left.cast(), self.panel.cast());
-            configured.run(multiply, left, self.stride, panel, self.depth, rows > tiles::ROWS, &mut memory);
+            configured.run(multiply, left, self.stride, panel, self.depth, rows > tiles::ROWS, memory);
             for row in 0..rows {
                 let at = memory.row(row).cast::<P::Sum<L>>();
                 self.write::<L>(row, [at.read_unaligned(), at.add(1).read_unaligned()]);
